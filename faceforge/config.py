@@ -1,0 +1,248 @@
+"""Presets and settings: every number a run depends on, named, typed and validated before work starts.
+
+A configuration is a preset plus `section.field=value` settings. The command line, the pipeline's
+parameters and the Make targets are views of the same fields:
+
+>>> resolve("toy", "train.kimg=20, augment.flip=false").train.kimg
+20.0
+"""
+
+from __future__ import annotations
+
+import json
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from faceforge.errors import FaceForgeError
+
+ImageSize = Literal[32, 64, 128]
+Names = tuple[str, ...]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A frozen group of fields that refuses unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class IngestConfig(Section):
+    """How a source becomes an image set."""
+
+    image_size: ImageSize = Field(64, description="edge of the square images, pixels")
+    channels: Literal[1, 3] = Field(3, description="1 = greyscale, 3 = RGB")
+    labels: Names | None = Field(None, description="label columns to keep; unset = all that the source declares")
+    crop: Literal["centre", "none"] = Field("centre", description="centre = largest central square; none = refuse non-square")
+    holdout: float = Field(0.1, gt=0, le=0.5, description="share of images frozen for evaluation, chosen by content")
+    max_rejects: Share = Field(0.05, description="share of unreadable files above which ingest fails")
+    limit: int = Field(0, ge=0, description="take at most this many images (0 = all); toyfaces: how many to draw")
+
+
+class AugmentConfig(Section):
+    """How the training split is enlarged. The holdout is never touched."""
+
+    flip: bool = Field(False, description="add the mirror image of every training image")
+    copies: int = Field(0, ge=0, le=20, description="jittered copies to add per training image")
+    colour: Share = Field(0.1, description="strength of brightness/contrast/saturation jitter in copies")
+    geometry: Share = Field(0.05, description="strength of shift/scale/rotation jitter in copies")
+    balance: Names = Field((), description="oversample until every combination of these label columns is equally frequent")
+
+
+class ModelConfig(Section):
+    """The two networks."""
+
+    family: Literal["residual", "dcgan"] = Field("residual", description="residual = no normalisation; dcgan = as the paper")
+    latent_size: int = Field(64, ge=2, le=1024, description="dimensions of the latent vector")
+    width: int = Field(48, ge=4, le=512, description="channels at the highest resolution of the generator")
+    max_width: int = Field(192, ge=4, le=2048, description="channels are doubled per halving of the resolution up to this")
+
+
+class TrainConfig(Section):
+    """The training recipe and its budget."""
+
+    labels: Names | None = Field(None, description="condition on these columns; unset = all; empty = unconditional")
+    kimg: float = Field(50.0, gt=0, description="budget, in thousands of real images shown to the discriminator")
+    epochs: float = Field(0.0, ge=0, description="budget in passes over the training set; replaces kimg when above 0")
+    batch_size: int = Field(64, ge=2, le=4096)
+    loss: Literal["relativistic", "bce"] = Field("relativistic", description="relativistic pairing, or non-saturating BCE")
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    beta1: float = Field(0.0, ge=0, lt=1, description="Adam only")
+    beta2: float = Field(0.99, gt=0, lt=1, description="Adam's beta2, or RMSprop's rho")
+    lr_decay: bool = Field(True, description="cosine decay of the learning rate to a tenth over the budget")
+    gamma: float = Field(1.0, ge=0, description="weight of the R1 and R2 penalties; 0 = none")
+    gamma_final: float = Field(0.2, ge=0, description="gamma at the end of the budget (cosine in between)")
+    penalty_interval: int = Field(8, ge=1, le=64, description="penalties are computed every so many steps, with weight x interval")
+    ema_kimg: float = Field(2.0, ge=0, description="half-life of the generator's moving average; 0 = none")
+    seed: int = Field(0, ge=0, lt=2**31)
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    log_points: int = Field(100, ge=20, le=10_000, description="how many points each loss curve gets")
+    grids: int = Field(8, ge=5, le=200, description="how many sample grids are drawn over the budget")
+    checkpoints: int = Field(10, ge=1, le=1000, description="how many checkpoints are written over the budget")
+
+
+class EvaluateConfig(Section):
+    """How a model is judged and when it is promoted."""
+
+    samples: int = Field(2000, ge=100, description="generated images to judge")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of latents and labels of the judged samples")
+    classifier_epochs: int = Field(6, ge=1, le=200, description="passes of the domain classifier over the training split")
+    min_label_agreement: Share = Field(0.5, description="below this share of the real holdout's accuracy: reject")
+    min_recall: Share = Field(0.0, description="below this domain recall: reject")
+    min_improvement: Share = Field(0.02, description="relative drop of domain/frechet that a new champion must bring")
+
+
+class Config(Section):
+    """Everything one pipeline run depends on, besides its source."""
+
+    preset: str
+    ingest: IngestConfig
+    augment: AugmentConfig
+    model: ModelConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        chosen, kept = self.train.labels, self.ingest.labels
+        if chosen and kept is not None and (missing := [name for name in chosen if name not in kept]):
+            raise ValueError(f"train.labels names {missing} which ingest.labels {list(kept)} does not keep")
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {}  # filled below, one entry per preset: name -> {summary, section: {field: value}}
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped presets, in the order of the documentation."""
+    return list(PRESETS)
+
+
+def resolve(preset: str = "toy", settings: str | dict[str, Any] = "") -> Config:
+    """The configuration made of a preset and settings that override its fields.
+
+    Args:
+        preset: one of `preset_names()`.
+        settings: `{"section.field": value}`, or the same as text, `"train.kimg=20, train.labels=gender+age"`. In
+            text, members of a list are joined by `+`, an empty value is an empty list, and `none` unsets a field.
+
+    Raises:
+        FaceForgeError: naming the field, the value and what would be right.
+    """
+    if preset not in PRESETS:
+        raise FaceForgeError(f"preset {preset!r} does not exist; presets: {', '.join(PRESETS)}")
+    sections: dict[str, Any] = {
+        name: dict(values) for name, values in PRESETS[preset].items() if name != "summary"
+    }
+    for name in _SECTIONS:
+        sections.setdefault(name, {})
+    for key, value in (parse_settings(settings) if isinstance(settings, str) else settings).items():
+        section, _, field = key.partition(".")
+        if section not in _SECTIONS or field not in _SECTIONS[section].model_fields:
+            raise FaceForgeError(f"setting {key!r} does not exist{_suggestion(key)}")
+        sections[section][field] = _read(value, _SECTIONS[section], field) if isinstance(value, str) else value
+    try:
+        return Config(preset=preset, **sections)
+    except ValidationError as error:
+        raise FaceForgeError(_explain(error)) from None
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """`"a.b=1, c.d=x"` -> `{"a.b": "1", "c.d": "x"}`."""
+    found: dict[str, str] = {}
+    for item in filter(None, (part.strip() for part in text.replace("\n", ",").split(","))):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise FaceForgeError(f"setting {item!r} lacks '='; write section.field=value, for example train.kimg=20")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def as_json(config: BaseModel) -> str:
+    """The resolved configuration as sorted, indented JSON."""
+    return json.dumps(config.model_dump(mode="json"), indent=2, sort_keys=True)
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """`{"section.field": value}` of every field, for parameter logging."""
+    dumped = config.model_dump(mode="json")
+    flat: dict[str, Any] = {"preset": dumped.pop("preset")}
+    for section, values in dumped.items():
+        flat.update({f"{section}.{field}": value for field, value in values.items()})
+    return flat
+
+
+_SECTIONS: dict[str, type[Section]] = {
+    "ingest": IngestConfig,
+    "augment": AugmentConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+}
+
+
+def _read(text: str, section: type[Section], field: str) -> Any:
+    """A setting's text as the Python value pydantic should see."""
+    if text.lower() == "none":
+        return None
+    if "tuple" in str(section.model_fields[field].annotation):
+        return tuple(filter(None, (part.strip() for part in text.split("+"))))
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _suggestion(key: str) -> str:
+    known = [f"{name}.{field}" for name, section in _SECTIONS.items() for field in section.model_fields]
+    close = get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; sections: {', '.join(_SECTIONS)}"
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem of a validation, in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "configuration"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where} = {first['input']!r}: {message}" if first["loc"] else message
+
+
+PRESETS.update(
+    toy={
+        "summary": "32 px conditional faces in about two minutes on two CPU cores; the default of `make run`",
+        "ingest": {"image_size": 32, "limit": 6000, "holdout": 0.15},
+        "model": {"latent_size": 64, "width": 48, "max_width": 128},
+        "train": {"kimg": 50.0},
+    },
+    faces64={
+        "summary": "64 px conditional faces from real photographs; 300 kimg are about an hour on two CPU cores",
+        "ingest": {"image_size": 64},
+        "augment": {"flip": True},
+        "model": {"latent_size": 64, "width": 32, "max_width": 256},
+        "train": {"kimg": 300.0, "learning_rate": 5e-4, "gamma": 2.0, "gamma_final": 0.2, "ema_kimg": 10.0},
+        "evaluate": {"samples": 2000},
+    },
+    dcgan64={
+        "summary": "the unconditional DCGAN of Radford et al. (2016) at 64 px: batch norm, Adam 2e-4, BCE",
+        "ingest": {"image_size": 64},
+        "model": {"family": "dcgan", "latent_size": 100, "width": 64, "max_width": 512},
+        "train": {
+            "labels": (), "kimg": 500.0, "batch_size": 128, "loss": "bce", "learning_rate": 2e-4, "beta1": 0.5,
+            "beta2": 0.999, "lr_decay": False, "gamma": 0.0, "gamma_final": 0.0, "ema_kimg": 0.0,
+        },
+    },
+    dcgan128={
+        "summary": "an unconditional DCGAN at 128 px: latent 100, RMSprop 1e-4, BCE, batch 32, 30 epochs",
+        "ingest": {"image_size": 128},
+        "model": {"family": "dcgan", "latent_size": 100, "width": 32, "max_width": 512},
+        "train": {
+            "labels": (), "epochs": 30.0, "batch_size": 32, "loss": "bce", "optimizer": "rmsprop",
+            "learning_rate": 1e-4, "beta2": 0.9, "lr_decay": False, "gamma": 0.0, "gamma_final": 0.0, "ema_kimg": 0.0,
+        },
+    },
+    digits={
+        "summary": "32 px greyscale, 10 classes: handwritten digits from a folder or Parquet",
+        "ingest": {"image_size": 32, "channels": 1},
+        "model": {"latent_size": 64, "width": 32, "max_width": 128},
+        "train": {"kimg": 60.0},
+    },
+)
