@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from faceforge.errors import FaceForgeError
+from faceforge.presets import PRESETS
 
 ImageSize = Literal[32, 64, 128]
 Names = tuple[str, ...]
@@ -34,7 +35,9 @@ class IngestConfig(Section):
     image_size: ImageSize = Field(64, description="edge of the square images, pixels")
     channels: Literal[1, 3] = Field(3, description="1 = greyscale, 3 = RGB")
     labels: Names | None = Field(None, description="label columns to keep; unset = all that the source declares")
-    crop: Literal["centre", "none"] = Field("centre", description="centre = largest central square; none = refuse non-square")
+    crop: Literal["centre", "none"] = Field(
+        "centre", description="centre = largest central square; none = refuse non-square"
+    )
     holdout: float = Field(0.1, gt=0, le=0.5, description="share of images frozen for evaluation, chosen by content")
     max_rejects: Share = Field(0.05, description="share of unreadable files above which ingest fails")
     limit: int = Field(0, ge=0, description="take at most this many images (0 = all); toyfaces: how many to draw")
@@ -47,16 +50,22 @@ class AugmentConfig(Section):
     copies: int = Field(0, ge=0, le=20, description="jittered copies to add per training image")
     colour: Share = Field(0.1, description="strength of brightness/contrast/saturation jitter in copies")
     geometry: Share = Field(0.05, description="strength of shift/scale/rotation jitter in copies")
-    balance: Names = Field((), description="oversample until every combination of these label columns is equally frequent")
+    balance: Names = Field(
+        (), description="oversample until every combination of these label columns is equally frequent"
+    )
 
 
 class ModelConfig(Section):
     """The two networks."""
 
-    family: Literal["residual", "dcgan"] = Field("residual", description="residual = no normalisation; dcgan = as the paper")
+    family: Literal["residual", "dcgan"] = Field(
+        "residual", description="residual = no normalisation; dcgan = as the paper"
+    )
     latent_size: int = Field(64, ge=2, le=1024, description="dimensions of the latent vector")
     width: int = Field(48, ge=4, le=512, description="channels at the highest resolution of the generator")
-    max_width: int = Field(192, ge=4, le=2048, description="channels are doubled per halving of the resolution up to this")
+    max_width: int = Field(
+        192, ge=4, le=2048, description="channels are doubled per halving of the resolution up to this"
+    )
 
 
 class TrainConfig(Section):
@@ -66,7 +75,9 @@ class TrainConfig(Section):
     kimg: float = Field(50.0, gt=0, description="budget, in thousands of real images shown to the discriminator")
     epochs: float = Field(0.0, ge=0, description="budget in passes over the training set; replaces kimg when above 0")
     batch_size: int = Field(64, ge=2, le=4096)
-    loss: Literal["relativistic", "bce"] = Field("relativistic", description="relativistic pairing, or non-saturating BCE")
+    loss: Literal["relativistic", "bce"] = Field(
+        "relativistic", description="relativistic pairing, or non-saturating BCE"
+    )
     optimizer: Literal["adam", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-3, gt=0, le=1)
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam only")
@@ -74,7 +85,9 @@ class TrainConfig(Section):
     lr_decay: bool = Field(True, description="cosine decay of the learning rate to a tenth over the budget")
     gamma: float = Field(1.0, ge=0, description="weight of the R1 and R2 penalties; 0 = none")
     gamma_final: float = Field(0.2, ge=0, description="gamma at the end of the budget (cosine in between)")
-    penalty_interval: int = Field(8, ge=1, le=64, description="penalties are computed every so many steps, with weight x interval")
+    penalty_interval: int = Field(
+        8, ge=1, le=64, description="penalties are computed every so many steps, with weight x interval"
+    )
     ema_kimg: float = Field(2.0, ge=0, description="half-life of the generator's moving average; 0 = none")
     seed: int = Field(0, ge=0, lt=2**31)
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
@@ -88,7 +101,9 @@ class EvaluateConfig(Section):
 
     samples: int = Field(2000, ge=100, description="generated images to judge")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of latents and labels of the judged samples")
-    classifier_epochs: int = Field(6, ge=1, le=200, description="passes of the domain classifier over the training split")
+    classifier_epochs: int = Field(
+        6, ge=1, le=200, description="passes of the domain classifier over the training split"
+    )
     min_label_agreement: Share = Field(0.5, description="below this share of the real holdout's accuracy: reject")
     min_recall: Share = Field(0.0, description="below this domain recall: reject")
     min_improvement: Share = Field(0.02, description="relative drop of domain/frechet that a new champion must bring")
@@ -112,9 +127,6 @@ class Config(Section):
         return self
 
 
-PRESETS: dict[str, dict[str, Any]] = {}  # filled below, one entry per preset: name -> {summary, section: {field: value}}
-
-
 def preset_names() -> list[str]:
     """Names of the shipped presets, in the order of the documentation."""
     return list(PRESETS)
@@ -133,9 +145,7 @@ def resolve(preset: str = "toy", settings: str | dict[str, Any] = "") -> Config:
     """
     if preset not in PRESETS:
         raise FaceForgeError(f"preset {preset!r} does not exist; presets: {', '.join(PRESETS)}")
-    sections: dict[str, Any] = {
-        name: dict(values) for name, values in PRESETS[preset].items() if name != "summary"
-    }
+    sections: dict[str, Any] = {name: dict(values) for name, values in PRESETS[preset].items() if name != "summary"}
     for name in _SECTIONS:
         sections.setdefault(name, {})
     for key, value in (parse_settings(settings) if isinstance(settings, str) else settings).items():
@@ -204,45 +214,3 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"]) or "configuration"
     message = first["msg"].removeprefix("Value error, ")
     return f"{where} = {first['input']!r}: {message}" if first["loc"] else message
-
-
-PRESETS.update(
-    toy={
-        "summary": "32 px conditional faces in about two minutes on two CPU cores; the default of `make run`",
-        "ingest": {"image_size": 32, "limit": 6000, "holdout": 0.15},
-        "model": {"latent_size": 64, "width": 48, "max_width": 128},
-        "train": {"kimg": 50.0},
-    },
-    faces64={
-        "summary": "64 px conditional faces from real photographs; 300 kimg are about an hour on two CPU cores",
-        "ingest": {"image_size": 64},
-        "augment": {"flip": True},
-        "model": {"latent_size": 64, "width": 32, "max_width": 256},
-        "train": {"kimg": 300.0, "learning_rate": 5e-4, "gamma": 2.0, "gamma_final": 0.2, "ema_kimg": 10.0},
-        "evaluate": {"samples": 2000},
-    },
-    dcgan64={
-        "summary": "the unconditional DCGAN of Radford et al. (2016) at 64 px: batch norm, Adam 2e-4, BCE",
-        "ingest": {"image_size": 64},
-        "model": {"family": "dcgan", "latent_size": 100, "width": 64, "max_width": 512},
-        "train": {
-            "labels": (), "kimg": 500.0, "batch_size": 128, "loss": "bce", "learning_rate": 2e-4, "beta1": 0.5,
-            "beta2": 0.999, "lr_decay": False, "gamma": 0.0, "gamma_final": 0.0, "ema_kimg": 0.0,
-        },
-    },
-    dcgan128={
-        "summary": "an unconditional DCGAN at 128 px: latent 100, RMSprop 1e-4, BCE, batch 32, 30 epochs",
-        "ingest": {"image_size": 128},
-        "model": {"family": "dcgan", "latent_size": 100, "width": 32, "max_width": 512},
-        "train": {
-            "labels": (), "epochs": 30.0, "batch_size": 32, "loss": "bce", "optimizer": "rmsprop",
-            "learning_rate": 1e-4, "beta2": 0.9, "lr_decay": False, "gamma": 0.0, "gamma_final": 0.0, "ema_kimg": 0.0,
-        },
-    },
-    digits={
-        "summary": "32 px greyscale, 10 classes: handwritten digits from a folder or Parquet",
-        "ingest": {"image_size": 32, "channels": 1},
-        "model": {"latent_size": 64, "width": 32, "max_width": 128},
-        "train": {"kimg": 60.0},
-    },
-)

@@ -1,0 +1,1 @@
+"""Generator and discriminator families, and the bundle that carries a trained pair."""

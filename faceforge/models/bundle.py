@@ -1,0 +1,131 @@
+"""The model bundle: a folder with two networks and the facts about them.
+
+    generator.keras       weights are the moving average where one was kept
+    discriminator.keras
+    bundle.json           architecture, sizes, label vocabularies, dataset digest, training summary, versions
+
+Everything that samples or scores loads a bundle. `BundleInfo.read` needs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_folder
+from faceforge.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import keras
+
+FORMAT_VERSION = 1
+
+
+class BundleInfo(BaseModel):
+    """What `bundle.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    spec: ModelSpec
+    labels: dict[str, list[str]]  # condition columns in the networks' order -> vocabulary; empty = unconditional
+    loss: str  # decides how logits may be read: with "relativistic", only differences mean anything
+    dataset_digest: str
+    config: dict[str, Any]
+    training: dict[str, Any]  # images_seen, seconds, images_per_second, ...
+    versions: dict[str, str]
+
+    @staticmethod
+    def read(folder: Path) -> BundleInfo:
+        """The facts of the bundle in `folder`.
+
+        Raises:
+            FaceForgeError: no bundle there, or one this version cannot read.
+        """
+        path = Path(folder) / "bundle.json"
+        if not path.is_file():
+            raise FaceForgeError(f"{folder} is not a model bundle: it has no bundle.json")
+        try:
+            info = BundleInfo.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise FaceForgeError(f"{path} is unreadable: {error.errors()[0]['msg']}") from None
+        if info.format_version != FORMAT_VERSION:
+            raise FaceForgeError(f"{path} has format {info.format_version}; this version reads {FORMAT_VERSION}")
+        return info
+
+
+class Bundle:
+    """A trained pair of networks, ready to sample and to score.
+
+    Attributes:
+        info: the facts.
+        generator: latents float32 (B, Z) [, labels int32 (B, columns)] -> float32 (B, H, W, C) in about [-1, 1].
+        discriminator: images float32 (B, H, W, C) in [-1, 1] [, labels] -> logits float32 (B, 1).
+    """
+
+    def __init__(self, info: BundleInfo, generator: keras.Model, discriminator: keras.Model) -> None:
+        self.info, self.generator, self.discriminator = info, generator, discriminator
+
+    @staticmethod
+    def load(folder: Path) -> Bundle:
+        """Reads a bundle.
+
+        Raises:
+            FaceForgeError: no bundle there, or an unreadable one.
+        """
+        import keras
+
+        info = BundleInfo.read(folder)
+        networks = []
+        for name in ("generator", "discriminator"):
+            path = Path(folder) / f"{name}.keras"
+            try:
+                networks.append(keras.saving.load_model(path, compile=False, safe_mode=True))
+            except Exception as error:  # Keras raises many kinds for a damaged archive
+                reason = str(error).splitlines()[0]
+                raise FaceForgeError(f"{path} is unreadable: {reason}; make or download the bundle again") from error
+        return Bundle(info, *networks)
+
+    def save(self, folder: Path) -> Path:
+        """Writes the bundle; it appears whole or not at all. Returns `folder`."""
+        with atomic_folder(Path(folder)) as partial:
+            self.generator.save(partial / "generator.keras")
+            self.discriminator.save(partial / "discriminator.keras")
+            (partial / "bundle.json").write_text(self.info.model_dump_json(indent=2) + "\n")
+        return Path(folder)
+
+    def generate(self, latents: NDArray[Any], labels: NDArray[Any], batch: int = 256) -> NDArray[np.uint8]:
+        """Images uint8 (N, H, W, C) of latents (N, Z) and labels (N, columns)."""
+        parts = [
+            to_uint8(self._call(self.generator, latents[at : at + batch], labels[at : at + batch]))
+            for at in range(0, len(latents), batch)
+        ]
+        size = self.info.spec.image_size
+        return np.concatenate(parts) if parts else np.zeros((0, size, size, self.info.spec.channels), np.uint8)
+
+    def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
+        """The discriminator's logits, float32 (N,), of images uint8 (N, H, W, C) with labels (N, columns)."""
+        parts = [
+            self._call(self.discriminator, from_uint8(images[at : at + batch]), labels[at : at + batch])[:, 0]
+            for at in range(0, len(images), batch)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _call(self, network: keras.Model, x: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float32]:
+        inputs = [x.astype(np.float32), labels.astype(np.int32)] if self.info.labels else x.astype(np.float32)
+        return np.asarray(network.predict_on_batch(inputs))
+
+
+def from_uint8(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 [0, 255] -> float32 [-1, 1]."""
+    return images.astype(np.float32) / 127.5 - 1.0
+
+
+def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Float [-1, 1] -> uint8 [0, 255], rounded, out-of-range values clipped."""
+    return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)
