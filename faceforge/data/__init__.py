@@ -1,0 +1,1 @@
+"""Images and labels: sources, the image-set format, ingest, augmentation. Knows nothing of networks or MLflow."""

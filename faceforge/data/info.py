@@ -1,0 +1,105 @@
+"""`dataset.json`: what an image set says about itself."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+from typing import Literal
+
+import numpy as np
+import PIL
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT_VERSION = 1
+Split = Literal["train", "holdout"]
+SPLITS: tuple[Split, ...] = ("train", "holdout")
+LISTED_AT_MOST = 1000  # rejects and duplicates named one by one; beyond, only counted
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SplitCounts(_Part):
+    """Images of one split: in total, and per label column and class."""
+
+    total: int = 0
+    classes: dict[str, dict[str, int]] = Field(default_factory=dict)
+
+
+class Reject(_Part):
+    """An image that could not be used."""
+
+    path: str
+    reason: str
+
+
+class Duplicate(_Part):
+    """An image whose pixels equal those of an earlier one."""
+
+    path: str
+    of: str
+
+
+class Statistics(_Part):
+    """Per channel, over the pixels of the train split, in 0..1."""
+
+    mean: list[float]
+    std: list[float]
+
+
+class DatasetInfo(_Part):
+    """What is in an image set.
+
+    Attributes:
+        source: name of what was ingested.
+        image_size: edge of the square images in pixels.
+        channels: 1 (greyscale) or 3 (RGB).
+        labels: label column -> its classes, in the order of their codes.
+        counts: split -> how many images, per class.
+        rejects: what was refused and why (the first `LISTED_AT_MOST`; `reject_count` counts all).
+        duplicates: what was left out because its pixels were there already (likewise).
+        digest: SHA-256 of the content (pixels, labels, split), whatever the order and layout of files.
+        holdout_digest: the same of the holdout alone: equal digests mean that two models can be compared.
+        parent_digest: digest of the image set that this one was made from, if any.
+    """
+
+    format_version: int = FORMAT_VERSION
+    source: str
+    image_size: int
+    channels: int
+    labels: dict[str, list[str]]
+    counts: dict[str, SplitCounts]
+    rejects: list[Reject] = Field(default_factory=list)
+    reject_count: int = 0
+    duplicates: list[Duplicate] = Field(default_factory=list)
+    duplicate_count: int = 0
+    statistics: Statistics
+    digest: str
+    holdout_digest: str
+    parent_digest: str = ""
+    created_by: dict[str, str] = Field(default_factory=dict)
+
+
+def content_digest(lines: Iterable[str]) -> str:
+    """Hex SHA-256 of the sorted lines."""
+    digest = hashlib.sha256()
+    for line in sorted(lines):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """The versions that shape pixels."""
+    try:
+        own = metadata.version("faceforge")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        own = "source tree"
+    return {
+        "faceforge": own,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }

@@ -1,0 +1,91 @@
+"""Pixels to lossless bytes and back, with what the image set records about them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An image as it is stored.
+
+    Attributes:
+        png: lossless bytes.
+        sha256: hex digest of shape and pixels, so the same picture has the same digest whatever the encoder.
+        sums: per channel, the sum of all pixel values; whole numbers, so statistics do not depend on the order.
+        squares: per channel, the sum of their squares.
+    """
+
+    png: bytes
+    sha256: str
+    sums: tuple[int, ...]
+    squares: tuple[int, ...]
+
+
+def encode(pixels: Pixels, png: bytes | None = None) -> Encoded:
+    """Stores pixels uint8 (H, W, C), C 1 or 3. `png` is kept where the caller already has the encoded bytes."""
+    flat = pixels.reshape(-1, pixels.shape[-1]).astype(np.int64)
+    return Encoded(
+        png=png if png is not None else to_png(pixels),
+        sha256=pixel_digest(pixels),
+        sums=tuple(int(value) for value in flat.sum(0)),
+        squares=tuple(int(value) for value in (flat * flat).sum(0)),
+    )
+
+
+def pixel_digest(pixels: Pixels) -> str:
+    """Hex SHA-256 of shape and values of uint8 (H, W, C)."""
+    height, width, channels = pixels.shape
+    digest = hashlib.sha256(f"{height}x{width}x{channels}:".encode())
+    digest.update(np.ascontiguousarray(pixels).tobytes())
+    return digest.hexdigest()
+
+
+def to_png(pixels: Pixels) -> bytes:
+    """PNG bytes of uint8 (H, W, C), C 1 or 3."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes, channels: int) -> Pixels:
+    """Stored image bytes as uint8 (H, W, C)."""
+    with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+    return pixels[..., None] if channels == 1 else pixels
+
+
+def workers() -> int:
+    """How many threads to decode with: the cores this process may use, 16 at most."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
+
+
+def map_ordered(function: Callable[[_In], _Out], items: Iterable[_In], ahead: int = 4) -> Iterator[_Out]:
+    """Like `map`, in threads, in order, with only a few items per thread in flight (Pillow works outside the lock)."""
+    count = workers()
+    waiting: deque[Future[_Out]] = deque()
+    pool = ThreadPoolExecutor(count)
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > count * ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
