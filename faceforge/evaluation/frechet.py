@@ -18,7 +18,7 @@ def frechet_from_features(first: NDArray[np.floating], second: NDArray[np.floati
     """Frechet distance of the Gaussians fitted to two sets of features.
 
     Args:
-        first, second: (N, D) and (M, D), N and M at least 2. Fewer rows than D are allowed (the covariance is singular),
+        first, second: (N, D) and (M, D), N and M at least 2. Fewer rows than D are allowed (singular covariance),
             but the result is then strongly biased upwards: compare only results of equal N, M and D.
 
     Returns:
