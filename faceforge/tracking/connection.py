@@ -1,0 +1,175 @@
+"""Reaching an MLflow server or database, or saying in one line why it cannot be reached."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_file
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+ARTIFACTS_FOLDER = "mlartifacts"  # beside the SQLite database
+
+_ANSWER_SECONDS = 8
+_SQLITE = "sqlite:///"
+_DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # scheme -> usual port
+
+
+def connect(tracking_uri: str = "") -> str:
+    """Makes MLflow use `tracking_uri`, for runs and registry, once it is known to answer.
+
+    Args:
+        tracking_uri: `sqlite:///FILE` (created when missing; a relative file is meant from the working folder),
+            `http(s)://HOST:PORT`, or a database. Empty: MLFLOW_TRACKING_URI, else `DEFAULT_URI`.
+
+    Returns:
+        The address in full.
+
+    Raises:
+        FaceForgeError: it does not answer within about ten seconds, or is not one.
+    """
+    uri = full_uri(tracking_uri)
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    if scheme == "sqlite":
+        _prepare_sqlite(Path(uri.removeprefix(_SQLITE)))
+    elif scheme in _DATABASES:
+        _knock(uri, _DATABASES[scheme])
+    elif scheme not in ("http", "https"):
+        raise FaceForgeError(f"tracking URI {uri!r} is not supported; use {DEFAULT_URI} or http://HOST:PORT")
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    with _impatient(), readable(f"MLflow at {_without_password(uri)}"):
+        mlflow.MlflowClient().search_experiments(max_results=1)
+    return uri
+
+
+def full_uri(tracking_uri: str = "") -> str:
+    """`tracking_uri`, or what the environment says, or the default; SQLite files as absolute paths."""
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "") or DEFAULT_URI
+    if uri.startswith("sqlite:") and not uri.startswith(_SQLITE):
+        raise FaceForgeError(f"tracking URI {uri!r} names no file; write {DEFAULT_URI}, or sqlite:////absolute/path.db")
+    return _SQLITE + os.path.abspath(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else uri.rstrip("/")
+
+
+def artifact_root(uri: str) -> Path | None:
+    """Where artifacts of a SQLite database are kept (a server opened on it must be told); None: the server decides."""
+    return Path(uri.removeprefix(_SQLITE)).parent / ARTIFACTS_FOLDER if uri.startswith(_SQLITE) else None
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turns MLflow's exceptions into one line that starts with `what`."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError, ImportError) as error:
+        raise FaceForgeError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The gist of an MLflow error and what to do about it."""
+    text = str(error)
+    for sign, meaning in _MEANINGS.items():
+        if re.search(sign, text, re.IGNORECASE):
+            return meaning
+    return (text.strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+_MEANINGS = {
+    "connection refused": "nothing listens there (connection refused); start the server or correct --tracking-uri",
+    "timed out|timeout": "no answer in time; check the address and the network",
+    "resolve|name or service not known|nodename": "the host name is unknown; correct --tracking-uri",
+    r"\b401\b|unauthorized": "access denied; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or _TOKEN)",
+    r"\b403\b|invalid host header": "forbidden (403); if the server is yours, add this name to its --allowed-hosts",
+    "out-of-date database schema": "written by another MLflow version; back it up, then run mlflow db upgrade",
+    "database is locked": "the database is busy (locked by another process); run again, or use an MLflow server",
+    "no module named": "the database driver is not installed; pip install it, or use an MLflow server",
+}
+
+
+def _prepare_sqlite(path: Path) -> None:
+    """Checks a SQLite database; creates a missing one whole, under a lock, because racing initialisers break it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _folder_lock(path.parent):
+            if path.exists() and path.stat().st_size > 0:
+                _check_sqlite(path)
+            else:
+                _create_sqlite(path)
+    except OSError as error:
+        raise FaceForgeError(f"tracking database {path} cannot be used: {error.strerror or error}") from error
+
+
+def _check_sqlite(path: Path) -> None:
+    """Refuses what is not a writable SQLite file: MLflow itself would retry that for minutes."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_ANSWER_SECONDS)) as database:
+            database.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise FaceForgeError(
+            f"tracking database {path} is unreadable ({error}); move it away or name another"
+        ) from None
+    if not os.access(path, os.W_OK):
+        raise FaceForgeError(f"tracking database {path} is read-only; change its permissions or name another")
+
+
+def _create_sqlite(path: Path) -> None:
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path.unlink(missing_ok=True)  # an empty file
+    with atomic_file(path) as partial:
+        store = SqlAlchemyStore(f"{_SQLITE}{partial}", str(path.parent / ARTIFACTS_FOLDER))
+        store.engine.dispose()
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """An exclusive lock on a folder: leaves no lock file behind, ends with the process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _knock(uri: str, usual_port: int) -> None:
+    """Opens a connection to a database's port: MLflow itself would retry a dead one for minutes."""
+    parts = urlsplit(uri)
+    try:
+        socket.create_connection((parts.hostname or "localhost", parts.port or usual_port), _ANSWER_SECONDS).close()
+    except OSError as error:
+        raise FaceForgeError(f"MLflow database at {_without_password(uri)}: {_reason(error)}") from error
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """MLflow's first request without its minutes of retries."""
+    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_ANSWER_SECONDS)}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", uri)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from faceforge.errors import FaceForgeError
+from faceforge.tracking.connection import connect, full_uri
+from faceforge.tracking.runs import finish_parent, step_run
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    before = mlflow.get_tracking_uri()
+    yield
+    mlflow.set_tracking_uri(before)
+    mlflow.set_registry_uri(before)
+
+
+def test_racing_steps_share_a_fresh_database_and_one_parent(tmp_path: Path) -> None:
+    code = (
+        "import sys; from faceforge.tracking.runs import connect, step_run; connect(sys.argv[1])\n"
+        "with step_run(sys.argv[2], run_key='k1', experiment='faces') as run: print(run.parent_id)"
+    )
+    uri = f"sqlite:///{tmp_path}/a folder/mlflow.db"
+    racers = [
+        subprocess.Popen([sys.executable, "-c", code, uri, step], stdout=subprocess.PIPE, text=True)
+        for step in ("left", "right")
+    ]
+    parents = {racer.communicate(timeout=60)[0].strip() for racer in racers}
+    assert [racer.returncode for racer in racers] == [0, 0]
+    assert len(parents) == 1
+    assert os.listdir(tmp_path / "a folder") == ["mlflow.db"]
+    assert connect(uri) == uri
+    assert mlflow.get_experiment("0").artifact_location == f"{tmp_path}/a folder/mlartifacts/0"
+    assert len(mlflow.search_runs(experiment_names=["faces"])) == 3
+
+
+def test_relative_files_are_meant_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert full_uri() == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000/")
+    assert full_uri() == "http://tracker:5000"
+
+
+@pytest.mark.parametrize(
+    "uri, told",
+    [
+        ("http://127.0.0.1:{port}", "connection refused"),
+        ("postgresql://me:secret@127.0.0.1:{port}/mlflow", "connection refused"),
+        ("./mlruns", "not supported; use sqlite:///mlflow.db"),
+        ("sqlite://mlflow.db", "names no file"),
+    ],
+)
+def test_what_does_not_answer_is_told_in_one_line(uri: str, told: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(FaceForgeError) as caught:
+        connect(uri.format(port=free_port()))
+    message = str(caught.value)
+    assert told in message
+    assert "\n" not in message
+    assert "secret" not in message
+    assert time.monotonic() - began < 10
+
+
+def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faceforge.tracking.connection._ANSWER_SECONDS", 1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(FaceForgeError, match="no answer in time"):
+            connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+
+def test_a_file_that_is_no_database_is_refused_at_once_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_text("holiday plans, " * 500)
+    with pytest.raises(FaceForgeError, match=r"mlflow\.db is unreadable .*not a database"):
+        connect(f"sqlite:///{path}")
+    assert path.read_text().startswith("holiday plans")
+
+
+def test_a_real_server_keeps_runs_and_images(empty_database: Path, tmp_path: Path) -> None:
+    port = free_port()
+    backend = tmp_path / "server.db"
+    backend.write_bytes(empty_database.read_bytes())
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{backend}", "--artifacts-destination", str(tmp_path / "stored")]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as server:
+        try:
+            uri = f"http://127.0.0.1:{port}"
+            _wait_until_healthy(uri, server)
+            connect(uri)
+            with step_run("train", run_key="k1", experiment="faces") as run:
+                run.log_metrics({"loss/generator": 0.5}, step=64)
+                run.log_image(np.zeros((8, 8, 3), np.uint8), key="samples", step=64)
+            finish_parent("k1", "FINISHED")
+            client = mlflow.MlflowClient()
+            assert client.get_run(run.run_id).data.metrics == {"loss/generator": 0.5}
+            assert client.get_run(run.parent_id).info.status == "FINISHED"
+            assert {Path(file.path).suffix for file in client.list_artifacts(run.run_id, "images")} == {".png", ".webp"}
+            assert list((tmp_path / "stored").rglob("*.png"))
+        finally:
+            os.killpg(server.pid, 15)
+
+
+def _wait_until_healthy(uri: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the server died"
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server never became healthy")
