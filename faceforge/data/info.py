@@ -13,6 +13,7 @@ import PIL
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT_VERSION = 1
+INFO_FILE = "dataset.json"
 Split = Literal["train", "holdout"]
 SPLITS: tuple[Split, ...] = ("train", "holdout")
 LISTED_AT_MOST = 1000  # rejects and duplicates named one by one; beyond, only counted

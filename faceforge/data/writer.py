@@ -1,0 +1,199 @@
+"""Writes image sets: Parquet shards and `dataset.json`. The format itself is described in `faceforge.data.imageset`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faceforge.data.info import (
+    INFO_FILE,
+    LISTED_AT_MOST,
+    SPLITS,
+    DatasetInfo,
+    Duplicate,
+    Reject,
+    Split,
+    SplitCounts,
+    Statistics,
+    content_digest,
+    versions,
+)
+from faceforge.data.pixels import Encoded
+from faceforge.errors import FaceForgeError
+
+if TYPE_CHECKING:
+    from faceforge.data.imageset import ImageSet
+
+RESERVED_COLUMNS = frozenset({"image", "sha256", "source"})
+SHARD_BYTES = 256 * 2**20
+ROWS_PER_GROUP = 1000
+
+
+class ImageSetWriter:
+    """Writes an image set row by row into a folder that the caller publishes when all is well (see `atomic_folder`).
+
+    Args:
+        folder: an existing, empty folder.
+        source: name of the source, stored in every row.
+        image_size: edge of the images.
+        channels: 1 or 3.
+        columns: names of the label columns.
+        vocabularies: classes whose order is known beforehand; classes met in the rows are added in natural order.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        source: str,
+        image_size: int,
+        channels: int,
+        columns: Sequence[str],
+        vocabularies: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        if clash := RESERVED_COLUMNS.intersection(columns):
+            raise FaceForgeError(f"a label column cannot be called {sorted(clash)[0]!r}; rename it in the source")
+        self._folder, self._source, self._size, self._channels = folder, source, image_size, channels
+        self._columns = tuple(columns)
+        self._known = {column: list((vocabularies or {}).get(column, ())) for column in self._columns}
+        self._schema = _schema(self._columns)
+        self._rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+        self._open: dict[str, pq.ParquetWriter] = {}
+        self._shards: dict[str, list[Path]] = {split: [] for split in SPLITS}
+        self._bytes = dict.fromkeys(SPLITS, 0)
+        self._lines: dict[str, list[str]] = {split: [] for split in SPLITS}
+        self._counts: dict[str, dict[str, dict[str, int]]] = {s: {c: {} for c in self._columns} for s in SPLITS}
+        self._sums = [0] * channels
+        self._squares = [0] * channels
+        self._moments = 0
+
+    def add(self, split: Split, image: Encoded, path: str, labels: Mapping[str, str], source: str = "") -> None:
+        """One image; `path` is where it came from, `source` overrides the set's."""
+        row = {"image": {"bytes": image.png, "path": path}, **labels, "sha256": image.sha256}
+        self._rows[split].append({**row, "source": source or self._source})
+        self._bytes[split] += len(image.png)
+        self._count(split, image.sha256, labels)
+        if split == "train":
+            self._moments += 1
+            self._sums = [a + b for a, b in zip(self._sums, image.sums, strict=True)]
+            self._squares = [a + b for a, b in zip(self._squares, image.squares, strict=True)]
+        if len(self._rows[split]) >= ROWS_PER_GROUP:
+            self._flush(split)
+        if self._bytes[split] >= SHARD_BYTES:
+            self._close_shard(split)
+
+    def copy_split(self, parent: ImageSet, split: Split) -> None:
+        """Takes over a whole split of another set, byte for byte."""
+        for record in parent.records(split, images=False):
+            self._count(split, record.sha256, record.labels)
+        for shard in parent.shards(split):
+            _link_or_copy(shard, self._folder / shard.name)
+
+    def finish(
+        self, rejects: Sequence[Reject] = (), duplicates: Sequence[Duplicate] = (), parent_digest: str = ""
+    ) -> DatasetInfo:
+        """Closes the shards and writes `dataset.json`."""
+        for split in SPLITS:
+            self._close_shard(split)
+            for number, shard in enumerate(self._shards[split]):
+                shard.rename(self._folder / f"{split}-{number:05d}-of-{len(self._shards[split]):05d}.parquet")
+        labels = {column: self._vocabulary(column) for column in self._columns}
+        info = DatasetInfo(
+            source=self._source,
+            image_size=self._size,
+            channels=self._channels,
+            labels=labels,
+            counts={
+                split: SplitCounts(
+                    total=len(self._lines[split]),
+                    classes={c: {name: self._counts[split][c].get(name, 0) for name in labels[c]} for c in labels},
+                )
+                for split in SPLITS
+            },
+            rejects=list(rejects[:LISTED_AT_MOST]),
+            reject_count=len(rejects),
+            duplicates=list(duplicates[:LISTED_AT_MOST]),
+            duplicate_count=len(duplicates),
+            statistics=self._statistics(),
+            digest=content_digest(f"{split} {line}" for split in SPLITS for line in self._lines[split]),
+            holdout_digest=content_digest(self._lines["holdout"]),
+            parent_digest=parent_digest,
+            created_by=versions(),
+        )
+        (self._folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
+        return info
+
+    def _count(self, split: Split, sha256: str, labels: Mapping[str, str]) -> None:
+        self._lines[split].append(json.dumps([sha256, {column: labels[column] for column in sorted(self._columns)}]))
+        for column in self._columns:
+            counts = self._counts[split][column]
+            counts[labels[column]] = counts.get(labels[column], 0) + 1
+
+    def _vocabulary(self, column: str) -> list[str]:
+        met = {name for split in SPLITS for name in self._counts[split][column]}
+        known = self._known[column]
+        return [*known, *natural_order(met.difference(known))]
+
+    def _statistics(self) -> Statistics:
+        pixels = max(self._moments * self._size**2, 1)
+        means = [total / pixels / 255 for total in self._sums]
+        spread = [max(sq / pixels / 255**2 - mean**2, 0) ** 0.5 for sq, mean in zip(self._squares, means, strict=True)]
+        return Statistics(mean=means, std=spread)
+
+    def _flush(self, split: Split) -> None:
+        if not self._rows[split]:
+            return
+        if split not in self._open:
+            shard = self._folder / f".{split}-{len(self._shards[split]):05d}"
+            self._shards[split].append(shard)
+            self._open[split] = pq.ParquetWriter(shard, self._schema, compression="none")  # PNG is compressed already
+        self._open[split].write_table(pa.Table.from_pylist(self._rows[split], self._schema))
+        self._rows[split] = []
+
+    def _close_shard(self, split: Split) -> None:
+        self._flush(split)
+        if split in self._open:
+            self._open.pop(split).close()
+        self._bytes[split] = 0
+
+
+def check_target(out: Path) -> None:
+    """Refuses to replace anything that is not an image set: a FaceForgeError if `out` holds other files."""
+    if out.is_dir():
+        if any(out.iterdir()) and not (out / INFO_FILE).is_file():
+            raise FaceForgeError(f"{out} holds files that are not an image set; name a new or empty folder to write to")
+    elif out.exists():
+        raise FaceForgeError(f"{out} is a file; name a folder to write to")
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Classes sorted as people would: 2 before 10 (and 0-12 before 13-24), words alphabetically."""
+
+    def key(name: str) -> tuple[int, float, str]:
+        number = name.split("-")[0].rstrip("+")
+        return (0, float(number), name) if number.replace(".", "", 1).isdigit() else (1, 0.0, name)
+
+    return sorted(names, key=key)
+
+
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    """Parquet schema; its metadata lets Hugging Face `datasets` show images as images."""
+    fields = [pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
+    texts = [*columns, "sha256", "source"]
+    fields += [pa.field(name, pa.string()) for name in texts]
+    features = {"image": {"_type": "Image"}, **{name: {"dtype": "string", "_type": "Value"} for name in texts}}
+    return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)
