@@ -1,0 +1,45 @@
+"""What each step is fed, as a pure function of the seed and the step's number.
+
+Nothing has to be saved to resume: step k of a run gets the same images and latents whether or not the run was
+interrupted before it, and on whatever backend it computes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SHUFFLE, _LATENTS = 0, 1  # separate streams of one seed
+
+
+class Batches:
+    """Indices and latents of every step.
+
+    Args:
+        images: how many images the training split has.
+        batch_size: images per step.
+        latent_size: dimensions of a latent.
+        seed: of order and latents.
+    """
+
+    def __init__(self, images: int, batch_size: int, latent_size: int, seed: int) -> None:
+        self._images, self._batch_size, self._latent_size, self._seed = images, batch_size, latent_size, seed
+        self._epoch, self._order = -1, np.zeros(0, np.int64)
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Positions (B,) in the training split: epoch after epoch, each in an order of its own, cut in batches."""
+        positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
+        epochs, places = np.divmod(positions, self._images)
+        return np.concatenate([self._shuffled(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
+
+    def latents(self, step: int) -> NDArray[np.float32]:
+        """Standard normal latents, float32 (B, Z)."""
+        return self._stream(_LATENTS, step).standard_normal((self._batch_size, self._latent_size), np.float32)
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._stream(_SHUFFLE, epoch).permutation(self._images)
+        return self._order
+
+    def _stream(self, purpose: int, number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[self._seed, purpose], counter=[0, 0, 0, number]))
