@@ -24,8 +24,8 @@ _REASONS_SHOWN = 3
 def ingest(source: str, out: Path, config: IngestConfig, labels_csv: str = "") -> ImageSet:
     """Decodes, checks, de-duplicates, crops, resizes and splits the images of a source.
 
-    Images whose pixels equal those of an earlier one are left out. The holdout is chosen by the digest of the pixels: the
-    same image falls on the same side whenever and with whatever else it is ingested at that size.
+    Images whose pixels equal those of an earlier one are left out. The holdout is chosen by the digest of the
+    pixels: the same image falls on the same side whenever and with whatever else it is ingested at that size.
 
     Args:
         source: see `faceforge.data.sources.open_source`.
@@ -34,8 +34,8 @@ def ingest(source: str, out: Path, config: IngestConfig, labels_csv: str = "") -
         labels_csv: labels of a folder of images.
 
     Raises:
-        FaceForgeError: the source is unusable, more than `max_rejects` of it is, a split would be empty, or a label column
-            keeps fewer than two classes. Nothing is left under `out` then.
+        FaceForgeError: the source is unusable, more than `max_rejects` of it is, a split would be empty, or a
+            label column keeps fewer than two classes. Nothing is left under `out` then.
     """
     opened = open_source(source, config, labels_csv)
     check_target(out)

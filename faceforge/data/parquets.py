@@ -90,9 +90,8 @@ class ParquetSource(Source):
             try:
                 values = pq.read_table(file, columns=[column]).column(column).unique().to_pylist()
             except pa.ArrowException:  # nested values have no equality
-                raise FaceForgeError(
-                    f"{self.name}: column {column!r} is not a label but {_schema(file).field(column).type}"
-                ) from None
+                kind = _schema(file).field(column).type
+                raise FaceForgeError(f"{self.name}: column {column!r} is no label but of type {kind}") from None
             found.update(self._class(column, value) for value in values)
         return found
 
