@@ -94,7 +94,7 @@ class ImageSetWriter:
         for record in parent.records(split, images=False):
             self._count(split, record.sha256, record.labels)
         for shard in parent.shards(split):
-            _link_or_copy(shard, self._folder / shard.name)
+            link_or_copy(shard, self._folder / shard.name)
 
     def finish(
         self, rejects: Sequence[Reject] = (), duplicates: Sequence[Duplicate] = (), parent_digest: str = ""
@@ -192,7 +192,8 @@ def _schema(columns: Sequence[str]) -> pa.Schema:
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-links a file that nobody changes any more, or copies it where links are not to be had."""
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

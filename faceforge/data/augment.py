@@ -1,0 +1,178 @@
+"""Augmentation: a larger, balanced train split. The holdout is copied, never changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from faceforge.config import AugmentConfig
+from faceforge.data.imageset import DatasetInfo, ImageSet, ImageSetWriter, Record
+from faceforge.data.info import INFO_FILE, SPLITS
+from faceforge.data.pixels import Encoded, Pixels, encode, from_bytes, map_ordered
+from faceforge.data.writer import check_target, link_or_copy
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_folder
+from faceforge.progress import Progress
+
+
+def augment(data: Path, out: Path, config: AugmentConfig, seed: int) -> ImageSet:
+    """Writes the image set that training reads.
+
+    Behind every training image come its mirror image (`flip`), its jittered copies (`copies`), and, with `balance`, as
+    many more variants as its combination of classes lacks against the most frequent one. Variants for balance are
+    jittered as copies are, and mirrored half of the time with `flip`; with `colour` and `geometry` at 0 and no
+    `flip` they are plain repeats. With nothing enabled the files are linked.
+
+    Args:
+        data: an image set.
+        out: folder of the new one; an image set that is there is replaced once the new one is complete.
+        config: what to add.
+        seed: of all that is random; the variants of an image depend on it and on the image's place only.
+
+    Raises:
+        FaceForgeError: `data` is no image set, or a column to balance is absent.
+    """
+    parent = ImageSet.open(data)
+    parent.label_columns(config.balance)
+    check_target(out)
+    if data.resolve() == out.resolve():
+        raise FaceForgeError(f"{out} is the image set to augment; name another folder to write to")
+    try:
+        with atomic_folder(out) as folder:
+            enabled = config.flip or config.copies or config.balance
+            info = _enlarge(parent, folder, config, seed) if enabled else _pass_through(parent, folder)
+    except OSError as error:
+        raise FaceForgeError(f"cannot write the image set {out}: {error.strerror or error}") from None
+    return ImageSet(out, info)
+
+
+def jitter(pixels: Pixels, config: AugmentConfig, random: np.random.Generator) -> Pixels:
+    """A mild change of colour and geometry.
+
+    Brightness, contrast and (of RGB) saturation are scaled by 1 +- `colour`; the image is shifted by up to `geometry`
+    of its edge, scaled by 1 +- `geometry` and rotated by up to `geometry` x 90 degrees. Borders are filled by
+    reflection.
+
+    Args:
+        pixels: uint8 (H, W, C).
+        config: the two strengths.
+        random: consumed; the same state gives the same result.
+
+    Returns:
+        uint8 (H, W, C).
+    """
+    shift_x, shift_y, scale, angle = random.uniform(-1, 1, 4) * config.geometry
+    brightness, contrast, saturation = 1 + random.uniform(-1, 1, 3) * config.colour
+    if config.geometry > 0:
+        pixels = _warp(pixels, (shift_x, shift_y), 1 + scale, angle * np.pi / 2)
+    if config.colour > 0:
+        image = pixels.astype(np.float32) * brightness
+        image = image.mean() + contrast * (image - image.mean())
+        grey = image.mean(-1, keepdims=True)
+        image = grey + saturation * (image - grey)
+        pixels = np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    return pixels
+
+
+def plan_balance(combinations: list[tuple[str, ...]], seed: int) -> list[int]:
+    """How many extra variants each image gets so that every combination is as frequent as the most frequent.
+
+    >>> plan_balance([("a",), ("a",), ("b",)], seed=0)
+    [0, 0, 1]
+    """
+    counts = Counter(combinations)
+    most = max(counts.values(), default=0)
+    # A shuffled turn-taking: within a combination, no image gets two variants more than another.
+    order = np.random.default_rng(seed).permutation(len(combinations))
+    extra, met = [0] * len(combinations), Counter[tuple[str, ...]]()
+    for place in order.tolist():
+        own = combinations[place]
+        each, rest = divmod(most - counts[own], counts[own])
+        extra[place] = each + (met[own] < rest)
+        met[own] += 1
+    return extra
+
+
+@dataclass(frozen=True)
+class _Job:
+    number: int
+    record: Record
+    extra: int
+
+
+def _pass_through(parent: ImageSet, folder: Path) -> DatasetInfo:
+    for split in SPLITS:
+        for shard in parent.shards(split):
+            link_or_copy(shard, folder / shard.name)
+    shutil.copyfile(parent.root / INFO_FILE, folder / INFO_FILE)
+    return parent.info
+
+
+def _enlarge(parent: ImageSet, folder: Path, config: AugmentConfig, seed: int) -> DatasetInfo:
+    info = parent.info
+    writer = ImageSetWriter(
+        folder,
+        source=info.source,
+        image_size=info.image_size,
+        channels=info.channels,
+        columns=tuple(info.labels),
+        vocabularies=info.labels,
+    )
+    writer.copy_split(parent, "holdout")
+    each = 1 + config.flip + config.copies
+    extra = [0] * info.counts["train"].total
+    if config.balance:
+        rows = parent.records("train", images=False)
+        # Every image counts `each` times already, so what a combination lacks is `each` times its lack in originals.
+        combinations = [tuple(row.labels[column] for column in config.balance) for row in rows for _ in range(each)]
+        planned = plan_balance(combinations, seed)
+        extra = [sum(planned[start : start + each]) for start in range(0, len(planned), each)]
+
+    def jobs() -> Iterator[_Job]:
+        for number, (record, more) in enumerate(zip(parent.records("train"), extra, strict=True)):
+            yield _Job(number, record, more)
+
+    with Progress("augment", len(extra) * each + sum(extra)) as progress:
+        work = partial(_variants, config=config, seed=seed, channels=info.channels)
+        for job, images in map_ordered(work, jobs()):
+            for suffix, image in images:
+                path, source = job.record.path + suffix, job.record.source
+                writer.add("train", image, path, job.record.labels, source)
+            progress.advance(len(images))
+    return writer.finish(parent_digest=info.digest)
+
+
+def _variants(job: _Job, config: AugmentConfig, seed: int, channels: int) -> tuple[_Job, list[tuple[str, Encoded]]]:
+    """An image and all that is made of it, with what to append to its path."""
+    original = from_bytes(job.record.image, channels)
+    found = [("", encode(original, job.record.image))]
+    if config.flip:
+        found.append(("#flip", encode(np.ascontiguousarray(original[:, ::-1]))))
+    for copy in range(config.copies + job.extra):
+        random = np.random.default_rng([seed, job.number, copy])
+        mirrored = config.flip and random.random() < 0.5
+        pixels = np.ascontiguousarray(original[:, ::-1]) if mirrored else original
+        found.append((f"#copy{copy}", encode(jitter(pixels, config, random))))
+    return job, found
+
+
+def _warp(pixels: Pixels, shift: tuple[float, float], scale: float, angle: float) -> Pixels:
+    """Shifts (in edges), scales and rotates about the centre, bicubically."""
+    height, width, channels = pixels.shape
+    margin = max(height, width) // 2
+    padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), "reflect" if margin < height else "edge")
+    middle_x, middle_y = (width / 2 + margin, height / 2 + margin)
+    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    # Pillow wants the way back: from a place in the result to its place in the padded image.
+    back_x, back_y = width / 2 + shift[0] * width, height / 2 + shift[1] * height
+    way = (cos, sin, middle_x - cos * back_x - sin * back_y, -sin, cos, middle_y + sin * back_x - cos * back_y)
+    image = Image.fromarray(padded[..., 0] if channels == 1 else padded)
+    warped = image.transform((width, height), Image.Transform.AFFINE, way, Image.Resampling.BICUBIC)
+    return np.asarray(warped).reshape(height, width, channels)
