@@ -1,0 +1,1 @@
+"""The augment step as a Kubeflow component."""

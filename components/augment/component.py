@@ -1,0 +1,26 @@
+"""Image set -> image set with an enlarged training split."""
+
+from kfp import dsl
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def augment(
+    data: dsl.Input[dsl.Dataset],
+    preset: str,
+    settings: str,
+    tracking_uri: str,
+    experiment: str,
+    run_key: str,
+    job: str,
+    augmented: dsl.Output[dsl.Dataset],
+) -> None:
+    """Add mirrored, jittered and balancing copies to the training split; the holdout stays as it is."""
+    from pathlib import Path
+
+    from faceforge import steps
+
+    with steps.guarded():
+        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
+        steps.augment(Path(data.path), preset, settings, Path(augmented.path), tracking)

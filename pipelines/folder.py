@@ -1,0 +1,123 @@
+"""The folder of one local run, `runs/<run key>/`, and how an unfinished one is found again."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_file
+
+FINISHED = "succeeded"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and state of one run.
+
+    `run.json` (parameters and status), `pipeline.yaml` (what runs), `pipeline.log` (everything said), `steps/` (the
+    artifacts), `finished/` (which steps are done), `checkpoints/`, and at the end `result.json`, `samples.png`,
+    `summary.txt` and `report.json`.
+    """
+
+    root: Path
+
+    @property
+    def key(self) -> str:
+        """The run key: checkpoints, MLflow runs and model versions are found by it."""
+        return self.root.name
+
+    @property
+    def package(self) -> Path:
+        """The compiled pipeline that this run executes."""
+        return self.root / "pipeline.yaml"
+
+    @property
+    def log(self) -> Path:
+        """Everything the steps and kfp have said, over all attempts."""
+        return self.root / "pipeline.log"
+
+    @property
+    def steps(self) -> Path:
+        """Root of the artifacts."""
+        return self.root / "steps"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files of the present attempt: not under `root`, whose path may be too long for a socket."""
+        return Path(tempfile.gettempdir()) / f"faceforge-{self.key}"
+
+    def read(self) -> dict[str, Any]:
+        """The state: run_key, fingerprint, arguments, status, attempts."""
+        return dict(json.loads((self.root / "run.json").read_text(encoding="utf-8")))
+
+    def update(self, **changes: Any) -> None:
+        """Merge `changes` into the state."""
+        state = self.read() if (self.root / "run.json").is_file() else {}
+        self._write("run.json", {**state, **changes})
+
+    def write_result(self, outputs: dict[str, str]) -> None:
+        """Keep the pipeline's outputs: values, and paths of artifacts."""
+        self._write("result.json", outputs)
+
+    def result(self) -> dict[str, str]:
+        """What `write_result` has kept."""
+        return dict(json.loads((self.root / "result.json").read_text(encoding="utf-8")))
+
+    @contextmanager
+    def lock(self) -> Iterator[int]:
+        """Hold the run for this process and the children that inherit the yielded descriptor.
+
+        Raises:
+            FaceForgeError: when another process holds it.
+        """
+        descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FaceForgeError(
+                    f"run {self.key} with these parameters is going on already; wait, or start another with --fresh"
+                ) from None
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        with atomic_file(self.root / name) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def fingerprint(arguments: dict[str, str]) -> str:
+    """A short digest of what makes two runs the same run."""
+    return hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def find_unfinished(runs: Path, digest: str) -> RunFolder | None:
+    """The newest run under `runs` with this fingerprint that has not succeeded yet."""
+    for state in sorted(runs.glob("*/run.json"), reverse=True):
+        folder = RunFolder(state.parent)
+        if not folder.root.is_symlink():
+            found = folder.read()
+            if found.get("fingerprint") == digest and found.get("status") != FINISHED:
+                return folder
+    return None
+
+
+def create(runs: Path, digest: str) -> RunFolder:
+    """A new run folder with a key that sorts by time."""
+    key = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    folder = RunFolder(runs / key)
+    folder.root.mkdir(parents=True)
+    folder.update(run_key=key, fingerprint=digest, status="started", attempts=0)
+    return folder

@@ -1,0 +1,104 @@
+"""Cluster options of the compile step. They change how pods are made, never what a step computes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from components import IMAGE
+from faceforge.errors import FaceForgeError
+
+Quantity = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?(m|[KMGT]i?)?)?$")]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretEnv(_Options):
+    """Key of a Kubernetes secret that a step sees as an environment variable."""
+
+    secret: str
+    key: str
+    env: str
+
+
+class Toleration(_Options):
+    """A taint that the compute steps may be scheduled on."""
+
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
+class CompileSettings(_Options):
+    """Everything a cluster wants to know that a laptop does not.
+
+    The defaults add nothing: what they compile is the committed file, and runs locally too.
+    """
+
+    image: str = Field(IMAGE, min_length=1, description="image of every step")
+    gpu: int = Field(0, ge=0, le=16, description="accelerators for train (evaluate and export run without)")
+    gpu_type: str = Field("nvidia.com/gpu", min_length=1, description="resource name of the accelerator")
+    cpu: Quantity = Field("", description="CPU limit of train, for example 4 or 500m")
+    memory: Quantity = Field("", description="memory limit of train and evaluate, for example 8Gi")
+    shm_size: Quantity = Field("", description="size of /dev/shm in train and evaluate, in memory, for example 2Gi")
+    secrets: tuple[SecretEnv, ...] = Field((), description="secrets as environment variables of every step")
+    pull_secrets: tuple[str, ...] = Field((), description="secrets to pull the image with")
+    tolerations: tuple[Toleration, ...] = Field((), description="taints that train tolerates")
+    node_selector: dict[str, str] = Field(default_factory=dict, description="labels a node must have to run train")
+    checkpoint_claim: str = Field("", description="persistent volume claim that keeps checkpoints over retries")
+    checkpoint_path: str = Field("/checkpoints", pattern="^/", description="where train mounts that claim")
+    data_claim: str = Field("", description="persistent volume claim that holds the source images")
+    data_path: str = Field("/data", pattern="^/", description="where ingest mounts that claim")
+    retries: int = Field(0, ge=0, le=10, description="how often a failed train pod is tried again; wants a claim")
+
+    @property
+    def checkpoint_root(self) -> str:
+        """Default of the pipeline's `checkpoint_root`: the mounted claim, or '' without one."""
+        return self.checkpoint_path if self.checkpoint_claim else ""
+
+
+def compile_settings(**options: object) -> CompileSettings:
+    """`CompileSettings` from loose values; a bad one raises `FaceForgeError` in one line."""
+    try:
+        settings = CompileSettings.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise FaceForgeError(f"compile option {name} = {first['input']!r}: {first['msg']}") from None
+    if settings.retries and not settings.checkpoint_claim:
+        raise FaceForgeError("compile option retries needs checkpoint_claim: a retried pod starts with an empty disk")
+    return settings
+
+
+def read_secret(text: str) -> SecretEnv:
+    """`name:KEY=ENV` (or `name:KEY`, the variable then has the key's name)."""
+    found = re.fullmatch(r"([a-z0-9.-]+):([\w.-]+)(?:=([A-Za-z_]\w*))?", text)
+    if not found:
+        raise FaceForgeError(
+            f"secret {text!r} is not of the form name:KEY=VARIABLE, for example mlflow:token=MLFLOW_TRACKING_TOKEN"
+        )
+    name, key, env = found.groups()
+    return SecretEnv(secret=name, key=key, env=env or key)
+
+
+def read_toleration(text: str) -> Toleration:
+    """`key`, `key=value`, `key:Effect` or `key=value:Effect`."""
+    found = re.fullmatch(r"([\w./-]+)(?:=([\w.-]*))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?", text)
+    if not found:
+        raise FaceForgeError(
+            f"toleration {text!r} is not of the form key=value:NoSchedule (value and effect may be left out)"
+        )
+    key, value, effect = found.groups()
+    return Toleration(key=key, value=value or "", effect=effect or "")
+
+
+def read_pair(text: str) -> tuple[str, str]:
+    """`label=value` of a node selector."""
+    key, equals, value = text.partition("=")
+    if not equals or not key or not value:
+        raise FaceForgeError(f"node selector {text!r} is not of the form label=value")
+    return key, value

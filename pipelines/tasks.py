@@ -1,0 +1,48 @@
+"""Cluster options put on the tasks of the pipeline."""
+
+from kfp import kubernetes
+from kfp.dsl import PipelineTask
+
+from pipelines.settings import CompileSettings
+
+
+def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
+    """Apply `options` to the task of `step`."""
+    # Every step writes to MLflow: a cached step would leave its run out, so the cluster's cache stays off.
+    task.set_caching_options(False)
+    task.set_container_image(options.image)
+    for secret in options.secrets:
+        kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.env})
+    if options.pull_secrets:
+        kubernetes.set_image_pull_secrets(task, list(options.pull_secrets))
+    if step == "ingest" and options.data_claim:
+        kubernetes.mount_pvc(task, options.data_claim, options.data_path)
+    if step in ("train", "evaluate"):
+        if options.memory:
+            task.set_memory_limit(options.memory)
+        if options.shm_size:
+            # The default /dev/shm of a pod is 64 MiB, which shows as bus errors in the middle of training.
+            kubernetes.empty_dir_mount(task, "shm", "/dev/shm", medium="Memory", size_limit=options.shm_size)  # noqa: S108
+    if step == "train":
+        _configure_training(task, options)
+
+
+def _configure_training(task: PipelineTask, options: CompileSettings) -> None:
+    if options.gpu:
+        task.set_accelerator_type(options.gpu_type).set_accelerator_limit(options.gpu)
+    if options.cpu:
+        task.set_cpu_limit(options.cpu)
+    if options.checkpoint_claim:
+        kubernetes.mount_pvc(task, options.checkpoint_claim, options.checkpoint_path)
+    if options.retries:
+        task.set_retry(num_retries=options.retries, backoff_duration="30s")
+    for toleration in options.tolerations:
+        kubernetes.add_toleration(
+            task,
+            key=toleration.key,
+            operator="Equal" if toleration.value else "Exists",
+            value=toleration.value or None,
+            effect=toleration.effect or None,
+        )
+    for label, value in options.node_selector.items():
+        kubernetes.add_node_selector(task, label, value)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pipelines.local
+from faceforge.config import Config, resolve
+from pipelines.parameters import RunParameters
+
+STAND_IN = Path(__file__).parent / "standin"
+
+
+@pytest.fixture
+def simulated_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """SIMULATED steps in every process started from here, and no MLflow; returns the folder that controls them."""
+    control = tmp_path / "control"
+    control.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+    monkeypatch.setenv("FACEFORGE_STANDIN", str(control))
+    monkeypatch.setattr(pipelines.local, "check_locally", unchecked)
+    monkeypatch.setattr(pipelines.local, "_finish_parent", lambda *_: None)
+    return control
+
+
+def unchecked(parameters: RunParameters) -> tuple[RunParameters, Config]:
+    """In place of `check_locally`: no source is opened, no MLflow is asked."""
+    return parameters, resolve(parameters.preset, parameters.settings)
+
+
+@pytest.fixture
+def lines() -> tuple[list[str], Callable[[str], None]]:
+    """A list, and a function that adds to it."""
+    found: list[str] = []
+    return found, found.append
+
+
+@pytest.fixture(autouse=True)
+def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("KF_PIPELINES_") or name == "FACEFORGE_IMAGE"]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from faceforge.errors import FaceForgeError
+from pipelines.cli import pipeline
+from pipelines.compile import COMMITTED, compile_pipeline
+from pipelines.faceforge_pipeline import STEPS
+from pipelines.settings import compile_settings, read_pair, read_secret, read_toleration
+
+
+def compiled(path: Path, **options: object) -> list[dict[str, Any]]:
+    compile_pipeline(path, compile_settings(**options))
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def executors(spec: dict[str, Any]) -> dict[str, Any]:
+    return dict(spec["deploymentSpec"]["executors"])
+
+
+def test_the_committed_file_is_current(tmp_path: Path) -> None:
+    fresh = compile_pipeline(tmp_path / "faceforge.yaml", compile_settings(image="faceforge:latest"))
+    assert COMMITTED.read_text() == fresh.read_text(), "run: make pipeline-compile"
+
+
+def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
+    (spec,) = compiled(tmp_path / "p.yaml")
+    tasks = spec["root"]["dag"]["tasks"]
+    assert set(tasks) == set(STEPS)
+    waits = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+    assert waits == {
+        "ingest": set(),
+        "augment": {"ingest"},
+        "train": {"augment"},
+        "evaluate": {"train", "ingest"},
+        "export": {"train", "evaluate"},
+        "register": {"export", "evaluate"},
+    }
+
+
+def test_no_pod_installs_packages_and_no_step_is_cached(tmp_path: Path) -> None:
+    (spec,) = compiled(tmp_path / "p.yaml", image="registry.example/faceforge@sha256:" + "0" * 64)
+    for executor in executors(spec).values():
+        assert "pip install" not in " ".join(executor["container"]["command"])
+        assert executor["container"]["image"].startswith("registry.example/faceforge@")
+    assert not any(task["cachingOptions"].get("enableCache") for task in spec["root"]["dag"]["tasks"].values())
+
+
+def test_every_parameter_is_text_with_a_default(tmp_path: Path) -> None:
+    (spec,) = compiled(tmp_path / "p.yaml")
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    assert set(parameters) == {
+        "source", "labels", "preset", "settings", "model_name", "experiment", "tracking_uri", "run_key",
+        "checkpoint_root",
+    }  # fmt: skip
+    assert all(p["parameterType"] == "STRING" and isinstance(p["defaultValue"], str) for p in parameters.values())
+
+
+def test_cluster_options_reach_the_platform_document(tmp_path: Path) -> None:
+    output = tmp_path / "p.yaml"
+    arguments = ["--gpu", "2", "--image", "r.example/f:1", "--cpu", "4", "--memory", "8Gi", "--shm-size", "2Gi", "--secret", "mlflow:token=MLFLOW_TRACKING_TOKEN", "--pull-secret", "regcred", "--toleration", "nvidia.com/gpu:NoSchedule", "--node-selector", "pool=gpu", "--checkpoint-claim", "checkpoints", "--data-claim", "photos", "--retries", "2"]
+    result = CliRunner().invoke(pipeline, ["compile", "--output", str(output), *arguments])
+    assert result.exit_code == 0, result.output
+    spec, platform = yaml.safe_load_all(output.read_text())
+
+    train = executors(spec)["exec-train"]["container"]
+    assert train["resources"]["accelerator"] == {
+        "count": "2",
+        "type": "nvidia.com/gpu",
+        "resourceCount": "2",
+        "resourceType": "nvidia.com/gpu",
+    }
+    assert "accelerator" not in executors(spec)["exec-evaluate"]["container"].get("resources", {})
+    assert spec["root"]["dag"]["tasks"]["train"]["retryPolicy"]["maxRetryCount"] == 2
+    root = spec["root"]["inputDefinitions"]["parameters"]["checkpoint_root"]
+    assert root["defaultValue"] == "/checkpoints"
+
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    for step in STEPS:
+        assert pods[f"exec-{step}"]["secretAsEnv"][0]["keyToEnv"] == [
+            {"secretKey": "token", "envVar": "MLFLOW_TRACKING_TOKEN"}
+        ]
+        assert pods[f"exec-{step}"]["imagePullSecret"][0]["secretName"] == "regcred"
+    assert pods["exec-train"]["emptyDirMounts"][0] == {
+        "medium": "Memory",
+        "mountPath": "/dev/shm",
+        "sizeLimit": "2Gi",
+        "volumeName": "shm",
+    }
+    assert pods["exec-train"]["pvcMount"][0]["mountPath"] == "/checkpoints"
+    assert pods["exec-ingest"]["pvcMount"][0]["mountPath"] == "/data"
+    assert pods["exec-train"]["tolerations"][0] == {
+        "key": "nvidia.com/gpu",
+        "operator": "Exists",
+        "effect": "NoSchedule",
+    }
+    assert pods["exec-train"]["nodeSelector"]["labels"] == {"pool": "gpu"}
+    assert "nodeSelector" not in pods["exec-register"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gpu", "-1"], "compile option gpu = -1"),
+        (["--memory", "lots"], "compile option memory = 'lots'"),
+        (["--secret", "mlflow"], "not of the form name:KEY=VARIABLE"),
+        (["--toleration", "a:Sometimes"], "not of the form key=value:NoSchedule"),
+        (["--node-selector", "gpu"], "not of the form label=value"),
+        (["--retries", "2"], "retries needs checkpoint_claim"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_writes_nothing(tmp_path: Path, arguments: list[str], message: str) -> None:
+    output = tmp_path / "p.yaml"
+    result = CliRunner().invoke(pipeline, ["compile", "--output", str(output), *arguments])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not output.exists()
+
+
+def test_forms_of_secrets_tolerations_and_selectors() -> None:
+    assert read_secret("s3:access-key=AWS_ACCESS_KEY_ID").env == "AWS_ACCESS_KEY_ID"
+    assert read_secret("mlflow:TOKEN").env == "TOKEN"
+    toleration = read_toleration("dedicated=train:NoExecute")
+    assert (toleration.key, toleration.value, toleration.effect) == ("dedicated", "train", "NoExecute")
+    assert read_pair("cloud.example/pool=gpu") == ("cloud.example/pool", "gpu")
+    with pytest.raises(FaceForgeError):
+        read_pair("=x")
