@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -60,6 +61,12 @@ def full_uri(tracking_uri: str = "") -> str:
     if uri.startswith("sqlite:") and not uri.startswith(_SQLITE):
         raise FaceForgeError(f"tracking URI {uri!r} names no file; write {DEFAULT_URI}, or sqlite:////absolute/path.db")
     return _SQLITE + os.path.abspath(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else uri.rstrip("/")
+
+
+def current_uri() -> str:
+    """What MLflow has been told to use in this process, else empty."""
+    mlflow = sys.modules.get("mlflow")
+    return str(mlflow.get_tracking_uri()) if mlflow is not None and mlflow.is_tracking_uri_set() else ""
 
 
 def artifact_root(uri: str) -> Path | None:
