@@ -63,7 +63,11 @@ def test_every_parameter_is_text_with_a_default(tmp_path: Path) -> None:
 
 def test_cluster_options_reach_the_platform_document(tmp_path: Path) -> None:
     output = tmp_path / "p.yaml"
-    arguments = ["--gpu", "2", "--image", "r.example/f:1", "--cpu", "4", "--memory", "8Gi", "--shm-size", "2Gi", "--secret", "mlflow:token=MLFLOW_TRACKING_TOKEN", "--pull-secret", "regcred", "--toleration", "nvidia.com/gpu:NoSchedule", "--node-selector", "pool=gpu", "--checkpoint-claim", "checkpoints", "--data-claim", "photos", "--retries", "2"]
+    arguments = (  # noqa: SIM905
+        "--gpu 2 --image r.example/f:1 --cpu 4 --memory 8Gi --shm-size 2Gi --secret mlflow:token=MLFLOW_TRACKING_TOKEN "
+        "--pull-secret regcred --toleration nvidia.com/gpu:NoSchedule --node-selector pool=gpu "
+        "--checkpoint-claim checkpoints --data-claim photos --retries 2"
+    ).split()
     result = CliRunner().invoke(pipeline, ["compile", "--output", str(output), *arguments])
     assert result.exit_code == 0, result.output
     spec, platform = yaml.safe_load_all(output.read_text())

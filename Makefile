@@ -1,0 +1,92 @@
+# FaceForge. `make help` lists what there is; needs only Python 3.11 to 3.13 (with venv) and make.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+
+SOURCE ?= toyfaces
+LABELS ?=
+PRESET ?= toy
+SETTINGS ?=
+MODEL ?= faceforge
+EXPERIMENT ?= faceforge
+VERSION ?=
+REASON ?=
+PORT ?= 5000
+IMAGE ?= faceforge:latest
+COMPILE ?=
+ARGS ?=
+
+# TensorFlow for the GPU where there is one. The locks pin every package with its hashes.
+LOCK := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+# Tests run on the CPU lock: beside a GPU they get an environment of their own.
+DEV_VENV := $(if $(filter gpu,$(LOCK)),$(VENV)-dev,$(VENV))
+INSTALLED := $(VENV)/.installed-$(LOCK)
+DEV_INSTALLED := $(DEV_VENV)/.installed-dev
+
+RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --set '$(SETTINGS)' \
+	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint images pipeline-compile pipeline-run promote rollback mlflow-ui
+.NOTPARALLEL:
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
+	while IFS='|' read -r name text; do printf '  %-17s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo '  Variables: SOURCE= LABELS= PRESET= SETTINGS="train.kimg=20, ..." MODEL= EXPERIMENT= VERSION= REASON= PORT= IMAGE='
+
+setup: $(INSTALLED) ## Create .venv with the locked packages
+
+run: $(INSTALLED) ## Run the whole pipeline on this machine (SOURCE= LABELS= PRESET= SETTINGS=); continues an unfinished run
+	@exec $(VENV)/bin/faceforge pipeline run $(RUN_OPTIONS) $(ARGS)
+
+test: $(DEV_INSTALLED) ## Run all tests (ARGS= for pytest)
+	@$(DEV_VENV)/bin/pytest $(ARGS)
+
+lint: $(DEV_INSTALLED) ## Check style and types
+	@$(DEV_VENV)/bin/ruff check .
+	@$(DEV_VENV)/bin/ruff format --check .
+	@$(DEV_VENV)/bin/mypy
+
+images: ## Build the container image (IMAGE=)
+	docker build --file k8s/images/Dockerfile --tag '$(IMAGE)' .
+
+pipeline-compile: $(INSTALLED) ## Write pipelines/compiled/faceforge.yaml (COMPILE="--gpu 1 --image ... --output ...")
+	@$(VENV)/bin/faceforge pipeline compile $(COMPILE)
+
+pipeline-run: $(INSTALLED) ## Submit to Kubeflow Pipelines at KF_PIPELINES_ENDPOINT and wait (SOURCE= LABELS= PRESET= SETTINGS=)
+	@exec $(VENV)/bin/faceforge pipeline submit $(RUN_OPTIONS) $(ARGS)
+
+promote: $(INSTALLED) ## Make model VERSION= the champion (REASON=)
+	@test -n '$(VERSION)' || { echo 'error: which version? make promote VERSION=2' >&2; exit 2; }
+	@$(VENV)/bin/faceforge registry promote '$(VERSION)' --name '$(MODEL)' $(if $(REASON),--reason '$(REASON)')
+
+rollback: $(INSTALLED) ## Make the previous champion the champion again (REASON=)
+	@$(VENV)/bin/faceforge registry rollback --name '$(MODEL)' $(if $(REASON),--reason '$(REASON)')
+
+mlflow-ui: $(INSTALLED) ## Browse runs and models at http://localhost:5000 (PORT=)
+	@exec $(VENV)/bin/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
+		--host 127.0.0.1 --port '$(PORT)'
+
+$(INSTALLED): locks/$(LOCK).txt pyproject.toml
+	@$(call install,$(VENV),locks/$(LOCK).txt)
+	@touch $@
+
+# The dev lock holds all of the CPU lock, so that what runs the tests can run the pipeline.
+$(DEV_INSTALLED): locks/dev.txt pyproject.toml
+	@$(call install,$(DEV_VENV),locks/dev.txt)
+	@touch $@ $(DEV_VENV)/.installed-cpu
+
+# Setuptools is locked too: without build isolation nothing unpinned is fetched.
+define install
+set -e; \
+$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
+	{ echo 'error: $(PYTHON) is not Python 3.11 to 3.13; name one: make PYTHON=python3.11 ...' >&2; exit 2; }; \
+test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || \
+	{ rm -rf $(1); echo 'error: cannot create $(1); on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 2; }; \
+echo 'installing $(2) into $(1) (once; some minutes)'; \
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2); \
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+endef

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "Makefile").read_text()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """A SIMULATED environment, as if installed: its programs print what they are asked."""
+    folder = tmp_path / "venv"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("faceforge", "mlflow", "pytest", "ruff", "mypy"):
+        program = folder / "bin" / name
+        program.write_text(f'#!/bin/sh\nprintf "{name}"\nprintf " [%s]" "$@"\necho\nexit ${{EXIT:-0}}\n')
+        program.chmod(0o755)
+    for stamp in ("cpu", "gpu", "dev"):
+        (folder / f".installed-{stamp}").touch()
+    return folder
+
+
+def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env={**clean, **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def targets() -> set[str]:
+    (names,) = re.findall(r"^\.PHONY: (.*)$", TEXT, re.MULTILINE)
+    return set(names.split())
+
+
+def test_help_lists_every_target_in_one_line() -> None:
+    shown = make("help").stdout
+    listed = {line.split()[0]: line for line in shown.splitlines() if re.match(r"  [a-z]", line)}
+    assert set(listed) == targets()
+    assert all(len(line.split()) > 2 for line in listed.values())
+    assert make().stdout == shown
+
+
+def test_run_hands_on_its_variables(environment: Path) -> None:
+    result = make(
+        "run", f"VENV={environment}", "SOURCE=my faces", "LABELS=gender,age", "PRESET=faces64",
+        "SETTINGS=train.kimg=20, train.labels=gender+age",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == (
+        "faceforge [pipeline] [run] [--source] [my faces] [--labels] [gender,age] [--preset] [faces64]"
+        " [--set] [train.kimg=20, train.labels=gender+age] [--model-name] [faceforge] [--experiment] [faceforge]\n"
+    )
+
+
+def test_the_options_exist(environment: Path) -> None:
+    from pipelines.cli import pipeline
+
+    commands = pipeline.commands
+    for target, command in (("run", "run"), ("pipeline-run", "submit")):
+        line = make(target, f"VENV={environment}").stdout
+        known = {text for parameter in commands[command].params for text in parameter.opts}
+        assert set(re.findall(r"\[(--[a-z-]+)\]", line)) <= known
+
+
+def test_the_exit_code_comes_through(environment: Path) -> None:
+    assert make("run", f"VENV={environment}", EXIT="3").returncode != 0
+
+
+def test_promote_wants_a_version(environment: Path) -> None:
+    result = make("promote", f"VENV={environment}")
+    assert result.returncode != 0
+    assert "VERSION=2" in result.stderr
+    assert "faceforge" not in result.stdout
+    line = make("promote", f"VENV={environment}", "VERSION=3", "REASON=sharper eyes").stdout
+    assert line == "faceforge [registry] [promote] [3] [--name] [faceforge] [--reason] [sharper eyes]\n"
+    assert make("rollback", f"VENV={environment}").stdout == "faceforge [registry] [rollback] [--name] [faceforge]\n"
+
+
+def test_the_ui_reads_what_runs_write(environment: Path) -> None:
+    from faceforge.tracking.connection import ARTIFACTS_FOLDER, DEFAULT_URI
+
+    line = make("mlflow-ui", f"VENV={environment}", "PORT=5001").stdout
+    assert f"[{DEFAULT_URI}]" in line
+    assert f"[./{ARTIFACTS_FOLDER}]" in line
+    assert "[5001]" in line
+
+
+def test_nothing_is_installed_twice(environment: Path) -> None:
+    assert "installing" not in make("setup", f"VENV={environment}").stdout
+
+
+def test_an_unfit_python_is_named(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    result = make("setup", f"VENV={tmp_path / 'new'}", f"PYTHON={old}")
+    assert result.returncode != 0
+    assert "is not Python 3.11 to 3.13" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_failed_installation_is_not_taken_for_done(tmp_path: Path) -> None:
+    venv = tmp_path / "new"
+    python = venv / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    assert make("setup", f"VENV={venv}").returncode != 0
+    assert not list(venv.glob(".installed-*"))
