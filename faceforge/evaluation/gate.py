@@ -47,8 +47,8 @@ def decide(
 
     Args:
         candidate: its metrics by name.
-        champion: the champion's metrics, computed anew on the same holdout, sample counts and seed; None = there is none
-            (or it could not be judged: then `champion_error` says why).
+        champion: the champion's metrics, computed anew on the same holdout, sample counts and seed; None = there is
+            none (or it could not be judged: then `champion_error` says why).
         same_data: whether champion and candidate learnt from comparable data. Only looked at if there is a champion.
         champion_error: why the existing champion could not be judged; empty if it could, or if there is none.
         config: the thresholds.

@@ -8,7 +8,7 @@ import pytest
 from faceforge.config import EvaluateConfig
 from faceforge.evaluation.gate import decide
 
-CONFIG = EvaluateConfig(min_label_agreement=0.5, min_recall=0.1, min_improvement=0.02)
+CONFIG = EvaluateConfig.model_validate({"min_label_agreement": 0.5, "min_recall": 0.1, "min_improvement": 0.02})
 SOUND = {
     "domain/frechet": 10.0,
     "domain/recall": 0.5,
@@ -90,7 +90,7 @@ def test_other_data_never_promotes() -> None:
 
 
 def test_equal_is_held_even_when_no_improvement_is_asked_for() -> None:
-    lenient = EvaluateConfig(min_improvement=0)
+    lenient = EvaluateConfig.model_validate({"min_improvement": 0})
     assert decide(SOUND, SOUND, same_data=True, config=lenient).verdict == "hold"
     assert decide(but(SOUND, frechet=9.999), SOUND, same_data=True, config=lenient).verdict == "promote"
 
