@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,8 +57,8 @@ def jitter(pixels: Pixels, config: AugmentConfig, random: np.random.Generator) -
     """A mild change of colour and geometry.
 
     Brightness, contrast and (of RGB) saturation are scaled by 1 +- `colour`; the image is shifted by up to `geometry`
-    of its edge, scaled by 1 +- `geometry` and rotated by up to `geometry` x 90 degrees. Borders are filled by
-    reflection.
+    of its edge, zoomed by up to 2 ** `geometry` either way and rotated by up to `geometry` x 90 degrees. Borders are
+    filled by reflection.
 
     Args:
         pixels: uint8 (H, W, C).
@@ -68,10 +68,10 @@ def jitter(pixels: Pixels, config: AugmentConfig, random: np.random.Generator) -
     Returns:
         uint8 (H, W, C).
     """
-    shift_x, shift_y, scale, angle = random.uniform(-1, 1, 4) * config.geometry
+    shift_x, shift_y, zoom, turn = random.uniform(-1, 1, 4) * config.geometry
     brightness, contrast, saturation = 1 + random.uniform(-1, 1, 3) * config.colour
     if config.geometry > 0:
-        pixels = _warp(pixels, (shift_x, shift_y), 1 + scale, angle * np.pi / 2)
+        pixels = _warp(pixels, (shift_x, shift_y), 2**zoom, turn * np.pi / 2)
     if config.colour > 0:
         image = pixels.astype(np.float32) * brightness
         image = image.mean() + contrast * (image - image.mean())
@@ -81,7 +81,7 @@ def jitter(pixels: Pixels, config: AugmentConfig, random: np.random.Generator) -
     return pixels
 
 
-def plan_balance(combinations: list[tuple[str, ...]], seed: int) -> list[int]:
+def plan_balance(combinations: Sequence[tuple[str, ...]], seed: int) -> list[int]:
     """How many extra variants each image gets so that every combination is as frequent as the most frequent.
 
     >>> plan_balance([("a",), ("a",), ("b",)], seed=0)
@@ -166,13 +166,14 @@ def _variants(job: _Job, config: AugmentConfig, seed: int, channels: int) -> tup
 def _warp(pixels: Pixels, shift: tuple[float, float], scale: float, angle: float) -> Pixels:
     """Shifts (in edges), scales and rotates about the centre, bicubically."""
     height, width, channels = pixels.shape
-    margin = max(height, width) // 2
-    padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), "reflect" if margin < height else "edge")
-    middle_x, middle_y = (width / 2 + margin, height / 2 + margin)
-    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
-    # Pillow wants the way back: from a place in the result to its place in the padded image.
-    back_x, back_y = width / 2 + shift[0] * width, height / 2 + shift[1] * height
-    way = (cos, sin, middle_x - cos * back_x - sin * back_y, -sin, cos, middle_y + sin * back_x - cos * back_y)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / scale
+    centre = np.array([width, height]) / 2
+    # Pillow wants the way back, from a place in the result to its place in the source: turn @ place + origin.
+    origin = centre - turn @ (centre + np.array(shift) * (width, height))
+    corners = turn @ np.array([[0, width, 0, width], [0, 0, height, height]]) + origin[:, None]
+    margin = int(np.ceil(max(-corners.min(), corners.max() - min(width, height), 0))) + 2
+    padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), "symmetric")
     image = Image.fromarray(padded[..., 0] if channels == 1 else padded)
+    way = (*turn[0], origin[0] + margin, *turn[1], origin[1] + margin)
     warped = image.transform((width, height), Image.Transform.AFFINE, way, Image.Resampling.BICUBIC)
     return np.asarray(warped).reshape(height, width, channels)

@@ -140,7 +140,7 @@ def _draw(traits: Floats, codes: NDArray[np.int32], size: int) -> Pixels:
     mouth_y, mouth_x = dy - tall * vary(21, 0.50, 0.56), vary(22, 0.080, 0.105)
     closed = _box(dx, mouth_y, mouth_x, vary(23, 0.010, 0.022))
     canvas.paint(skin * 0.6 + np.array([[50, 20, 20]], np.float32), closed, 1 - smiling)
-    grin = np.maximum(_ellipse(dx, mouth_y + 0.012, mouth_x + 0.02, vary(23, 0.070, 0.095)), -mouth_y - 0.012)
+    grin = np.maximum(_ellipse(dx, mouth_y + 0.012, mouth_x + 0.025, vary(23, 0.080, 0.105)), -mouth_y - 0.012)
     canvas.paint(np.array([[206, 32, 48]], np.float32), grin, smiling)
     teeth = np.maximum(grin + 0.014, mouth_y - 0.018)
     canvas.paint(np.array([[250, 246, 240]], np.float32), teeth, smiling)
