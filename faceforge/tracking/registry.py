@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,12 +137,14 @@ def _log(bundle: Path, info: BundleInfo, run: StepRun, name: str, extra: Mapping
     active = mlflow.active_run()
     if active is None or active.info.run_id != run.run_id:
         raise RuntimeError("register_bundle must be called inside its step_run")
-    logged = mlflow.pyfunc.log_model(
-        name=name,
-        python_model=str(pyfunc.CODE_FILE),
-        artifacts={pyfunc.BUNDLE_ARTIFACT: str(bundle), **{key: str(path) for key, path in extra.items()}},
-        signature=pyfunc.signature(info.labels),
-        pip_requirements=pyfunc.pip_requirements(),
-        metadata={"faceforge": info.versions.get("faceforge", ""), "dataset_digest": info.dataset_digest},
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example")  # drawing one would load TensorFlow
+        logged = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(pyfunc.CODE_FILE),
+            artifacts={pyfunc.BUNDLE_ARTIFACT: str(bundle), **{key: str(path) for key, path in extra.items()}},
+            signature=pyfunc.signature(info.labels),
+            pip_requirements=pyfunc.pip_requirements(),
+            metadata={"faceforge": info.versions.get("faceforge", ""), "dataset_digest": info.dataset_digest},
+        )
     return str(logged.model_id)

@@ -89,16 +89,17 @@ def promote(name: str, version: str, reason: str = "", *, force: bool = False, b
     with readable(_WHAT):
         client, model = _client(), _model(name)
         chosen = _version(client, model, version)
-        if chosen.version == _alias(model, CHAMPION):
+        number = str(chosen.version)  # SQLite answers with an integer, servers with text
+        if number == _alias(model, CHAMPION):
             return None
         if chosen.tags.get(DECISION_TAG) == "reject" and not (force and reason):
             raise FaceForgeError(
-                f"{name} version {chosen.version} was rejected by its evaluation; to promote it all the same, use "
+                f"{name} version {number} was rejected by its evaluation; to promote it all the same, use "
                 "force and give a reason"
             )
-        if error := _unreadable(name, chosen.version):
-            raise FaceForgeError(f"{name} version {chosen.version} cannot be promoted: {error}")
-        return _move(client, model, "promote", chosen.version, reason, by)
+        if error := _unreadable(name, number):
+            raise FaceForgeError(f"{name} version {number} cannot be promoted: {error}")
+        return _move(client, model, "promote", number, reason, by)
 
 
 def rollback(name: str, reason: str = "", *, by: str = "") -> Event:

@@ -1,0 +1,46 @@
+"""Tiny untrained bundles that several parts of the tests share. Treat them as read-only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def _bundle(folder: Path, labels: dict[str, list[str]], channels: int) -> Path:
+    from faceforge.models.build import build_networks
+    from faceforge.models.bundle import Bundle, BundleInfo
+    from faceforge.models.spec import ModelSpec
+
+    spec = ModelSpec(
+        family="residual",
+        image_size=32,
+        channels=channels,
+        latent_size=8,
+        width=4,
+        max_width=8,
+        classes=tuple(len(classes) for classes in labels.values()),
+    )
+    info = BundleInfo(
+        spec=spec,
+        labels=labels,
+        loss="relativistic",
+        dataset_digest="0123456789abcdef" * 4,
+        config={},
+        training={"images_seen": 0},
+        versions={"faceforge": "0"},
+    )
+    return Bundle(info, *build_networks(spec, seed=1)).save(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Conditional on two columns, RGB."""
+    labels = {"sex": ["female", "male"], "age": ["child", "adult", "old"]}
+    return _bundle(tmp_path_factory.mktemp("conditional") / "bundle", labels, channels=3)
+
+
+@pytest.fixture(scope="session")
+def tiny_unconditional_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No labels, greyscale."""
+    return _bundle(tmp_path_factory.mktemp("unconditional") / "bundle", {}, channels=1)
