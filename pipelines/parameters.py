@@ -70,7 +70,7 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
 
     config = resolve(parameters.preset, parameters.settings)
     changes = {}
-    if parameters.source not in BUILT_IN_SOURCES:
+    if parameters.source.partition(":")[0] not in BUILT_IN_SOURCES:
         changes["source"] = str(Path(parameters.source).expanduser().absolute())
     if is_table(parameters.labels):
         changes["labels"] = str(Path(parameters.labels).expanduser().absolute())

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from faceforge.errors import FaceForgeError
+from pipelines.cli import pipeline
+from pipelines.parameters import check_locally, identity, run_parameters
+
+
+def test_unknown_names_and_bad_values_are_refused_in_one_line() -> None:
+    with pytest.raises(FaceForgeError, match="pipeline parameter 'sourse' does not exist; parameters: source, labels"):
+        run_parameters(sourse="x")
+    with pytest.raises(FaceForgeError, match="source = ' ': must not be empty"):
+        run_parameters(source=" ")
+    with pytest.raises(FaceForgeError, match=r"train\.kimg"):
+        run_parameters(settings="train.kimg=-1")
+
+
+def test_what_is_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+
+    def same(**values: str) -> dict[str, str]:
+        return identity(*check_locally(run_parameters(**{"tracking_uri": uri, **values})))
+
+    assert same() == same(settings="train.kimg=50", tracking_uri="sqlite:///mlflow.db")
+    assert same() != same(settings="train.kimg=51")
+    assert same() != same(model_name="other")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source", "nowhere"], "nowhere"),
+        (["--source", "empty"], "empty"),
+        (["--labels", "age"], "age"),
+        (["--preset", "huge"], "presets: toy"),
+        (["--set", "ingest.image_size=48"], "ingest.image_size"),
+        (["--tracking-uri", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
+    ],
+)
+def test_a_run_that_cannot_succeed_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    result = CliRunner().invoke(pipeline, ["run", *arguments])
+    assert result.exit_code == 2, result.output
+    (line,) = result.output.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not (tmp_path / "runs").exists()
