@@ -87,7 +87,7 @@ def _write(source: Source, folder: Path, config: IngestConfig) -> DatasetInfo:
                 seen[image.sha256] = sample.path
                 labels = {column: value for column, value in sample.labels.items() if value is not None}
                 writer.add(sample.split or holdout_side(image.sha256, config.holdout), image, sample.path, labels)
-    info = writer.finish(rejects, duplicates)
+    info = writer.finish(rejects, duplicates, drop_unused=True)
     _check(info)
     return info
 

@@ -97,14 +97,18 @@ class ImageSetWriter:
             link_or_copy(shard, self._folder / shard.name)
 
     def finish(
-        self, rejects: Sequence[Reject] = (), duplicates: Sequence[Duplicate] = (), parent_digest: str = ""
+        self,
+        rejects: Sequence[Reject] = (),
+        duplicates: Sequence[Duplicate] = (),
+        parent_digest: str = "",
+        drop_unused: bool = False,
     ) -> DatasetInfo:
-        """Closes the shards and writes `dataset.json`."""
+        """Closes the shards and writes `dataset.json`; `drop_unused` forgets classes that no image has."""
         for split in SPLITS:
             self._close_shard(split)
             for number, shard in enumerate(self._shards[split]):
                 shard.rename(self._folder / f"{split}-{number:05d}-of-{len(self._shards[split]):05d}.parquet")
-        labels = {column: self._vocabulary(column) for column in self._columns}
+        labels = {column: self._vocabulary(column, drop_unused) for column in self._columns}
         info = DatasetInfo(
             source=self._source,
             image_size=self._size,
@@ -136,9 +140,9 @@ class ImageSetWriter:
             counts = self._counts[split][column]
             counts[labels[column]] = counts.get(labels[column], 0) + 1
 
-    def _vocabulary(self, column: str) -> list[str]:
+    def _vocabulary(self, column: str, drop_unused: bool) -> list[str]:
         met = {name for split in SPLITS for name in self._counts[split][column]}
-        known = self._known[column]
+        known = [name for name in self._known[column] if name in met or not drop_unused]
         return [*known, *natural_order(met.difference(known))]
 
     def _statistics(self) -> Statistics:

@@ -152,6 +152,11 @@ def test_an_image_set_keeps_its_splits_and_class_order(tmp_path: Path) -> None:
     assert splits_of(again) == splits_of(first)
 
 
+def test_classes_that_no_image_has_are_forgotten(tmp_path: Path) -> None:
+    made = ingest("toyfaces:glasses=1,neutral=1", tmp_path / "set", settings(limit=40))
+    assert made.info.labels == {"expression": ["neutral", "glasses"]}
+
+
 def test_an_old_set_is_replaced_only_by_a_whole_new_one(
     classes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
