@@ -107,10 +107,12 @@ def find_unfinished(runs: Path, digest: str) -> RunFolder | None:
     """The newest run under `runs` with this fingerprint that has not succeeded yet."""
     for state in sorted(runs.glob("*/run.json"), reverse=True):
         folder = RunFolder(state.parent)
-        if not folder.root.is_symlink():
+        try:
             found = folder.read()
-            if found.get("fingerprint") == digest and found.get("status") != FINISHED:
-                return folder
+        except (OSError, ValueError, TypeError):
+            continue  # not ours, or not readable: nothing to continue
+        if found.get("fingerprint") == digest and found.get("status") != FINISHED:
+            return folder
     return None
 
 

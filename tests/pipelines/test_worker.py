@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from pipelines.compile import COMMITTED, compile_pipeline
+from pipelines.settings import compile_settings
+from pipelines.worker import remove_unfinished, with_caching
+
+
+def test_only_caching_differs_from_the_compiled_file() -> None:
+    compiled, local = yaml.safe_load(COMMITTED.read_text()), yaml.safe_load(with_caching(COMMITTED.read_text()))
+    for task in local["root"]["dag"]["tasks"].values():
+        assert task.pop("cachingOptions") == {"enableCache": True}
+    for task in compiled["root"]["dag"]["tasks"].values():
+        task.pop("cachingOptions")
+    assert local == compiled
+
+
+def test_a_file_for_a_cluster_can_be_run_here_too(tmp_path: Path) -> None:
+    options = compile_settings(shm_size="1Gi", checkpoint_claim="c")
+    package = compile_pipeline(tmp_path / "p.yaml", options).read_text()
+    assert len(list(yaml.safe_load_all(package))) == 2
+    assert "platforms" not in yaml.safe_load(with_caching(package))
+
+
+def test_what_a_stopped_step_has_left_is_removed(tmp_path: Path) -> None:
+    done, stopped, empty = tmp_path / "run-1" / "ingest", tmp_path / "run-1" / "train", tmp_path / "run-2" / "train"
+    for folder in (done, stopped, empty):
+        (folder / "data").mkdir(parents=True)
+    (done / "executor_output.json").write_text("{}")
+    remove_unfinished(tmp_path)
+    assert done.is_dir()
+    assert not stopped.exists()
+    assert not empty.parent.exists()
