@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -181,8 +182,8 @@ def natural_order(names: Iterable[str]) -> list[str]:
     """Classes sorted as people would: 2 before 10 (and 0-12 before 13-24), words alphabetically."""
 
     def key(name: str) -> tuple[int, float, str]:
-        number = name.split("-")[0].rstrip("+")
-        return (0, float(number), name) if number.replace(".", "", 1).isdigit() else (1, 0.0, name)
+        number = re.match(r"-?[0-9]+(\.[0-9]+)?", name)
+        return (0, float(number[0]), name) if number else (1, 0.0, name)
 
     return sorted(names, key=key)
 

@@ -99,9 +99,9 @@ def test_records_stream_with_and_without_images(tmp_path: Path) -> None:
 
 def test_unknown_classes_join_the_vocabulary_in_natural_order(tmp_path: Path) -> None:
     made = ImageSetWriter(tmp_path, source="s", image_size=8, channels=3, columns=["age"])
-    for number, name in enumerate(["60+", "25-39", "0-12", "9", "unknown"]):
+    for number, name in enumerate(["60+", "25-39", "0-12", "9", "unknown", "-1"]):
         made.add("train", encode(pictures(1, seed=number)[0]), "p", {"age": name})
-    assert made.finish().labels["age"] == ["0-12", "9", "25-39", "60+", "unknown"]
+    assert made.finish().labels["age"] == ["-1", "0-12", "9", "25-39", "60+", "unknown"]
 
 
 def test_what_is_no_image_set_is_told_apart(tmp_path: Path) -> None:
