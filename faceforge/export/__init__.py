@@ -1,0 +1,1 @@
+"""Model formats for people and programs that do not know the bundle."""

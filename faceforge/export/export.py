@@ -1,0 +1,189 @@
+"""From a bundle to the formats that others read, each checked against the bundle before it is handed out.
+
+bundle/                    the bundle itself (holds generator.keras and discriminator.keras)
+generator.keras            Keras 3
+generator.h5               Keras' legacy whole-model file
+generator.weights.h5       weights alone
+saved_model/               TensorFlow SavedModel; signature "serve": latents [, labels] -> images in [-1, 1]
+samples/CLASS.png, all.png sheets of samples
+export.json                what there is: bytes and SHA-256 of every file
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.data.sheet import image_grid, save_png
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_folder, sha256_file
+from faceforge.generate import Generator
+from faceforge.models.bundle import Bundle
+from faceforge.models.sampling import draw_latents
+
+if TYPE_CHECKING:
+    import keras
+
+TOLERANCE = 1e-5  # of images in [-1, 1], in float32 on a CPU
+SHEET_SIDE = 8  # a sheet shows 8 x 8 images
+MAX_SHEETS = 48  # more combinations of classes than this: a sheet per class of each column instead
+
+_PROBES = 8  # latents that every format must turn into the same images
+
+
+def export(bundle: Path, out: Path) -> dict[str, Path]:
+    """Writes all formats of a bundle into the folder `out`, which appears whole or not at all.
+
+    Args:
+        bundle: folder of a bundle.
+        out: folder to make; replaced if it exists.
+
+    Returns:
+        Name -> path: bundle, keras, h5, weights, saved_model, samples (folder), sheet (`samples/all.png`), listing.
+
+    Raises:
+        FaceForgeError: the bundle is unreadable, or a format does not reproduce its images.
+    """
+    bundle, out = Path(bundle), Path(out)
+    if out.resolve() == bundle.resolve() or out.resolve() in bundle.resolve().parents:
+        raise FaceForgeError(f"export folder {out} holds the bundle {bundle} and would replace it; name another")
+    loaded = Bundle.load(bundle)
+    names = {
+        "bundle": "bundle",
+        "keras": "generator.keras",
+        "h5": "generator.h5",
+        "weights": "generator.weights.h5",
+        "saved_model": "saved_model",
+        "samples": "samples",
+        "sheet": "samples/all.png",
+        "listing": "export.json",
+    }
+    with atomic_folder(out) as partial:
+        paths = {name: partial / path for name, path in names.items()}
+        shutil.copytree(bundle, paths["bundle"])
+        shutil.copyfile(bundle / "generator.keras", paths["keras"])
+        _write_models(loaded, paths)
+        _write_sheets(Generator(loaded), paths["samples"])
+        _write_listing(loaded, partial, paths["listing"])
+    return {name: out / path for name, path in names.items()}
+
+
+def _write_models(loaded: Bundle, paths: dict[str, Path]) -> None:
+    """The derived formats; each is read back and compared."""
+    import keras
+
+    generator, probe = loaded.generator, _probe(loaded)
+    expected = _images(generator, probe)
+    twin = keras.models.clone_model(generator)  # the same layers, other weights
+    with _without_advice():
+        keras.saving.save_model(generator, paths["h5"])
+    generator.save_weights(paths["weights"])
+    for name in ("h5", "weights"):
+        for weight in twin.weights:
+            weight.assign(keras.ops.zeros_like(weight))
+        twin.load_weights(paths[name])
+        _compare(paths[name].name, _images(twin, probe), expected, loaded)
+
+    generator.export(paths["saved_model"], format="tf_saved_model", verbose=False)
+    _compare("saved_model", saved_model_images(paths["saved_model"], probe), expected, loaded)
+
+
+def saved_model_images(folder: Path, inputs: list[NDArray[Any]]) -> NDArray[np.float32]:
+    """What an exported SavedModel makes of latents float32 (N, Z) [, labels int32 (N, columns)]."""
+    import tensorflow as tf
+
+    restored = tf.saved_model.load(str(folder))
+    return np.asarray(restored.serve(inputs))
+
+
+def _probe(loaded: Bundle) -> list[NDArray[Any]]:
+    """Inputs that use every class of every column."""
+    info = loaded.info
+    count = max(_PROBES, *(len(classes) for classes in info.labels.values()), 0)
+    latents = draw_latents(0, count, info.spec.latent_size)
+    labels = [np.arange(count) % len(classes) for classes in info.labels.values()]
+    return [latents, np.stack(labels, axis=1).astype(np.int32)] if labels else [latents]
+
+
+def _images(network: keras.Model, probe: list[NDArray[Any]]) -> NDArray[np.float32]:
+    return np.asarray(network.predict_on_batch(probe if len(probe) > 1 else probe[0]), np.float32)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keras warns that HDF5 is legacy; that is why it is asked for."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _compare(name: str, images: NDArray[np.float32], expected: NDArray[np.float32], loaded: Bundle) -> None:
+    error = float(np.max(np.abs(images - expected)))
+    if not error <= _tolerance(loaded):  # also when NaN
+        raise FaceForgeError(f"{name} does not reproduce the bundle's images (largest difference {error:.2g})")
+
+
+def _tolerance(loaded: Bundle) -> float:
+    """Reduced precision, of the network or of a GPU's matrix units, rounds differently under another compilation."""
+    import tensorflow as tf
+
+    reduced = any(layer.compute_dtype != "float32" for layer in loaded.generator.layers if layer.weights)
+    return 0.05 if reduced or tf.config.list_physical_devices("GPU") else TOLERANCE
+
+
+def _write_sheets(generator: Generator, folder: Path) -> None:
+    """A sheet per combination of classes (or class), and one that shows a row of each."""
+    folder.mkdir()
+    rows = []
+    for wanted in _sheets(generator.labels):
+        images = generator.generate(SHEET_SIDE**2, attributes=wanted).images
+        rows.append(images[:SHEET_SIDE])
+        if wanted:
+            save_png(folder / f"{sheet_name(wanted)}.png", image_grid(images, SHEET_SIDE))
+        else:
+            rows = [images]
+    save_png(folder / "all.png", image_grid(np.concatenate(rows), SHEET_SIDE))
+
+
+def _sheets(labels: dict[str, list[str]]) -> list[dict[str, str]]:
+    """What each sheet shows: column -> class."""
+    if prod(len(classes) for classes in labels.values()) > MAX_SHEETS:
+        return [{column: name} for column, classes in labels.items() for name in classes]
+    combinations: list[dict[str, str]] = [{}]
+    for column, classes in labels.items():
+        combinations = [{**wanted, column: name} for wanted in combinations for name in classes]
+    return combinations
+
+
+def sheet_name(wanted: dict[str, str]) -> str:
+    """`{"expression": "smiling"}` -> "expression-smiling"; several columns are joined by "_"."""
+    return "_".join(f"{_slug(column)}-{_slug(name)}" for column, name in wanted.items())
+
+
+def _slug(text: str) -> str:
+    """Safe in a file name; unlike classes stay unlike."""
+    return re.sub(r"[^\w.+]", lambda match: f"%{ord(match[0]):02x}", text)[:80]
+
+
+def _write_listing(loaded: Bundle, root: Path, path: Path) -> None:
+    files = [
+        {"path": file.relative_to(root).as_posix(), "bytes": file.stat().st_size, "sha256": sha256_file(file)}
+        for file in sorted(root.rglob("*"))
+        if file.is_file()
+    ]
+    info = loaded.info.model_dump(mode="json", include={"spec", "labels", "dataset_digest", "training", "versions"})
+    path.write_text(json.dumps({"format_version": 1, "model": info, "files": files}, indent=2) + "\n")
