@@ -175,7 +175,7 @@ def _misfit(model: BundleInfo, data: DatasetInfo) -> str:
 
 def _data_identity(model: BundleInfo) -> str:
     """What two models must have in common to be compared: the holdout kept from them, or else the whole set."""
-    return str(model.training.get("holdout_digest") or model.dataset_digest)
+    return model.holdout_digest or model.dataset_digest
 
 
 def _about(classifier: DomainClassifier) -> dict[str, float]:

@@ -36,6 +36,7 @@ class BundleInfo(BaseModel):
     labels: dict[str, list[str]]  # condition columns in the networks' order -> vocabulary; empty = unconditional
     loss: str  # decides how logits may be read: with "relativistic", only differences mean anything
     dataset_digest: str
+    holdout_digest: str = ""  # of the images kept from training; models with the same one can be compared
     config: dict[str, Any]
     training: dict[str, Any]  # images_seen, seconds, images_per_second, ...
     versions: dict[str, str]

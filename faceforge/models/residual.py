@@ -48,7 +48,7 @@ def discriminator(spec: ModelSpec, dtype: Any) -> keras.Model:
     x = _conv(x, spec.width_at(sizes[-1]), 3, "fold", dtype)
     for size in reversed(sizes[1:]):
         x = _block(x, f"block{size}", dtype)
-        x = layers.AveragePooling2D(dtype=dtype)(x)
+        x = layers.AveragePooling2D(2, dtype=dtype)(x)
         if x.shape[-1] != spec.width_at(size // 2):
             x = _conv(x, spec.width_at(size // 2), 1, f"widen{size // 2}", dtype)
     x = _block(x, "block4", dtype)

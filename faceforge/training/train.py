@@ -87,6 +87,7 @@ def train(
         labels=labels,
         loss=recipe.loss,
         dataset_digest=dataset.info.digest,
+        holdout_digest=dataset.info.holdout_digest,
         config=config.model_dump(mode="json"),
         training=run.summary(),
         versions={"faceforge": faceforge.__version__, "keras": keras.__version__, "tensorflow": tf.__version__},

@@ -1,0 +1,284 @@
+"""The pipeline's steps, each one function: compute, and tell MLflow if asked to.
+
+Components wrap these and the command line shares them, so that a step means the same wherever it runs. TensorFlow is
+imported only by the steps that compute with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceforge.config import Config, IngestConfig, flatten, resolve
+from faceforge.data.imageset import ImageSet, Split
+from faceforge.errors import EXIT_CODE, FaceForgeError
+from faceforge.files import atomic_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from faceforge.evaluation.report import Evaluation
+    from faceforge.tracking.runs import StepRun
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where and under what name a step is tracked.
+
+    Attributes:
+        uri: of MLflow; empty = MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
+        experiment: its name.
+        run_key: names the pipeline run that the step belongs to; the same on a retry.
+        tags: for the parent run.
+    """
+
+    uri: str
+    experiment: str
+    run_key: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turns what a user can mend into one line on standard error and an exit code, without a traceback."""
+    try:
+        yield
+    except FaceForgeError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_CODE)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped", file=sys.stderr, flush=True)
+        sys.exit(INTERRUPTED)
+
+
+def choose_labels(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:
+    """What `labels` means: a CSV file, or columns to keep, as in `gender,age_group`.
+
+    Returns:
+        the configuration with the columns set, and the path of the CSV ('' if none).
+    """
+    if labels.lower().endswith(".csv"):
+        return config, labels
+    names = tuple(filter(None, (name.strip() for name in re.split(r"[,+]", labels))))
+    return (config.model_copy(update={"labels": names}) if names else config), ""
+
+
+def ingest(source: str, labels: str, preset: str, settings: str, out: Path, tracking: Tracking | None) -> ImageSet:
+    """Makes an image set of a source; see `faceforge.data.ingest.ingest`."""
+    from faceforge.data import ingest as ingesting
+
+    config = resolve(preset, settings)
+    chosen, table = choose_labels(config.ingest, labels)
+    with tracked("ingest", tracking) as run:
+        images = ingesting.ingest(source, out, chosen, table)
+        if run is not None:
+            run.headline(params=flatten(config), tags=_revision())
+            _log_data(run, images)
+    return images
+
+
+def augment(data: Path, preset: str, settings: str, out: Path, tracking: Tracking | None) -> ImageSet:
+    """Enlarges the training split of an image set; see `faceforge.data.augment.augment`."""
+    from faceforge.data import augment as augmenting
+
+    config = resolve(preset, settings)
+    with tracked("augment", tracking) as run:
+        images = augmenting.augment(data, out, config.augment, config.train.seed)
+        if run is not None:
+            run.log_params(config.augment.model_dump(mode="json"))
+            _log_data(run, images)
+    return images
+
+
+def train(data: Path, preset: str, settings: str, out: Path, checkpoints: str, tracking: Tracking | None) -> Path:
+    """Trains a model bundle into `out`; see `faceforge.training.train.train`.
+
+    Args:
+        data: image set.
+        preset: name.
+        settings: overrides.
+        out: folder of the bundle.
+        checkpoints: folder that outlives this attempt; curves and grids go to `training` beside it. Empty: both
+            stay beside `out`.
+        tracking: None = no MLflow.
+    """
+    config = resolve(preset, settings)
+    saved = Path(checkpoints) if checkpoints else out.with_name(f"{out.name}.checkpoints")
+    with tracked("train", tracking, system_metrics=True) as run:
+        bundle = train_in(data, saved.with_name("training"), config, run, saved)
+        with atomic_folder(out) as partial:
+            shutil.copytree(bundle, partial, dirs_exist_ok=True)
+    return out
+
+
+def train_in(data: Path, work: Path, config: Config, run: StepRun | None, checkpoints: Path | None) -> Path:
+    """Trains in a working folder (`bundle/`, `grids/`, `metrics.jsonl`) and logs to `run`, if any."""
+    from faceforge.training.train import train as training
+
+    if run is None:
+        return training(data, work, config, checkpoints=checkpoints)
+    run.log_params(config.model.model_dump(mode="json") | config.train.model_dump(mode="json"))
+    bundle = training(data, work, config, _Follower(run), checkpoints)
+    _log_data_input(run, ImageSet.open(data))
+    facts = json.loads((bundle / "bundle.json").read_text())
+    summary = {name: float(value) for name, value in facts["training"].items() if isinstance(value, int | float)}
+    run.headline(metrics={f"training/{name}": value for name, value in summary.items()})
+    run.log_artifacts(bundle / "bundle.json")
+    return bundle
+
+
+def evaluate(
+    bundle: Path, data: Path, preset: str, settings: str, out: Path, model_name: str, tracking: Tracking | None
+) -> str:
+    """Judges a bundle beside the champion of `model_name`; returns `promote`, `hold` or `reject`."""
+    from faceforge.evaluation.evaluate import evaluate as judge
+    from faceforge.tracking.registry import champion_bundle
+
+    config = resolve(preset, settings).evaluate
+    with tracked("evaluate", tracking) as run:
+        if run is None:
+            return judge(bundle, data, out, config).decision.verdict
+        with tempfile.TemporaryDirectory() as scratch:
+            champion = champion_bundle(model_name, Path(scratch))
+            name = f"models:/{model_name}/{champion.version}" if champion.version else ""
+            evaluation = judge(bundle, data, out, config, champion.bundle, name, champion.error)
+        _log_evaluation(run, evaluation, out)
+    return evaluation.decision.verdict
+
+
+def export(bundle: Path, out: Path, tracking: Tracking | None) -> dict[str, Path]:
+    """Writes all formats of a bundle and sheets of samples; see `faceforge.export.export.export`."""
+    from faceforge.export.export import export as exporting
+
+    with tracked("export", tracking) as run:
+        paths = exporting(bundle, out)
+        if run is not None:
+            run.log_artifacts(paths["samples"], "samples")
+            run.log_artifacts(paths["listing"])
+    return paths
+
+
+def register(
+    exported: Path, report: Path, decision: str, model_name: str, auto_promote: bool, tracking: Tracking
+) -> str:
+    """Makes an exported bundle a model version and moves the aliases that its decision allows; returns the version."""
+    from faceforge.tracking.registry import register_bundle
+
+    judged = json.loads((report / "report.json").read_text())
+    with tracked("register", tracking) as run:
+        assert run is not None  # noqa: S101  (tracking is not optional here)
+        version = register_bundle(
+            exported / "bundle",
+            name=model_name,
+            run=run,
+            decision=decision,  # type: ignore[arg-type]
+            tags=dict(tracking.tags),
+            extra_artifacts={"report.json": report / "report.json", "samples.png": exported / "samples" / "all.png"},
+            auto_promote=auto_promote,
+            reason="; ".join(judged["decision"]["reasons"]),
+        )
+        run.set_tags({"faceforge.model_version": version})
+        run.headline(tags={"faceforge.model": f"models:/{model_name}/{version}"})
+    return version
+
+
+class _Follower:
+    """Passes what training tells on to MLflow."""
+
+    def __init__(self, run: StepRun) -> None:
+        self._run = run
+
+    def on_start(self, summary: dict[str, Any]) -> None:
+        self._run.set_tags({f"training.{name}": value for name, value in summary.items()})
+
+    def on_metrics(self, metrics: Mapping[str, float], images_seen: int) -> None:
+        self._run.log_metrics(metrics, images_seen)
+
+    def on_grid(self, grid: NDArray[np.uint8], images_seen: int) -> None:
+        self._run.log_image(grid, "samples", images_seen)
+
+
+@contextmanager
+def tracked(step: str, tracking: Tracking | None, system_metrics: bool = False) -> Iterator[StepRun | None]:
+    """The step's MLflow run, open for the body; None where nothing is tracked."""
+    if tracking is None:
+        yield None
+        return
+    from faceforge.tracking.runs import connect, step_run
+
+    connect(tracking.uri)
+    with step_run(step, run_key=tracking.run_key, experiment=tracking.experiment, system_metrics=system_metrics) as run:
+        run.headline(tags=tracking.tags)
+        yield run
+
+
+def _revision() -> dict[str, str]:
+    from faceforge.tracking.revision import code_revision
+
+    return {"faceforge.revision": code_revision() or "unknown"}
+
+
+def _log_data(run: StepRun, images: ImageSet) -> None:
+    """Counts, the description and a sheet of an image set."""
+    from faceforge.data.sheet import save_png
+
+    info = images.info
+    counts = {f"data/{split}": float(count.total) for split, count in info.counts.items()}
+    run.log_metrics(counts | {"data/rejects": float(info.reject_count), "data/duplicates": float(info.duplicate_count)})
+    _log_data_input(run, images)
+    with tempfile.TemporaryDirectory() as scratch:
+        sheet = Path(scratch) / "images.png"
+        save_png(sheet, first_images(images, "train", 64))
+        run.log_artifacts(sheet)
+    run.log_artifacts(images.root / "dataset.json")
+
+
+def first_images(images: ImageSet, split: Split, count: int) -> NDArray[np.uint8]:
+    """A contact sheet of the first images of a split, uint8 (H, W, C)."""
+    from itertools import islice
+
+    import numpy as np
+
+    from faceforge.data.pixels import from_bytes
+    from faceforge.data.sheet import image_grid
+
+    rows = [from_bytes(record.image, images.info.channels) for record in islice(images.records(split), count)]
+    return image_grid(np.stack(rows), min(16, len(rows)))
+
+
+def _log_data_input(run: StepRun, images: ImageSet) -> None:
+    from faceforge.tracking.runs import DatasetRef
+
+    info = images.info
+    name = Path(info.source).name or info.source
+    run.headline(dataset=DatasetRef(name=name, digest=info.parent_digest or info.digest, source=info.source))
+
+
+def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
+    from PIL import Image
+
+    reasons = "; ".join(evaluation.decision.reasons)
+    run.log_metrics(evaluation.metrics)
+    run.log_metrics({f"champion/{name}": value for name, value in evaluation.champion_metrics.items()})
+    for name in ("report.json", "summary.txt", "samples.png"):
+        run.log_artifacts(out / name)
+    import numpy as np
+
+    with Image.open(out / "samples.png") as picture:
+        grid = np.asarray(picture)
+    run.headline(
+        metrics=evaluation.metrics,
+        tags={"faceforge.decision": evaluation.decision.verdict, "faceforge.reasons": reasons},
+        images={"samples": grid},
+    )
