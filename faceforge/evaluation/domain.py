@@ -165,8 +165,12 @@ def _network(size: int, channels: int, heads: Sequence[int], dimensions: int, se
 
 def _outputs(network: keras.Model, images: NDArray[np.uint8], batch: int = 256) -> list[NDArray[np.float32]]:
     """All outputs of the network for all images, batch by batch."""
-    parts = [network.predict_on_batch(images[at : at + batch]) for at in range(0, len(images), batch)]
-    return [np.concatenate([np.asarray(part[place]) for part in parts]) for place in range(len(network.outputs))]
+    # Every batch is full, as a network is compiled anew for each size it meets.
+    batch = min(batch, len(images))
+    padded = np.pad(images, [(0, -len(images) % batch), (0, 0), (0, 0), (0, 0)], mode="wrap")
+    parts = [network.predict_on_batch(padded[at : at + batch]) for at in range(0, len(padded), batch)]
+    outputs = range(len(network.outputs))
+    return [np.concatenate([np.asarray(part[place]) for part in parts])[: len(images)] for place in outputs]
 
 
 def _classes(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.int32]:

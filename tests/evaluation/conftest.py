@@ -21,8 +21,8 @@ class Faces(NamedTuple):
 
 @pytest.fixture(scope="session")
 def faces() -> Faces:
-    images, codes = draw_toyfaces(1800, 32, seed=5)
-    return Faces(images[:1200], codes[:1200], images[1200:1500], codes[1200:1500], images[1500:], codes[1500:])
+    images, codes = draw_toyfaces(1600, 32, seed=5)
+    return Faces(images[:1000], codes[:1000], images[1000:1300], codes[1000:1300], images[1300:], codes[1300:])
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +33,4 @@ def vocabularies() -> dict[str, list[str]]:
 @pytest.fixture(scope="session")
 def classifier(faces: Faces, vocabularies: dict[str, list[str]]) -> DomainClassifier:
     train, holdout = (faces.train, faces.train_codes), (faces.holdout, faces.holdout_codes)
-    return train_classifier(train, holdout, vocabularies, epochs=2, seed=0, facts={"digest": "toy"})
+    return train_classifier(train, holdout, vocabularies, epochs=6, seed=0, facts={"digest": "toy"})
