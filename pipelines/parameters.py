@@ -66,28 +66,19 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
         FaceForgeError: the first problem found.
     """
     from faceforge.data.sources import open_source
+    from faceforge.steps import choose_labels
     from faceforge.tracking.connection import connect
 
     config = resolve(parameters.preset, parameters.settings)
     changes = {}
     if parameters.source.partition(":")[0] not in BUILT_IN_SOURCES:
         changes["source"] = str(Path(parameters.source).expanduser().absolute())
-    if is_table(parameters.labels):
+    if choose_labels(config.ingest, parameters.labels)[1]:
         changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
     checked = parameters.model_copy(update=changes)
-    ingest, table = config.ingest, ""
-    if is_table(checked.labels):
-        table = checked.labels
-    elif checked.labels:
-        names = tuple(filter(None, (name.strip() for name in re.split(r"[,+]", checked.labels))))
-        ingest = ingest.model_copy(update={"labels": names})
+    ingest, table = choose_labels(config.ingest, checked.labels)
     open_source(checked.source, ingest, table)
     return checked.model_copy(update={"tracking_uri": connect(checked.tracking_uri)}), config
-
-
-def is_table(labels: str) -> bool:
-    """Whether `labels` is a CSV file, rather than names of label columns."""
-    return labels.lower().endswith(".csv")
 
 
 def identity(parameters: RunParameters, config: Config) -> dict[str, str]:
