@@ -102,7 +102,7 @@ def register_bundle(
                 DECISION_TAG: decision,
                 **{key: str(value)[:4000] for key, value in (tags or {}).items()},
             }
-            version = mlflow.register_model(f"models:/{model_id}", name, tags=facts)
+            version = mlflow.register_model(f"models:/{model_id}", name, tags=facts, await_registration_for=0)
         number = str(version.version)
         if decision != "reject":
             client.set_registered_model_alias(name, CHALLENGER, number)

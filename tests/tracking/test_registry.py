@@ -147,7 +147,7 @@ def test_a_fresh_process_samples_from_pyfunc_and_generator(
     tracking_uri: str, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     register(tiny_bundle, "k1", "promote")
-    subprocess.run([sys.executable, "-c", FRESH, tracking_uri, tmp_path / "drawn"], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", FRESH, tracking_uri, tmp_path / "drawn"], check=True, timeout=240)
     drawn = pd.read_parquet(tmp_path / "drawn")
     assert list(drawn.columns) == ["image", "sex", "age"]
     assert drawn["age"].tolist() == ["old", "child"]
