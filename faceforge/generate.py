@@ -75,7 +75,7 @@ class Generator:
         from faceforge.tracking.connection import connect, current_uri
         from faceforge.tracking.registry import download_bundle
 
-        connect(tracking_uri or current_uri())
+        connect(tracking_uri or current_uri(), create=False)
         with TemporaryDirectory() as folder:
             return Generator(Bundle.load(download_bundle(str(source), Path(folder))))
 

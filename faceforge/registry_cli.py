@@ -33,7 +33,7 @@ def _connected(tracking_uri: str) -> Iterator[None]:
     from faceforge.tracking.connection import connect
 
     try:
-        connect(tracking_uri)
+        connect(tracking_uri, create=False)
         yield
     except FaceForgeError as error:
         raise UserError(str(error)) from error

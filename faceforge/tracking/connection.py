@@ -25,12 +25,13 @@ _SQLITE = "sqlite:///"
 _DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # scheme -> usual port
 
 
-def connect(tracking_uri: str = "") -> str:
+def connect(tracking_uri: str = "", create: bool = True) -> str:
     """Makes MLflow use `tracking_uri`, for runs and registry, once it is known to answer.
 
     Args:
         tracking_uri: `sqlite:///FILE` (created when missing; a relative file is meant from the working folder),
             `http(s)://HOST:PORT`, or a database. Empty: MLFLOW_TRACKING_URI, else `DEFAULT_URI`.
+        create: False: a missing SQLite file is an error, for those who only want to read.
 
     Returns:
         The address in full.
@@ -41,7 +42,10 @@ def connect(tracking_uri: str = "") -> str:
     uri = full_uri(tracking_uri)
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme == "sqlite":
-        _prepare_sqlite(Path(uri.removeprefix(_SQLITE)))
+        path = Path(uri.removeprefix(_SQLITE))
+        if not create and not path.exists():
+            raise FaceForgeError(f"tracking database {path} does not exist; go to its folder or give --tracking-uri")
+        _prepare_sqlite(path)
     elif scheme in _DATABASES:
         _knock(uri, _DATABASES[scheme])
     elif scheme not in ("http", "https"):

@@ -97,6 +97,12 @@ def test_a_file_that_is_no_database_is_refused_at_once_and_left_alone(tmp_path: 
     assert path.read_text().startswith("holiday plans")
 
 
+def test_readers_do_not_make_a_database(tmp_path: Path) -> None:
+    with pytest.raises(FaceForgeError, match="does not exist"):
+        connect(f"sqlite:///{tmp_path}/mlflow.db", create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_real_server_opened_on_the_database_of_local_steps_shows_and_continues_them(
     tracking_uri: str, tmp_path: Path
 ) -> None:
