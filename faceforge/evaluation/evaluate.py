@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 MIN_IMAGES = 64  # of samples, holdout and training images each
 COMPARED_AT_MOST = 10_000  # pairwise distances grow with the square
+
+
+class Rival(NamedTuple):
+    """The champion as the gate sees it."""
+
+    metrics: dict[str, float]  # empty if it was not judged
+    same_data: bool  # learnt from a set with the candidate's holdout
+    error: str  # why it could not be judged; empty if it was, or if there is none
 
 
 def evaluate(
@@ -60,30 +68,22 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").unlink(missing_ok=True)  # never an old report beside new samples
     candidate = Bundle.load(bundle)
-    yardstick = _prepare(images, out / "classifier", config, compared)
+    yardstick = prepare(images, out / "classifier", config, compared)
     floor = real_against_real(yardstick)
     metrics = {**judge(candidate, yardstick, config), **floor}
-    champion_metrics: dict[str, float] = {}
-    same_data = False
+    rival = Rival({}, same_data=False, error=champion_error)
     if champion is not None and not champion_error:
-        try:
-            champion_info = BundleInfo.read(champion)
-            if misfit := _misfit(champion_info, images.info):
-                raise FaceForgeError(f"it does not fit this data: {misfit}")
-            same_data = _data_identity(info) == _data_identity(champion_info)
-            champion_metrics = judge(Bundle.load(champion), yardstick, config)
-        except Exception as error:  # whatever is wrong with the champion must not promote the candidate, nor lose it
-            champion_error = (str(error) or type(error).__name__).splitlines()[0]
+        rival = judge_champion(champion, info, images.info, yardstick, config)
     decision = decide(
-        metrics, champion_metrics or None, same_data=same_data, champion_error=champion_error, config=config
+        metrics, rival.metrics or None, same_data=rival.same_data, champion_error=rival.error, config=config
     )
     evaluation = Evaluation(
         metrics=metrics,
-        champion_metrics=champion_metrics,
+        champion_metrics=rival.metrics,
         floor=floor,
         decision=decision,
         champion_name=champion_name,
-        champion_error=champion_error,
+        champion_error=rival.error,
         classifier=_about(yardstick.classifier),
         counts={
             "samples": config.samples,
@@ -104,7 +104,21 @@ def evaluate(
     return evaluation
 
 
-def _prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: int) -> Yardstick:
+def judge_champion(
+    champion: Path, candidate: BundleInfo, data: DatasetInfo, yardstick: Yardstick, config: EvaluateConfig
+) -> Rival:
+    """Judges the champion; whatever is wrong with it becomes its `error` and costs no candidate its judgement."""
+    try:
+        info = BundleInfo.read(champion)
+        if misfit := _misfit(info, data):
+            return Rival({}, same_data=False, error=f"it does not fit this data: {misfit}")
+        same_data = _data_identity(info) == _data_identity(candidate)
+        return Rival(judge(Bundle.load(champion), yardstick, config), same_data, error="")
+    except Exception as error:  # a damaged network can fail in any way, and none may lead to a promotion
+        return Rival({}, same_data=False, error=(str(error) or type(error).__name__).splitlines()[0])
+
+
+def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: int) -> Yardstick:
     """Loads the real images and trains the classifier, or takes the one left by an evaluation of the same data."""
     train, holdout = images.load("train"), images.load("holdout")
     dimensions = 64 if compared >= 128 else 32  # a covariance of 64 features from fewer images would be noise

@@ -1,13 +1,18 @@
-"""One classifier of toy faces, trained once for all tests that need one."""
+"""One image set of toy faces and one classifier, made once for all tests that need them."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from faceforge.config import EvaluateConfig
+from faceforge.data.imageset import ImageSet, write_image_set
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
-from faceforge.evaluation.domain import DomainClassifier, train_classifier
+from faceforge.evaluation.domain import DomainClassifier
+from faceforge.evaluation.evaluate import prepare
+from faceforge.evaluation.judging import Yardstick
 
 
 class Faces(NamedTuple):
@@ -20,9 +25,8 @@ class Faces(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def faces() -> Faces:
-    images, codes = draw_toyfaces(1600, 32, seed=5)
-    return Faces(images[:1000], codes[:1000], images[1000:1300], codes[1000:1300], images[1300:], codes[1300:])
+def config() -> EvaluateConfig:
+    return EvaluateConfig.model_validate({"samples": 320, "classifier_epochs": 6})
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +35,30 @@ def vocabularies() -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="session")
-def classifier(faces: Faces, vocabularies: dict[str, list[str]]) -> DomainClassifier:
-    train, holdout = (faces.train, faces.train_codes), (faces.holdout, faces.holdout_codes)
-    return train_classifier(train, holdout, vocabularies, epochs=6, seed=0, facts={"digest": "toy"})
+def faces() -> Faces:
+    images, codes = draw_toyfaces(1600, 32, seed=5)
+    return Faces(images[:1000], codes[:1000], images[1000:1300], codes[1000:1300], images[1300:], codes[1300:])
+
+
+@pytest.fixture(scope="session")
+def data(faces: Faces, vocabularies: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    splits = {"train": (faces.train, faces.train_codes), "holdout": (faces.holdout, faces.holdout_codes)}
+    return write_image_set(tmp_path_factory.mktemp("data") / "faces", splits, vocabularies).root  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where evaluations of `data` go; they share the classifier kept there."""
+    folder = tmp_path_factory.mktemp("out") / "evaluation"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def yardstick(data: Path, out: Path, config: EvaluateConfig) -> Yardstick:
+    return prepare(ImageSet.open(data), out / "classifier", config, compared=300)
+
+
+@pytest.fixture(scope="session")
+def classifier(yardstick: Yardstick) -> DomainClassifier:
+    return yardstick.classifier

@@ -1,6 +1,5 @@
 """Evaluating bundles from disk: metrics, decision and files, and every way a champion may be in the way."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +7,15 @@ import numpy as np
 import pytest
 
 from faceforge.config import EvaluateConfig
-from faceforge.data.imageset import write_image_set
+from faceforge.data.imageset import ImageSet, write_image_set
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.evaluate import evaluate
+from faceforge.evaluation.evaluate import evaluate, judge_champion
+from faceforge.evaluation.judging import Yardstick, judge, real_against_real
 from faceforge.evaluation.report import Evaluation
 from faceforge.models.bundle import Bundle, BundleInfo, from_uint8
 
 LABELS = {COLUMN: list(EXPRESSIONS)}
-CONFIG = EvaluateConfig.model_validate({"samples": 120, "classifier_epochs": 6})
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "faces"
-    images, codes = draw_toyfaces(900, 32, seed=1)
-    write_image_set(root, {"train": (images[:800], codes[:800]), "holdout": (images[800:], codes[800:])}, LABELS)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +30,8 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(root / "fair", first, spread=0.05)
     save(root / "noise", np.zeros_like(first), spread=1.0)
     save(root / "elsewhere", first, spread=0.05, digest="other data")
+    save(root / "kin", first, spread=0.05, digest="augmented", held="the same holdout")
+    save(root / "strange", first, spread=0.05, column="mood")
     save(root / "larger", np.zeros((3, 64, 64, 3)), spread=0.1)
     (root / "damaged").mkdir()
     (root / "damaged" / "bundle.json").write_bytes((root / "good" / "bundle.json").read_bytes())
@@ -46,12 +39,9 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("out") / "evaluation"  # shared, so that the classifier is trained once
-
-
-def save(folder: Path, prototypes: np.ndarray, spread: float, digest: str = "toy") -> None:
+def save(
+    folder: Path, prototypes: np.ndarray, spread: float, digest: str = "toy", column: str = COLUMN, held: str = ""
+) -> None:
     """A bundle whose generator adds `spread` x latent-driven noise to a fixed image per class."""
     import keras
 
@@ -72,20 +62,25 @@ def save(folder: Path, prototypes: np.ndarray, spread: float, digest: str = "toy
             "family": "residual", "image_size": size, "channels": 3, "latent_size": latent, "width": 4,
             "max_width": 4, "classes": [3],
         },
-        "labels": LABELS, "loss": "relativistic", "dataset_digest": digest, "config": {}, "training": {},
-        "versions": {},
+        "labels": {column: LABELS[COLUMN]}, "loss": "relativistic", "dataset_digest": digest, "config": {},
+        "holdout_digest": held, "training": {}, "versions": {},
     }  # fmt: skip
     Bundle(BundleInfo.model_validate(about), generator, keras.Model([image, second], rated)).save(folder)
 
 
-def test_first_sound_model_is_promoted_and_everything_is_written(bundles: Path, data: Path, out: Path) -> None:
-    evaluation = evaluate(bundles / "good", data, out, CONFIG)
+def test_first_sound_model_is_promoted_and_everything_is_written(
+    bundles: Path, data: Path, out: Path, config: EvaluateConfig, yardstick: Yardstick
+) -> None:
+    kept = (out / "classifier" / "network.keras").stat().st_mtime_ns
+    evaluation = evaluate(bundles / "good", data, out, config)
     assert evaluation.decision.verdict == "promote"
     assert evaluation.champion_metrics == {}
     assert evaluation.metrics["domain/label_agreement"] > 0.9
     assert evaluation.metrics["domain/frechet"] > evaluation.floor["domain/frechet_floor"] > 0
     assert evaluation.floor.items() <= evaluation.metrics.items()
-    assert evaluation.counts == {"samples": 120, "compared": 100, "holdout": 100, "train": 800}
+    assert evaluation.counts == {"samples": 320, "compared": 300, "holdout": 300, "train": 1000}
+    assert evaluation.metrics == judge(Bundle.load(bundles / "good"), yardstick, config) | real_against_real(yardstick)
+    assert (out / "classifier" / "network.keras").stat().st_mtime_ns == kept  # taken from there, not trained again
     assert Evaluation.model_validate_json((out / "report.json").read_bytes()) == evaluation
     summary = (out / "summary.txt").read_text()
     assert "PROMOTE" in summary
@@ -95,69 +90,69 @@ def test_first_sound_model_is_promoted_and_everything_is_written(bundles: Path, 
     assert not list(out.glob(".*"))  # nothing half-written
 
 
-def test_same_again_gives_the_same_numbers_with_the_classifier_kept(bundles: Path, data: Path, out: Path) -> None:
-    first = evaluate(bundles / "good", data, out, CONFIG)
-    kept = (out / "classifier" / "network.keras").stat().st_mtime_ns
-    assert evaluate(bundles / "good", data, out, CONFIG).metrics == first.metrics
-    assert (out / "classifier" / "network.keras").stat().st_mtime_ns == kept
-
-
-def test_candidate_that_is_the_champion_is_held(bundles: Path, data: Path, out: Path) -> None:
-    evaluation = evaluate(bundles / "fair", data, out, CONFIG, champion=bundles / "fair", champion_name="faceforge v1")
-    assert evaluation.decision.verdict == "hold"
-    same = {name: value for name, value in evaluation.metrics.items() if not name.endswith("_floor")}
-    assert evaluation.champion_metrics == same
+def test_better_than_the_champion_is_promoted(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
+    evaluation = evaluate(bundles / "good", data, out, config, champion=bundles / "fair", champion_name="faceforge v1")
+    assert evaluation.decision.verdict == "promote"
+    assert evaluation.champion_metrics["domain/frechet"] > evaluation.metrics["domain/frechet"]
     assert "faceforge v1" in (out / "summary.txt").read_text()
 
 
-def test_better_is_promoted_and_worse_is_not(bundles: Path, data: Path, out: Path) -> None:
-    assert evaluate(bundles / "good", data, out, CONFIG, champion=bundles / "fair").decision.verdict == "promote"
-    assert evaluate(bundles / "fair", data, out, CONFIG, champion=bundles / "good").decision.verdict == "hold"
-
-
-def test_noise_is_rejected(bundles: Path, data: Path, out: Path) -> None:
-    evaluation = evaluate(bundles / "noise", data, out, CONFIG)
-    assert evaluation.decision.verdict == "reject"
-    assert "min_label_agreement" in evaluation.decision.reasons[0]
-
-
-@pytest.mark.parametrize("champion", ["damaged", "larger", "absent"])
-def test_champion_that_cannot_be_judged_holds(champion: str, bundles: Path, data: Path, out: Path) -> None:
-    evaluation = evaluate(bundles / "good", data, out, CONFIG, champion=bundles / champion)
+def test_the_champion_itself_is_held(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
+    evaluation = evaluate(bundles / "fair", data, out, config, champion=bundles / "fair")
     assert evaluation.decision.verdict == "hold"
-    assert evaluation.champion_error
-    assert evaluation.champion_metrics == {}
+    same = {name: value for name, value in evaluation.metrics.items() if not name.endswith("_floor")}
+    assert evaluation.champion_metrics == same
 
 
-def test_champion_that_could_not_be_fetched_holds(bundles: Path, data: Path, out: Path) -> None:
-    evaluation = evaluate(bundles / "good", data, out, CONFIG, champion_error="registry is down")
-    assert evaluation.decision.verdict == "hold"
-    assert "registry is down" in evaluation.decision.reasons[0]
+def test_worse_and_unreadable_champion_and_noise(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
+    assert evaluate(bundles / "fair", data, out, config, champion=bundles / "good").decision.verdict == "hold"
+    damaged = evaluate(bundles / "good", data, out, config, champion=bundles / "damaged")
+    assert damaged.decision.verdict == "hold"
+    assert "generator.keras is unreadable" in damaged.champion_error
+    noise = evaluate(bundles / "noise", data, out, config, champion_error="registry is down")
+    assert noise.decision.verdict == "reject"
+    assert noise.champion_error == "registry is down"
 
 
-def test_champion_of_other_data_holds(bundles: Path, data: Path, out: Path) -> None:
-    evaluation = evaluate(bundles / "good", data, out, CONFIG, champion=bundles / "elsewhere")
-    assert evaluation.decision.verdict == "hold"
-    assert "other data" in evaluation.decision.reasons[0]
+@pytest.mark.parametrize(
+    "name, error",
+    [("damaged", "unreadable"), ("larger", "64 px"), ("absent", "not a model bundle"), ("strange", "mood")],
+)
+def test_champion_that_cannot_be_judged(
+    name: str, error: str, bundles: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig
+) -> None:
+    info = BundleInfo.read(bundles / "good")
+    rival = judge_champion(bundles / name, info, ImageSet.open(data).info, yardstick, config)
+    assert rival.metrics == {}
+    assert error in rival.error
+    assert "\n" not in rival.error
 
 
-def test_model_that_does_not_fit_the_data_is_refused(bundles: Path, data: Path, out: Path) -> None:
+def test_champion_of_other_data_is_known_as_such(
+    bundles: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig
+) -> None:
+    info, there = BundleInfo.read(bundles / "good"), ImageSet.open(data).info
+    rival = judge_champion(bundles / "elsewhere", info, there, yardstick, config)
+    assert rival.metrics
+    assert not rival.same_data
+    # An augmented set has another digest, but the same holdout: such models can be compared.
+    kin = info.model_copy(update={"holdout_digest": "the same holdout"})
+    assert judge_champion(bundles / "kin", kin, there, yardstick, config).same_data
+    assert not judge_champion(bundles / "kin", info, there, yardstick, config).same_data
+
+
+def test_model_that_does_not_fit_the_data_is_refused(
+    bundles: Path, data: Path, out: Path, config: EvaluateConfig
+) -> None:
     with pytest.raises(FaceForgeError, match=r"64 px.*32 px"):
-        evaluate(bundles / "larger", data, out, CONFIG)
+        evaluate(bundles / "larger", data, out, config)
 
 
-def test_too_few_holdout_images_are_refused_with_the_minimum(bundles: Path, tmp_path: Path) -> None:
-    images, codes = draw_toyfaces(130, 32, seed=1)
-    few = {"train": (images[:100], codes[:100]), "holdout": (images[100:], codes[100:])}
-    write_image_set(tmp_path / "few", few, LABELS)  # type: ignore[arg-type]
+def test_too_few_holdout_images_are_refused_with_the_minimum(
+    bundles: Path, faces: Any, tmp_path: Path, config: EvaluateConfig
+) -> None:
+    few: Any = {"train": (faces.train, faces.train_codes), "holdout": (faces.holdout[:30], faces.holdout_codes[:30])}
+    write_image_set(tmp_path / "few", few, LABELS)
     with pytest.raises(FaceForgeError, match=r"30 holdout images.*at least 64"):
-        evaluate(bundles / "fair", tmp_path / "few", tmp_path / "out", CONFIG)
+        evaluate(bundles / "fair", tmp_path / "few", tmp_path / "out", config)
     assert not (tmp_path / "out").exists()
-
-
-def test_numbers_that_are_not_finite_survive_the_report(bundles: Path, data: Path, out: Path) -> None:
-    evaluation = evaluate(bundles / "fair", data, out, CONFIG)
-    broken = evaluation.model_copy(update={"metrics": evaluation.metrics | {"domain/frechet": float("nan")}})
-    text = broken.model_dump_json()
-    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert np.isnan(Evaluation.model_validate_json(text).metrics["domain/frechet"])

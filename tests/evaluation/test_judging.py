@@ -47,19 +47,6 @@ class Pretender:
 
 
 @pytest.fixture(scope="module")
-def yardstick(classifier, faces, vocabularies) -> Yardstick:  # type: ignore[no-untyped-def]
-    return Yardstick(
-        classifier=classifier,
-        vocabularies=vocabularies,
-        holdout=faces.holdout,
-        holdout_features=classifier.features(faces.holdout),
-        holdout_labels=faces.holdout_codes,
-        train=faces.train[:300],
-        train_labels=faces.train_codes[:300],
-    )
-
-
-@pytest.fixture(scope="module")
 def judged(yardstick: Yardstick, faces, vocabularies) -> dict[str, dict[str, float]]:  # type: ignore[no-untyped-def]
     images, codes = faces.fresh, faces.fresh_codes
     blurred = images.astype(np.float32)
