@@ -1,0 +1,27 @@
+import numpy as np
+
+from faceforge.models.sampling import cycle_labels, draw_latents, label_combinations
+
+
+def test_latents_do_not_depend_on_how_many_are_drawn_at_once() -> None:
+    whole = draw_latents(7, 700, 5)
+    parts = [draw_latents(7, count, 5, start) for start, count in ((0, 1), (1, 299), (300, 400))]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert whole.dtype == np.float32
+
+
+def test_latents_are_standard_normal_and_never_repeat() -> None:
+    latents = draw_latents(0, 4000, 8)
+    assert abs(latents.mean()) < 0.03
+    assert abs(latents.std() - 1) < 0.03
+    assert len(np.unique(latents[:, 0])) == 4000
+    assert not np.intersect1d(latents[:, 0], draw_latents(1, 4000, 8)[:, 0]).size
+
+
+def test_every_combination_takes_its_turn() -> None:
+    vocabularies = {"gender": ["f", "m"], "age": ["a", "b", "c"]}
+    assert label_combinations(vocabularies).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
+    rows, counts = np.unique(cycle_labels(vocabularies, 60), axis=0, return_counts=True)
+    assert len(rows) == 6
+    assert set(counts) == {10}
+    assert cycle_labels({}, 3).shape == (3, 0)
