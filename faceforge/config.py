@@ -104,7 +104,7 @@ class EvaluateConfig(Section):
     classifier_epochs: int = Field(
         6, ge=1, le=200, description="passes of the domain classifier over the training split"
     )
-    min_label_agreement: Share = Field(0.5, description="below this share of the real holdout's accuracy: reject")
+    min_label_agreement: Share = Field(0.7, description="below this share of the real holdout's accuracy: reject")
     min_recall: Share = Field(0.0, description="below this domain recall: reject")
     min_improvement: Share = Field(0.02, description="relative drop of domain/frechet that a new champion must bring")
 

@@ -174,6 +174,7 @@ def register(
 ) -> str:
     """Makes an exported bundle a model version and moves the aliases that its decision allows; returns the version."""
     from faceforge.tracking.registry import register_bundle
+    from faceforge.tracking.runs import finish_parent
 
     judged = json.loads((report / "report.json").read_text())
     with tracked("register", tracking) as run:
@@ -190,6 +191,7 @@ def register(
         )
         run.set_tags({"faceforge.model_version": version})
         run.headline(tags={"faceforge.model": f"models:/{model_name}/{version}"})
+    finish_parent(tracking.run_key, "FINISHED", tracking.experiment)  # this is the pipeline's last step
     return version
 
 

@@ -102,24 +102,23 @@ class Bundle:
 
     def generate(self, latents: NDArray[Any], labels: NDArray[Any], batch: int = 256) -> NDArray[np.uint8]:
         """Images uint8 (N, H, W, C) of latents (N, Z) and labels (N, columns)."""
-        parts = [
-            to_uint8(self._call(self.generator, latents[at : at + batch], labels[at : at + batch]))
-            for at in range(0, len(latents), batch)
-        ]
+        images = self._run(self.generator, latents, labels, batch)
         size = self.info.spec.image_size
-        return np.concatenate(parts) if parts else np.zeros((0, size, size, self.info.spec.channels), np.uint8)
+        return to_uint8(images) if len(images) else np.zeros((0, size, size, self.info.spec.channels), np.uint8)
 
     def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
         """The discriminator's logits, float32 (N,), of images uint8 (N, H, W, C) with labels (N, columns)."""
-        parts = [
-            self._call(self.discriminator, from_uint8(images[at : at + batch]), labels[at : at + batch])[:, 0]
-            for at in range(0, len(images), batch)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return self._run(self.discriminator, from_uint8(images), labels, batch).reshape(-1)
 
-    def _call(self, network: keras.Model, x: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float32]:
-        inputs = [x.astype(np.float32), labels.astype(np.int32)] if self.info.labels else x.astype(np.float32)
-        return np.asarray(network.predict_on_batch(inputs))
+    def _run(self, network: keras.Model, x: NDArray[Any], labels: NDArray[Any], batch: int) -> NDArray[np.float32]:
+        """Outputs in the inputs' order; the last of several batches is filled up, so that one graph serves all."""
+        parts = []
+        for at in range(0, len(x), batch):
+            rows = np.arange(at, at + batch) % len(x) if len(x) > batch else np.arange(len(x))
+            inputs = x[rows].astype(np.float32)
+            given = [inputs, labels[rows].astype(np.int32)] if self.info.labels else inputs
+            parts.append(np.asarray(network.predict_on_batch(given)))
+        return np.concatenate(parts)[: len(x)] if parts else np.zeros((0, 1), np.float32)
 
 
 def from_uint8(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ FINGERPRINT = {"train.kimg": 1.0}
 
 
 def save(folder: Path, step: int) -> Path:
-    arrays = [np.full((2, 3), step, np.float32), np.arange(4)]
+    arrays: list[Any] = [np.full((2, 3), step, np.float32), np.arange(4)]
     return save_checkpoint(folder, Checkpoint(step, 1.5, arrays), FINGERPRINT)
 
 
