@@ -58,13 +58,13 @@ class AugmentConfig(Section):
 class ModelConfig(Section):
     """The two networks."""
 
-    family: Literal["residual", "dcgan"] = Field(
-        "residual", description="residual = no normalisation; dcgan = as the paper"
+    family: Literal["compact", "dcgan"] = Field(
+        "compact", description="compact = small and quick to learn; dcgan = as the paper"
     )
     latent_size: int = Field(64, ge=2, le=1024, description="dimensions of the latent vector")
-    width: int = Field(48, ge=4, le=512, description="channels at the highest resolution of the generator")
+    width: int = Field(32, ge=4, le=512, description="channels at the highest resolution of the generator")
     max_width: int = Field(
-        192, ge=4, le=2048, description="channels are doubled per halving of the resolution up to this"
+        128, ge=4, le=2048, description="channels are doubled per halving of the resolution up to this"
     )
 
 
@@ -74,23 +74,25 @@ class TrainConfig(Section):
     labels: Names | None = Field(None, description="condition on these columns; unset = all; empty = unconditional")
     kimg: float = Field(50.0, gt=0, description="budget, in thousands of real images shown to the discriminator")
     epochs: float = Field(0.0, ge=0, description="budget in passes over the training set; replaces kimg when above 0")
-    batch_size: int = Field(64, ge=2, le=4096)
+    batch_size: int = Field(16, ge=2, le=4096)
     loss: Literal["relativistic", "bce"] = Field(
         "relativistic", description="relativistic pairing, or non-saturating BCE"
     )
     optimizer: Literal["adam", "rmsprop"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0, le=1)
+    learning_rate: float = Field(5e-4, gt=0, le=1)
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam only")
-    beta2: float = Field(0.99, gt=0, lt=1, description="Adam's beta2, or RMSprop's rho")
+    beta2: float = Field(0.9, gt=0, lt=1, description="Adam's beta2, or RMSprop's rho")
     lr_decay: bool = Field(True, description="cosine decay of the learning rate to a tenth over the budget")
-    gamma: float = Field(1.0, ge=0, description="weight of the R1 and R2 penalties; 0 = none")
-    gamma_final: float = Field(0.2, ge=0, description="gamma at the end of the budget (cosine in between)")
+    gamma: float = Field(20.0, ge=0, description="weight of the R1 and R2 penalties; 0 = none")
+    gamma_final: float = Field(1.0, ge=0, description="gamma at the end of the budget (cosine in between)")
     penalty_interval: int = Field(
         8, ge=1, le=64, description="penalties are computed every so many steps, with weight x interval"
     )
     ema_kimg: float = Field(2.0, ge=0, description="half-life of the generator's moving average; 0 = none")
     seed: int = Field(0, ge=0, lt=2**31)
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
+        "auto", description="auto = mixed_bfloat16 where the processor or a GPU computes in it, else float32"
+    )
     log_points: int = Field(100, ge=20, le=10_000, description="how many points each loss curve gets")
     grids: int = Field(8, ge=5, le=200, description="how many sample grids are drawn over the budget")
     checkpoints: int = Field(10, ge=1, le=1000, description="how many checkpoints are written over the budget")

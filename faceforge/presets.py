@@ -18,15 +18,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "toy": {
         "summary": "32 px conditional faces in about two minutes on two CPU cores; the default of `make run`",
         "ingest": {"image_size": 32, "limit": 6000, "holdout": 0.15},
-        "model": {"latent_size": 64, "width": 48, "max_width": 128},
-        "train": {"kimg": 50.0},
+        "model": {"latent_size": 64, "width": 32, "max_width": 128},
+        "train": {"kimg": 36.0},
     },
     "faces64": {
         "summary": "64 px conditional faces from real photographs; 300 kimg are about an hour on two CPU cores",
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
-        "model": {"latent_size": 64, "width": 32, "max_width": 256},
-        "train": {"kimg": 300.0, "learning_rate": 5e-4, "gamma": 2.0, "gamma_final": 0.2, "ema_kimg": 10.0},
+        "model": {"latent_size": 64, "width": 16, "max_width": 256},
+        "train": {"kimg": 300.0, "batch_size": 32, "gamma": 10.0, "ema_kimg": 10.0},
     },
     "dcgan64": {
         "summary": "the unconditional DCGAN of Radford et al. (2016) at 64 px: batch norm, Adam 2e-4, BCE",

@@ -13,7 +13,7 @@ def _bundle(folder: Path, labels: dict[str, list[str]], channels: int) -> Path:
     from faceforge.models.spec import ModelSpec
 
     spec = ModelSpec(
-        family="residual",
+        family="compact",
         image_size=32,
         channels=channels,
         latent_size=8,

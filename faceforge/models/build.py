@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keras
 
-from faceforge.models import dcgan, residual
+from faceforge.models import compact, dcgan
 from faceforge.models.spec import ModelSpec
 
-FAMILIES = {"dcgan": dcgan, "residual": residual}
+FAMILIES = {"compact": compact, "dcgan": dcgan}
 
 
 def build_networks(spec: ModelSpec, seed: int = 0, precision: str = "float32") -> tuple[keras.Model, keras.Model]:

@@ -31,6 +31,7 @@ from faceforge.training import backend
 from faceforge.training.batches import Batches
 from faceforge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from faceforge.training.journal import Journal, Observer
+from faceforge.training.precision import choose_precision
 from faceforge.training.schedules import cosine, ema_decay
 from faceforge.training.step import State, initial_state, make_step
 
@@ -109,7 +110,8 @@ class _Run:
     ) -> None:
         backend.be_deterministic()
         self.spec, self.recipe, self.steps = spec, recipe, steps
-        self._generator, self._discriminator = build_networks(spec, recipe.seed, recipe.precision)
+        self.precision = choose_precision(recipe.precision)
+        self._generator, self._discriminator = build_networks(spec, recipe.seed, self.precision)
         self._state = initial_state(self._generator, self._discriminator, recipe.optimizer)
         self._step = make_step(self._generator, self._discriminator, recipe)
         self._batches = Batches(len(images), recipe.batch_size, spec.latent_size, recipe.seed)
@@ -193,6 +195,7 @@ class _Run:
             "seconds": round(self.seconds, 1),
             "images_per_second": round(self.images_seen / self.seconds, 1) if self.seconds else 0.0,
             "training_images": len(self._images),
+            "precision": self.precision,
         }
 
     def _sample_average(self, weights: list[Any], statistics: list[Any], latents: Any, labels: Any) -> Any:

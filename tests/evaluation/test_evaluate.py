@@ -59,7 +59,7 @@ def save(
     rated = keras.layers.Add()([scored(keras.layers.Flatten()(image)), keras.layers.Embedding(3, 1)(second)[:, 0]])
     about: dict[str, Any] = {
         "spec": {
-            "family": "residual", "image_size": size, "channels": 3, "latent_size": latent, "width": 4,
+            "family": "compact", "image_size": size, "channels": 3, "latent_size": latent, "width": 4,
             "max_width": 4, "classes": [3],
         },
         "labels": {column: LABELS[COLUMN]}, "loss": "relativistic", "dataset_digest": digest, "config": {},

@@ -18,7 +18,7 @@ class Pretender:
     """Stands for a bundle: "generates" given images of the label asked for; its logits are the mean brightness."""
 
     def __init__(self, images: NDArray[np.uint8], codes: NDArray[np.int32], labels: dict[str, list[str]]) -> None:
-        spec: dict[str, Any] = {"family": "residual", "image_size": 32, "channels": 3, "latent_size": 4, "width": 4}
+        spec: dict[str, Any] = {"family": "compact", "image_size": 32, "channels": 3, "latent_size": 4, "width": 4}
         self.info = BundleInfo.model_validate(
             {
                 "spec": spec | {"max_width": 4, "classes": [len(classes) for classes in labels.values()]},

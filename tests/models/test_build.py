@@ -14,7 +14,7 @@ def spec(family: str, **changes: object) -> ModelSpec:
 
 @pytest.mark.parametrize(
     ("family", "size", "channels", "classes"),
-    list(product(["residual", "dcgan"], [32, 64, 128], [1, 3], [(), (3,), (2, 5)])),
+    list(product(["compact", "dcgan"], [32, 64, 128], [1, 3], [(), (3,), (2, 5)])),
 )
 def test_shapes_of_every_family_size_and_condition(
     family: str, size: int, channels: int, classes: tuple[int, ...]
@@ -36,7 +36,7 @@ def test_the_standard_dcgan64_has_the_published_size() -> None:
     assert count[1] == pytest.approx(2.766e6, rel=1e-3)
 
 
-@pytest.mark.parametrize("family", ["residual", "dcgan"])
+@pytest.mark.parametrize("family", ["compact", "dcgan"])
 def test_labels_matter_to_both_networks(family: str) -> None:
     generator, discriminator = build_networks(spec(family, classes=(2, 3)))
     latents = np.random.default_rng(0).normal(size=(1, 8)).astype("float32").repeat(2, 0)
@@ -48,6 +48,6 @@ def test_labels_matter_to_both_networks(family: str) -> None:
 
 
 def test_weights_depend_on_the_seed_only() -> None:
-    first, again, other = (build_networks(spec("residual"), seed=seed)[0].get_weights() for seed in (1, 1, 2))
+    first, again, other = (build_networks(spec("compact"), seed=seed)[0].get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))

@@ -11,7 +11,7 @@ from faceforge.models.spec import ModelSpec
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    spec = ModelSpec(family="residual", image_size=32, channels=3, latent_size=8, width=4, max_width=8, classes=(2,))
+    spec = ModelSpec(family="compact", image_size=32, channels=3, latent_size=8, width=4, max_width=8, classes=(2,))
     info = BundleInfo(
         spec=spec, labels={"mood": ["glad", "sad"]}, loss="relativistic", dataset_digest="d", config={}, training={},
         versions={},

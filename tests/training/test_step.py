@@ -17,7 +17,7 @@ HYPER = {"learning_rate": RATE, "beta1": 0.0, "beta2": 0.5, "time": 1.0, "gamma"
 
 def networks(loss: str, classes: tuple[int, ...]) -> tuple[Any, Any, Any, list[Any]]:
     config = resolve("toy", f"train.loss={loss}, train.penalty_interval={INTERVAL}").train
-    spec = ModelSpec(family="residual", image_size=32, channels=1, latent_size=8, width=4, max_width=8, classes=classes)
+    spec = ModelSpec(family="compact", image_size=32, channels=1, latent_size=8, width=4, max_width=8, classes=classes)
     rng = np.random.default_rng(0)
     batch = [
         tf.constant(rng.integers(0, 256, (4, 32, 32, 1), np.uint8)),

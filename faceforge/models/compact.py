@@ -1,0 +1,76 @@
+"""The default family: small plain convolutions that learn fast on few images and few cores.
+
+The generator doubles the resolution by repeating pixels, then convolves (Odena et al., 2016: no checkerboards), with
+batch normalisation. The discriminator folds 2 x 2 pixels into channels, so that its first convolution runs at half the
+resolution, and has no normalisation: the gradient penalties need each image's logit to depend on that image alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from faceforge.models.conditioning import conditioned_latents, label_input, projected_logits
+from faceforge.models.spec import FIRST_SIZE, ModelSpec
+
+
+def generator(spec: ModelSpec, dtype: Any) -> keras.Model:
+    """Latents float32 (B, Z) [, labels int32 (B, columns)] -> images float32 (B, H, W, C), about [-1, 1]."""
+    latents = keras.Input((spec.latent_size,), name="latents")
+    labels = label_input(spec)
+    first = spec.width_at(FIRST_SIZE)
+    x = conditioned_latents(spec, latents, labels, dtype)
+    x = layers.Dense(FIRST_SIZE**2 * first, kernel_initializer=_init(1.0), dtype=dtype, name="first")(x)
+    x = layers.Reshape((FIRST_SIZE, FIRST_SIZE, first), dtype=dtype)(x)
+    x = _relu(_normalise(x, dtype), dtype)
+    for size in spec.stages()[1:]:
+        x = layers.UpSampling2D(dtype=dtype)(x)
+        x = _conv(x, spec.width_at(size), f"conv{size}", dtype)
+        x = _relu(_normalise(x, dtype), dtype)
+    images = layers.Conv2D(
+        spec.channels, 3, padding="same", kernel_initializer=_init(0.5), dtype="float32", name="image"
+    )(x)
+    return keras.Model([latents, *labels], images, name="generator")
+
+
+def discriminator(spec: ModelSpec, dtype: Any) -> keras.Model:
+    """Images float32 (B, H, W, C) [, labels int32 (B, columns)] -> logits float32 (B, 1)."""
+    images = keras.Input((spec.image_size, spec.image_size, spec.channels), name="images")
+    labels = label_input(spec)
+    *sizes, folded, _ = spec.stages()
+    x = _relu(_conv(_fold(images, dtype), spec.width_at(folded), f"conv{folded}", dtype), dtype)
+    for size in reversed(sizes):
+        x = layers.Conv2D(
+            spec.width_at(size), 4, 2, padding="same", kernel_initializer=_init(2.0), dtype=dtype, name=f"down{size}"
+        )(x)
+        x = _relu(x, dtype)
+    x = layers.Flatten(dtype=dtype)(x)
+    x = layers.Dense(spec.width_at(FIRST_SIZE), kernel_initializer=_init(2.0), dtype=dtype, name="features")(x)
+    logits = projected_logits(spec, _relu(x, dtype), labels, dtype)
+    return keras.Model([images, *labels], logits, name="discriminator")
+
+
+def _conv(x: Any, width: int, name: str, dtype: Any) -> Any:
+    return layers.Conv2D(width, 3, padding="same", kernel_initializer=_init(2.0), dtype=dtype, name=name)(x)
+
+
+def _relu(x: Any, dtype: Any) -> Any:
+    return layers.LeakyReLU(0.2, dtype=dtype)(x)
+
+
+def _normalise(x: Any, dtype: Any) -> Any:
+    return layers.BatchNormalization(momentum=0.9, dtype=dtype)(x)
+
+
+def _init(gain: float) -> keras.initializers.Initializer:
+    return keras.initializers.VarianceScaling(gain, "fan_in", "untruncated_normal")
+
+
+def _fold(x: Any, dtype: Any) -> Any:
+    """(B, 2H, 2W, C) -> (B, H, W, 4C), of stock layers so that a saved network needs no code of ours."""
+    height, width, channels = x.shape[1:]
+    x = layers.Reshape((height // 2, 2, width // 2, 2, channels), dtype=dtype)(x)
+    x = layers.Permute((1, 3, 2, 4, 5), dtype=dtype)(x)
+    return layers.Reshape((height // 2, width // 2, 4 * channels), dtype=dtype)(x)
