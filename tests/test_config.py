@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceforge.config import Config, as_json, flatten, preset_names, resolve
+from faceforge.errors import FaceForgeError
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_valid(name: str) -> None:
+    assert Config.model_validate_json(as_json(resolve(name))) == resolve(name)
+
+
+def test_the_classical_preset_is_the_published_one() -> None:
+    config = resolve("dcgan128")
+    train = config.train
+    assert (config.ingest.image_size, config.model.latent_size, train.batch_size) == (128, 100, 32)
+    assert (train.optimizer, train.learning_rate, train.loss, train.epochs) == ("rmsprop", 1e-4, "bce", 30)
+    assert train.labels == ()
+
+
+def test_settings_override_fields_whether_text_or_values() -> None:
+    text = resolve("toy", "train.kimg=3, train.labels=a+b, ingest.labels=none, augment.flip=true, augment.balance=")
+    values = resolve("toy", {"train.kimg": 3, "train.labels": ("a", "b"), "augment.flip": True})
+    assert text == values
+    assert text.train.labels == ("a", "b")
+    assert resolve("dcgan64", "train.labels=none").train.labels is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "said"),
+    [
+        ("tory", "", "preset 'tory' does not exist; presets: toy, "),
+        ("toy", "train.kmig=3", "did you mean 'train.kimg'?"),
+        ("toy", "trian.kimg=3", "did you mean 'train.kimg'?"),
+        ("toy", "train.kimg", "lacks '='"),
+        ("toy", "train.kimg=-1", "train.kimg = -1: Input should be greater than 0"),
+        ("toy", "train.kimg=nan", "finite"),
+        ("toy", "ingest.image_size=48", "ingest.image_size = 48: Input should be 32, 64 or 128"),
+        ("toy", "ingest.labels=a, train.labels=b", "which ingest.labels ['a'] does not keep"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(preset: str, settings: str, said: str) -> None:
+    with pytest.raises(FaceForgeError) as caught:
+        resolve(preset, settings)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=60))
+def test_no_text_of_settings_raises_anything_else(text: str) -> None:
+    try:
+        resolve("toy", text)
+    except FaceForgeError as error:
+        assert "\n" not in str(error) or "\n" in text
+
+
+def test_flat_names_are_those_of_settings() -> None:
+    flat = flatten(resolve("toy"))
+    assert flat["preset"] == "toy"
+    assert flat["train.kimg"] == resolve("toy").train.kimg

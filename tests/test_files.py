@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from faceforge.files import atomic_file, atomic_folder, sha256_file
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with atomic_file(target) as partial:
+        partial.write_text("one")
+        assert not target.exists()
+    assert target.read_text() == "one"
+    with pytest.raises(RuntimeError), atomic_file(target) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "one"
+    assert [path.name for path in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    for name in ("old", "new"):
+        with atomic_folder(target) as partial:
+            (partial / name).touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    with pytest.raises(RuntimeError), atomic_folder(target) as partial:
+        (partial / "half").touch()
+        raise RuntimeError
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_what_a_kill_left_is_swept_up(tmp_path: Path) -> None:
+    (tmp_path / ".set.partial-12345678").mkdir()
+    with atomic_folder(tmp_path / "set"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_sha256_of_abc(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
