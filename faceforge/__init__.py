@@ -4,4 +4,21 @@ The package computes (images, networks, metrics, tracking) and knows nothing of 
 wraps its steps and `pipelines` chains them.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from faceforge.generate import Generator
+
+__all__ = ["Generator", "__version__"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # `from faceforge import Generator` works, yet `import faceforge` stays instant.
+    if name == "Generator":
+        from faceforge.generate import Generator
+
+        return Generator
+    raise AttributeError(f"module 'faceforge' has no attribute {name!r}")

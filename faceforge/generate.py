@@ -73,7 +73,7 @@ class Generator:
         from tempfile import TemporaryDirectory
 
         from faceforge.tracking.connection import connect, current_uri
-        from faceforge.tracking.registry import download_bundle
+        from faceforge.tracking.versions import download_bundle
 
         connect(tracking_uri or current_uri(), create=False)
         with TemporaryDirectory() as folder:

@@ -9,11 +9,10 @@ column per label, `sha256` (of the pixels), `source`. pandas, pyarrow and
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,20 +21,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from faceforge.data.info import FORMAT_VERSION, INFO_FILE, SPLITS, DatasetInfo, Split
-from faceforge.data.pixels import Pixels, encode, from_bytes, workers
-from faceforge.data.writer import ImageSetWriter, check_target
+from faceforge.data.pixels import Pixels, from_bytes, workers
 from faceforge.errors import FaceForgeError
-from faceforge.files import atomic_folder
 
 __all__ = [
     "FORMAT_VERSION",
     "SPLITS",
     "DatasetInfo",
     "ImageSet",
-    "ImageSetWriter",
     "Record",
     "Split",
-    "write_image_set",
 ]
 
 
@@ -161,36 +156,3 @@ class ImageSet:
     def _damaged(self, split: Split, why: str) -> FaceForgeError:
         detail = why.splitlines()[0] if why else "unreadable"
         return FaceForgeError(f"the {split} split of image set {self.root} is damaged ({detail}); ingest again")
-
-
-def write_image_set(
-    out: Path,
-    splits: Mapping[Split, tuple[Pixels, NDArray[np.integer[Any]]]],
-    vocabularies: Mapping[str, Sequence[str]],
-    source: str = "arrays",
-) -> ImageSet:
-    """Writes arrays as an image set, atomically.
-
-    Args:
-        out: the folder to make.
-        splits: split -> (images uint8 (N, H, W, C), codes int (N, columns)).
-        vocabularies: label column -> classes; the order of columns is that of the codes. {} = unlabelled.
-        source: stored in every row.
-    """
-    check_target(out)
-    first = next(iter(splits.values()))[0]
-    with atomic_folder(out) as partial:
-        writer = ImageSetWriter(
-            partial,
-            source=source,
-            image_size=first.shape[1],
-            channels=first.shape[-1],
-            columns=tuple(vocabularies),
-            vocabularies=vocabularies,
-        )
-        for split, (images, codes) in splits.items():
-            for number, (pixels, row) in enumerate(zip(images, codes, strict=True)):
-                labels = {name: vocabularies[name][int(code)] for name, code in zip(vocabularies, row, strict=True)}
-                writer.add(split, encode(pixels), f"{split}/{number}", labels)
-        info = writer.finish()
-    return ImageSet(out, info)

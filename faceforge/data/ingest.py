@@ -8,12 +8,12 @@ from pathlib import Path
 
 from faceforge.config import IngestConfig
 from faceforge.data.decode import RejectedError, prepare
-from faceforge.data.imageset import DatasetInfo, ImageSet, ImageSetWriter
+from faceforge.data.imageset import DatasetInfo, ImageSet
 from faceforge.data.info import Duplicate, Reject, Split
 from faceforge.data.pixels import Encoded, encode, map_ordered
 from faceforge.data.samples import Sample, Source
 from faceforge.data.sources import open_source
-from faceforge.data.writer import check_target
+from faceforge.data.writer import ImageSetWriter, check_target
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
 from faceforge.progress import Progress

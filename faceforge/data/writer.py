@@ -8,11 +8,14 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from faceforge.data.imageset import ImageSet
 from faceforge.data.info import (
     INFO_FILE,
     LISTED_AT_MOST,
@@ -26,11 +29,9 @@ from faceforge.data.info import (
     content_digest,
     versions,
 )
-from faceforge.data.pixels import Encoded
+from faceforge.data.pixels import Encoded, Pixels, encode
 from faceforge.errors import FaceForgeError
-
-if TYPE_CHECKING:
-    from faceforge.data.imageset import ImageSet
+from faceforge.files import atomic_folder
 
 RESERVED_COLUMNS = frozenset({"image", "sha256", "source"})
 SHARD_BYTES = 256 * 2**20
@@ -167,6 +168,39 @@ class ImageSetWriter:
         if split in self._open:
             self._open.pop(split).close()
         self._bytes[split] = 0
+
+
+def write_image_set(
+    out: Path,
+    splits: Mapping[Split, tuple[Pixels, NDArray[np.integer[Any]]]],
+    vocabularies: Mapping[str, Sequence[str]],
+    source: str = "arrays",
+) -> ImageSet:
+    """Writes arrays as an image set, atomically.
+
+    Args:
+        out: the folder to make.
+        splits: split -> (images uint8 (N, H, W, C), codes int (N, columns)).
+        vocabularies: label column -> classes; the order of columns is that of the codes. {} = unlabelled.
+        source: stored in every row.
+    """
+    check_target(out)
+    first = next(iter(splits.values()))[0]
+    with atomic_folder(out) as partial:
+        writer = ImageSetWriter(
+            partial,
+            source=source,
+            image_size=first.shape[1],
+            channels=first.shape[-1],
+            columns=tuple(vocabularies),
+            vocabularies=vocabularies,
+        )
+        for split, (images, codes) in splits.items():
+            for number, (pixels, row) in enumerate(zip(images, codes, strict=True)):
+                labels = {name: vocabularies[name][int(code)] for name, code in zip(vocabularies, row, strict=True)}
+                writer.add(split, encode(pixels), f"{split}/{number}", labels)
+        info = writer.finish()
+    return ImageSet(out, info)
 
 
 def check_target(out: Path) -> None:

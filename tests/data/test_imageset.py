@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from faceforge.data import writer
-from faceforge.data.imageset import ImageSet, ImageSetWriter, write_image_set
+from faceforge.data.imageset import ImageSet
 from faceforge.data.pixels import Pixels, encode
+from faceforge.data.writer import ImageSetWriter, write_image_set
 from faceforge.errors import FaceForgeError
 
 VOCABULARIES = {"hair": ["red", "blond"], "age": ["2", "10"]}

@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
-from faceforge.data.imageset import ImageSet, write_image_set
+from faceforge.data.imageset import ImageSet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
+from faceforge.data.writer import write_image_set
 from faceforge.evaluation.domain import DomainClassifier
 from faceforge.evaluation.evaluate import prepare
 from faceforge.evaluation.judging import Yardstick

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from faceforge.config import EvaluateConfig
-from faceforge.data.imageset import ImageSet, write_image_set
+from faceforge.data.imageset import ImageSet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
+from faceforge.data.writer import write_image_set
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.evaluate import evaluate, judge_champion
 from faceforge.evaluation.judging import Yardstick, judge, real_against_real
