@@ -28,7 +28,7 @@ RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --s
 	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint images pipeline-compile pipeline-run promote rollback mlflow-ui
+.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -49,6 +49,9 @@ lint: $(DEV_INSTALLED) ## Check style and types
 	@$(DEV_VENV)/bin/ruff check .
 	@$(DEV_VENV)/bin/ruff format --check .
 	@$(DEV_VENV)/bin/mypy
+
+bench: $(INSTALLED) ## Measure the training step beside the usual alternating updates (ARGS=)
+	@$(VENV)/bin/python benchmarks/train_step.py $(ARGS)
 
 images: ## Build the container image (IMAGE=)
 	docker build --file k8s/images/Dockerfile --tag '$(IMAGE)' .

@@ -84,8 +84,8 @@ def test_bad_input_is_refused_in_one_line(work: Path, tmp_path: Path) -> None:
     cases = {
         "does not exist": ("ingest", tmp_path / "absent"),
         "empty": ("ingest", tmp_path / "empty"),
-        "3 of 3": ("ingest", texts),
-        "one class": ("ingest", one.parent),
+        "of 3 images cannot be used": ("ingest", texts),
+        "has only the class 'only'": ("ingest", one.parent),
         "Input should be 32, 64 or 128": ("ingest", "toyfaces", "--set", "ingest.image_size=100"),
         "'beard'": ("ingest", "toyfaces", "--labels", "beard"),
         "is not an image set": ("train", "--data", tmp_path / "empty"),

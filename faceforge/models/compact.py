@@ -22,17 +22,17 @@ def generator(spec: ModelSpec, dtype: Any) -> keras.Model:
     labels = label_input(spec)
     first = spec.width_at(FIRST_SIZE)
     x = conditioned_latents(spec, latents, labels, dtype)
-    x = layers.Dense(FIRST_SIZE**2 * first, kernel_initializer=_init(1.0), dtype=dtype, name="first")(x)
+    x = layers.Dense(FIRST_SIZE**2 * first, use_bias=False, kernel_initializer=_init(1.0), dtype=dtype, name="first")(x)
     x = layers.Reshape((FIRST_SIZE, FIRST_SIZE, first), dtype=dtype)(x)
     x = _relu(_normalise(x, dtype), dtype)
     for size in spec.stages()[1:]:
         x = layers.UpSampling2D(dtype=dtype)(x)
-        x = _conv(x, spec.width_at(size), f"conv{size}", dtype)
+        x = _conv(x, spec.width_at(size), f"conv{size}", dtype, bias=False)
         x = _relu(_normalise(x, dtype), dtype)
     images = layers.Conv2D(
         spec.channels, 3, padding="same", kernel_initializer=_init(0.5), dtype="float32", name="image"
     )(x)
-    return keras.Model([latents, *labels], images, name="generator")
+    return keras.Model([latents, *labels] if labels else latents, images, name="generator")
 
 
 def discriminator(spec: ModelSpec, dtype: Any) -> keras.Model:
@@ -49,11 +49,13 @@ def discriminator(spec: ModelSpec, dtype: Any) -> keras.Model:
     x = layers.Flatten(dtype=dtype)(x)
     x = layers.Dense(spec.width_at(FIRST_SIZE), kernel_initializer=_init(2.0), dtype=dtype, name="features")(x)
     logits = projected_logits(spec, _relu(x, dtype), labels, dtype)
-    return keras.Model([images, *labels], logits, name="discriminator")
+    return keras.Model([images, *labels] if labels else images, logits, name="discriminator")
 
 
-def _conv(x: Any, width: int, name: str, dtype: Any) -> Any:
-    return layers.Conv2D(width, 3, padding="same", kernel_initializer=_init(2.0), dtype=dtype, name=name)(x)
+def _conv(x: Any, width: int, name: str, dtype: Any, bias: bool = True) -> Any:
+    return layers.Conv2D(
+        width, 3, padding="same", use_bias=bias, kernel_initializer=_init(2.0), dtype=dtype, name=name
+    )(x)
 
 
 def _relu(x: Any, dtype: Any) -> Any:

@@ -34,7 +34,7 @@ def generator(spec: ModelSpec, dtype: Any) -> keras.Model:
     images = layers.Conv2DTranspose(
         spec.channels, 4, 2, padding="same", kernel_initializer=_init(), activation="tanh", dtype="float32"
     )(x)
-    return keras.Model([latents, *labels], images, name="generator")
+    return keras.Model([latents, *labels] if labels else latents, images, name="generator")
 
 
 def discriminator(spec: ModelSpec, dtype: Any) -> keras.Model:
@@ -49,7 +49,8 @@ def discriminator(spec: ModelSpec, dtype: Any) -> keras.Model:
         )(x)
         x = layers.LeakyReLU(0.2, dtype=dtype)(x if first else _normalise(x, dtype))
     x = layers.Flatten(dtype=dtype)(x)
-    return keras.Model([images, *labels], projected_logits(spec, x, labels, dtype), name="discriminator")
+    logits = projected_logits(spec, x, labels, dtype)
+    return keras.Model([images, *labels] if labels else images, logits, name="discriminator")
 
 
 def _init() -> keras.initializers.Initializer:

@@ -1,7 +1,7 @@
 """One training step: a pure function from a state and a batch to the next state and its metrics.
 
-The generator runs once a step: both updates learn from the same fakes, through one forward pass of the
-discriminator, which costs a third less than two passes and changes nothing that was measurable.
+The generator runs once a step and the discriminator once over its images: both updates learn from the same fakes and
+the same logits, where alternating updates pass the fakes through the discriminator twice (benchmarks/train_step.py).
 """
 
 from __future__ import annotations
