@@ -4,8 +4,8 @@
     python benchmarks/train_step.py --preset faces64 --rounds 5
 
 Both train the same networks in TensorFlow's graph mode on the same random images in float32 (or `--precision`). The
-alternating step is the one that tutorials show: update the discriminator on real images and fakes, pass the fakes through
-the updated discriminator again, update the generator; Keras' Adam. Rounds are interleaved and medians compared.
+alternating step is the one that tutorials show: update the discriminator on real images and fakes, pass the fakes
+through the updated discriminator again, update the generator; Keras' Adam. Rounds are interleaved, medians compared.
 """
 
 from __future__ import annotations
