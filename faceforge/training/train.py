@@ -14,28 +14,17 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops, tree
-from numpy.typing import NDArray
 
 import faceforge
-from faceforge.config import Config, TrainConfig
+from faceforge.config import Config
 from faceforge.data.imageset import ImageSet
-from faceforge.data.sheet import image_grid
 from faceforge.errors import FaceForgeError
-from faceforge.models.build import build_networks
-from faceforge.models.bundle import Bundle, BundleInfo, to_uint8
-from faceforge.models.sampling import draw_latents, label_combinations
+from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.spec import ModelSpec
 from faceforge.progress import Progress
-from faceforge.training import backend
-from faceforge.training.batches import Batches
-from faceforge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from faceforge.training.checkpoint import load_checkpoint, save_checkpoint
 from faceforge.training.journal import Journal, Observer
-from faceforge.training.precision import choose_precision
-from faceforge.training.schedules import cosine, ema_decay
-from faceforge.training.step import State, initial_state, make_step
-
-GRID_COLUMNS, GRID_ROWS = 12, 12
+from faceforge.training.run import Run
 
 
 def train(
@@ -76,7 +65,7 @@ def train(
         classes=tuple(len(classes) for classes in labels.values()),
     )
     budget = math.ceil(recipe.epochs * len(images) if recipe.epochs else recipe.kimg * 1000)
-    run = _Run(spec, recipe, labels, steps=max(1, math.ceil(budget / recipe.batch_size)), images=images, codes=codes)
+    run = Run(spec, recipe, labels, steps=max(1, math.ceil(budget / recipe.batch_size)), images=images, codes=codes)
     fingerprint = {
         "dataset": dataset.info.digest,
         **{f"model.{k}": v for k, v in spec.model_dump(mode="json").items()},
@@ -96,114 +85,7 @@ def train(
     return Bundle(info, *run.networks()).save(Path(out) / "bundle")
 
 
-class _Run:
-    """The state of a run and the few things one can do with it."""
-
-    def __init__(
-        self,
-        spec: ModelSpec,
-        recipe: TrainConfig,
-        labels: dict[str, list[str]],
-        steps: int,
-        images: NDArray[np.uint8],
-        codes: NDArray[np.int32],
-    ) -> None:
-        backend.be_deterministic()
-        self.spec, self.recipe, self.steps = spec, recipe, steps
-        self.precision = choose_precision(recipe.precision)
-        self._generator, self._discriminator = build_networks(spec, recipe.seed, self.precision)
-        self._state = initial_state(self._generator, self._discriminator, recipe.optimizer)
-        self._step = make_step(self._generator, self._discriminator, recipe)
-        self._batches = Batches(len(images), recipe.batch_size, spec.latent_size, recipe.seed)
-        self._images, self._codes = images, codes
-        combinations = label_combinations(labels)
-        rows = GRID_ROWS if not labels else min(len(combinations), GRID_ROWS)
-        self._grid_labels = np.repeat(combinations[np.arange(rows) % len(combinations)], GRID_COLUMNS, axis=0)
-        # The same latents in every row, so that a column shows what the label alone changes.
-        latents = draw_latents(recipe.seed, GRID_COLUMNS * rows, spec.latent_size)
-        self._grid_latents = np.tile(latents[:GRID_COLUMNS], (rows, 1)) if labels else latents
-        self._sample = backend.jit(self._sample_average)
-        self.done, self.seconds = 0, 0.0
-
-    @property
-    def images_seen(self) -> int:
-        return self.done * self.recipe.batch_size
-
-    def step(self) -> dict[str, Any]:
-        """One step; metrics as unread tensors."""
-        chosen = self._batches.indices(self.done)
-        penalise = self.recipe.gamma > 0 and self.done % self.recipe.penalty_interval == 0
-        self._state, metrics = self._step(
-            self._state,
-            ops.convert_to_tensor(self._images[chosen]),
-            ops.convert_to_tensor(self._codes[chosen]),
-            ops.convert_to_tensor(self._batches.latents(self.done)),
-            {name: ops.convert_to_tensor(np.float32(value)) for name, value in self.hyper().items()},
-            penalise,
-        )
-        self.done += 1
-        return metrics
-
-    def hyper(self) -> dict[str, float]:
-        """The scheduled scalars of the next step."""
-        recipe, progress = self.recipe, self.done / self.steps
-        rate = recipe.learning_rate
-        return {
-            "learning_rate": cosine(rate, rate / 10, progress) if recipe.lr_decay else rate,
-            "gamma": cosine(recipe.gamma, recipe.gamma_final, progress),
-            "beta1": recipe.beta1,
-            "beta2": recipe.beta2,
-            "time": float(self.done + 1),
-            "ema_decay": ema_decay(recipe.ema_kimg * 1000, self.images_seen, recipe.batch_size),
-        }
-
-    def grid(self) -> NDArray[np.uint8]:
-        """Samples of the averaged generator at fixed latents and labels, uint8 (H, W, C)."""
-        samples = self._sample(
-            self._state.average,
-            self._state.generator_statistics,
-            ops.convert_to_tensor(self._grid_latents),
-            ops.convert_to_tensor(self._grid_labels),
-        )
-        return image_grid(to_uint8(np.asarray(samples)), GRID_COLUMNS)
-
-    def checkpoint(self) -> Checkpoint:
-        return Checkpoint(self.done, self.seconds, [np.asarray(array) for array in tree.flatten(self._state)])
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        self._state = tree.pack_sequence_as(self._state, [ops.convert_to_tensor(a) for a in checkpoint.arrays])
-        self.done, self.seconds = checkpoint.step, checkpoint.seconds
-
-    def networks(self) -> tuple[keras.Model, keras.Model]:
-        """Both networks in float32, the generator with its averaged weights."""
-        generator, discriminator = build_networks(self.spec)
-        state: State = self._state
-        for variables, values in (
-            (generator.trainable_variables, state.average),
-            (generator.non_trainable_variables, state.generator_statistics),
-            (discriminator.trainable_variables, state.discriminator),
-            (discriminator.non_trainable_variables, state.discriminator_statistics),
-        ):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        return generator, discriminator
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "images_seen": self.images_seen,
-            "steps": self.done,
-            "seconds": round(self.seconds, 1),
-            "images_per_second": round(self.images_seen / self.seconds, 1) if self.seconds else 0.0,
-            "training_images": len(self._images),
-            "precision": self.precision,
-        }
-
-    def _sample_average(self, weights: list[Any], statistics: list[Any], latents: Any, labels: Any) -> Any:
-        inputs = [latents, labels] if self.spec.classes else latents
-        return self._generator.stateless_call(weights, statistics, inputs, training=False)[0]
-
-
-def _fit(run: _Run, out: Path, folder: Path, fingerprint: dict[str, Any], observer: Observer | None) -> None:
+def _fit(run: Run, out: Path, folder: Path, fingerprint: dict[str, Any], observer: Observer | None) -> None:
     """Steps until the budget is spent, logging, drawing and saving on the way."""
     saved = load_checkpoint(folder, fingerprint)
     if saved is not None:
