@@ -19,7 +19,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "summary": "32 px conditional faces in about two minutes on two CPU cores; the default of `make run`",
         "ingest": {"image_size": 32, "limit": 6000, "holdout": 0.15},
         "model": {"latent_size": 64, "width": 32, "max_width": 128},
-        "train": {"kimg": 36.0},
+        "train": {"kimg": 38.0},
+        "evaluate": {"classifier_epochs": 3},
     },
     "faces64": {
         "summary": "64 px conditional faces from real photographs; 300 kimg are about an hour on two CPU cores",

@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from faceforge.models.conditioning import conditioned_latents, label_input, projected_logits
-from faceforge.models.spec import FIRST_SIZE, ModelSpec
+from faceforge.models.spec import BATCH_NORM_MOMENTUM, FIRST_SIZE, ModelSpec
 
 
 def generator(spec: ModelSpec, dtype: Any) -> keras.Model:
@@ -63,7 +63,7 @@ def _relu(x: Any, dtype: Any) -> Any:
 
 
 def _normalise(x: Any, dtype: Any) -> Any:
-    return layers.BatchNormalization(momentum=0.9, dtype=dtype)(x)
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, dtype=dtype)(x)
 
 
 def _init(gain: float) -> keras.initializers.Initializer:

@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from faceforge.models.conditioning import conditioned_latents, label_input, projected_logits
-from faceforge.models.spec import FIRST_SIZE, ModelSpec
+from faceforge.models.spec import BATCH_NORM_MOMENTUM, FIRST_SIZE, ModelSpec
 
 
 def generator(spec: ModelSpec, dtype: Any) -> keras.Model:
@@ -59,4 +59,6 @@ def _init() -> keras.initializers.Initializer:
 
 def _normalise(x: Any, dtype: Any) -> Any:
     gamma = keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype)(x)
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype)(
+        x
+    )

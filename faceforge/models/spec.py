@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+BATCH_NORM_MOMENTUM = 0.9  # of both families: share of the old moments that each batch leaves
 FIRST_SIZE = 4  # the generator starts, and the discriminator ends, on 4 x 4 pixels
 
 

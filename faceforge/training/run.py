@@ -14,7 +14,7 @@ from faceforge.data.sheet import image_grid
 from faceforge.models.build import build_networks
 from faceforge.models.bundle import to_uint8
 from faceforge.models.sampling import draw_latents, label_combinations
-from faceforge.models.spec import ModelSpec
+from faceforge.models.spec import BATCH_NORM_MOMENTUM, ModelSpec
 from faceforge.training import backend
 from faceforge.training.batches import Batches
 from faceforge.training.checkpoint import Checkpoint
@@ -23,6 +23,7 @@ from faceforge.training.schedules import cosine, ema_decay
 from faceforge.training.step import State, initial_state, make_step
 
 GRID_COLUMNS, GRID_ROWS = 12, 12
+CALIBRATION_BATCHES, CALIBRATION_SIZE = 8, 128
 
 
 class Run:
@@ -58,6 +59,7 @@ class Run:
         latents = draw_latents(recipe.seed, GRID_COLUMNS * rows, spec.latent_size)
         self._grid_latents = np.tile(latents[:GRID_COLUMNS], (rows, 1)) if labels else latents
         self._sample = backend.jit(self._sample_average)
+        self._gather = backend.jit(self._moments)
         self.done, self.seconds = 0, 0.0
 
     @property
@@ -97,7 +99,7 @@ class Run:
         """Samples of the averaged generator at fixed latents and labels, uint8 (H, W, C)."""
         samples = self._sample(
             self._state.average,
-            self._state.generator_statistics,
+            self._average_statistics(),
             ops.convert_to_tensor(self._grid_latents),
             ops.convert_to_tensor(self._grid_labels),
         )
@@ -118,7 +120,7 @@ class Run:
         state: State = self._state
         for variables, values in (
             (generator.trainable_variables, state.average),
-            (generator.non_trainable_variables, state.generator_statistics),
+            (generator.non_trainable_variables, self._average_statistics()),
             (discriminator.trainable_variables, state.discriminator),
             (discriminator.non_trainable_variables, state.discriminator_statistics),
         ):
@@ -136,6 +138,29 @@ class Run:
             "training_images": len(self._images),
             "precision": self.precision,
         }
+
+    def _average_statistics(self) -> list[Any]:
+        """Batch-norm moments of the averaged weights: those gathered in training belong to other weights.
+
+        Each call in training mode leaves `momentum` of the old moments; from zero, and divided by what the zeros
+        weigh in the end, they become a mean over batches (Kingma & Ba's bias correction).
+        """
+        moments = [ops.zeros_like(moment) for moment in self._state.generator_statistics]
+        if not moments:
+            return moments
+        for number in range(CALIBRATION_BATCHES):
+            start = number * CALIBRATION_SIZE
+            latents = draw_latents(self.recipe.seed, CALIBRATION_SIZE, self.spec.latent_size, start)
+            labels = self._codes[np.arange(start, start + CALIBRATION_SIZE) % len(self._codes)]
+            moments = self._gather(
+                self._state.average, moments, ops.convert_to_tensor(latents), ops.convert_to_tensor(labels)
+            )
+        return [moment / (1.0 - BATCH_NORM_MOMENTUM**CALIBRATION_BATCHES) for moment in moments]
+
+    def _moments(self, weights: list[Any], moments: list[Any], latents: Any, labels: Any) -> list[Any]:
+        inputs = [latents, labels] if self.spec.classes else latents
+        moved: list[Any] = self._generator.stateless_call(weights, moments, inputs, training=True)[1]
+        return moved
 
     def _sample_average(self, weights: list[Any], statistics: list[Any], latents: Any, labels: Any) -> Any:
         inputs = [latents, labels] if self.spec.classes else latents
