@@ -103,7 +103,7 @@ def saved_model_images(folder: Path, inputs: list[NDArray[Any]]) -> NDArray[np.f
     import tensorflow as tf
 
     restored = tf.saved_model.load(str(folder))
-    return np.asarray(restored.serve(inputs))
+    return np.asarray(restored.serve(inputs if len(inputs) > 1 else inputs[0]))
 
 
 def _probe(loaded: Bundle) -> list[NDArray[Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from faceforge.config import resolve
 from faceforge.errors import FaceForgeError
 from pipelines.folder import RunFolder
 from pipelines.local import PipelineFailedError, run_local
@@ -99,10 +100,10 @@ def test_a_bug_shows_its_last_line_only(simulated_steps: Path, tmp_path: Path, l
 def test_other_parameters_or_fresh_start_another_run(simulated_steps: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     (simulated_steps / "fail-ingest").write_text("no")
-    for arguments in ({"settings": "train.kimg=50"}, {}, {"settings": "train.kimg=7"}):
+    for arguments in ({"settings": f"train.kimg={resolve('toy').train.kimg}"}, {}, {"settings": "train.kimg=7"}):
         with pytest.raises(PipelineFailedError):
             run_local(RunParameters(**arguments), runs=runs)
-    # 50 is what the preset says anyway: the first two are the same run.
+    # The first setting is what the preset says anyway: the first two are the same run.
     assert len(list(runs.iterdir())) == 2
     with pytest.raises(PipelineFailedError):
         run_local(RunParameters(), runs=runs, fresh=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from faceforge.config import resolve
 from faceforge.errors import FaceForgeError
 from pipelines.cli import pipeline
 from pipelines.parameters import check_locally, identity, run_parameters
@@ -26,8 +27,9 @@ def test_what_is_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def same(**values: str) -> dict[str, str]:
         return identity(*check_locally(run_parameters(**{"tracking_uri": uri, **values})))
 
-    assert same() == same(settings="train.kimg=50", tracking_uri="sqlite:///mlflow.db")
-    assert same() != same(settings="train.kimg=51")
+    preset = resolve("toy").train.kimg
+    assert same() == same(settings=f"train.kimg={preset}", tracking_uri="sqlite:///mlflow.db")
+    assert same() != same(settings=f"train.kimg={preset + 1}")
     assert same() != same(model_name="other")
 
 
