@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.determinism import be_deterministic
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.pretext import pretext_tasks, transform
 from faceforge.files import atomic_folder
@@ -91,7 +92,7 @@ def train_classifier(
     dimensions: int = 64,
     facts: Mapping[str, Any] | None = None,
 ) -> DomainClassifier:
-    """Trains a classifier; the same arguments give the same one on the same machine.
+    """Trains a classifier; the same arguments give the same one on the same machine, as TensorFlow is told to ensure.
 
     Args:
         train: images uint8 (N, S, S, C), S a power of two from 8 to 128, and codes int32 (N, columns).
@@ -108,6 +109,7 @@ def train_classifier(
     size, channels = images.shape[1], images.shape[-1]
     if size not in {2 * end for end in CHANNELS if end > 2}:
         raise FaceForgeError(f"the domain classifier takes images of 8 to 128 px, a power of two; these have {size} px")
+    be_deterministic()
     heads = {column: len(classes) for column, classes in vocabularies.items()} or dict(pretext_tasks(channels))
     if len(images) > TRAIN_AT_MOST:
         rows = np.random.default_rng(seed).permutation(len(images))[:TRAIN_AT_MOST]

@@ -46,8 +46,3 @@ def value_and_grad(function: Callable[[Pytree], Any], primal: Pytree) -> tuple[A
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a pure function of tensors; one compilation per set of shapes and Python values."""
     return tf.function(function, autograph=False, reduce_retracing=False)
-
-
-def be_deterministic() -> None:
-    """The same inputs give the same bits, on the same machine, from now on in this process."""
-    tf.config.experimental.enable_op_determinism()

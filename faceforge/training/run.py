@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from faceforge.config import TrainConfig
 from faceforge.data.sheet import image_grid
+from faceforge.determinism import be_deterministic
 from faceforge.models.build import build_networks
 from faceforge.models.bundle import to_uint8
 from faceforge.models.sampling import draw_latents, label_combinations
@@ -44,7 +45,7 @@ class Run:
         images: NDArray[np.uint8],
         codes: NDArray[np.int32],
     ) -> None:
-        backend.be_deterministic()
+        be_deterministic()
         self.spec, self.recipe, self.steps = spec, recipe, steps
         self.precision = choose_precision(recipe.precision)
         self._generator, self._discriminator = build_networks(spec, recipe.seed, self.precision)
