@@ -16,6 +16,7 @@ FORMAT_VERSION = 1
 INFO_FILE = "dataset.json"
 Split = Literal["train", "holdout"]
 SPLITS: tuple[Split, ...] = ("train", "holdout")
+SKETCH = 64  # smallest digests that stand for a holdout
 LISTED_AT_MOST = 1000  # rejects and duplicates named one by one; beyond, only counted
 
 
@@ -64,6 +65,8 @@ class DatasetInfo(_Part):
         duplicates: what was left out because its pixels were there already (likewise).
         digest: SHA-256 of the content (pixels, labels, split), whatever the order and layout of files.
         holdout_digest: the same of the holdout alone: equal digests mean that two models can be compared.
+        holdout_sketch: the `SKETCH` smallest SHA-256 of the holdout's images. As sides are chosen by content, a set that
+            holds all of another one's sketch in its holdout has grown from it, and keeps apart what that one did.
         parent_digest: digest of the image set that this one was made from, if any.
     """
 
@@ -80,6 +83,7 @@ class DatasetInfo(_Part):
     statistics: Statistics
     digest: str
     holdout_digest: str
+    holdout_sketch: list[str] = Field(default_factory=list)
     parent_digest: str = ""
     created_by: dict[str, str] = Field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from faceforge.data.imageset import ImageSet
 from faceforge.data.info import (
     INFO_FILE,
     LISTED_AT_MOST,
+    SKETCH,
     SPLITS,
     DatasetInfo,
     Duplicate,
@@ -130,6 +131,7 @@ class ImageSetWriter:
             statistics=self._statistics(),
             digest=content_digest(f"{split} {line}" for split in SPLITS for line in self._lines[split]),
             holdout_digest=content_digest(self._lines["holdout"]),
+            holdout_sketch=sorted(json.loads(line)[0] for line in self._lines["holdout"])[:SKETCH],
             parent_digest=parent_digest,
             created_by=versions(),
         )

@@ -37,6 +37,7 @@ class BundleInfo(BaseModel):
     loss: str  # decides how logits may be read: with "relativistic", only differences mean anything
     dataset_digest: str
     holdout_digest: str = ""  # of the images kept from training; models with the same one can be compared
+    holdout_sketch: list[str] = []  # some of them, by which a set that has grown since is known again
     config: dict[str, Any]
     training: dict[str, Any]  # images_seen, seconds, images_per_second, ...
     versions: dict[str, str]

@@ -78,6 +78,7 @@ def train(
         loss=recipe.loss,
         dataset_digest=dataset.info.digest,
         holdout_digest=dataset.info.holdout_digest,
+        holdout_sketch=dataset.info.holdout_sketch,
         config=config.model_dump(mode="json"),
         training=run.summary(),
         versions={"faceforge": faceforge.__version__, "keras": keras.__version__, "tensorflow": tf.__version__},
