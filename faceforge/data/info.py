@@ -65,8 +65,8 @@ class DatasetInfo(_Part):
         duplicates: what was left out because its pixels were there already (likewise).
         digest: SHA-256 of the content (pixels, labels, split), whatever the order and layout of files.
         holdout_digest: the same of the holdout alone: equal digests mean that two models can be compared.
-        holdout_sketch: the `SKETCH` smallest SHA-256 of the holdout's images. As sides are chosen by content, a set that
-            holds all of another one's sketch in its holdout has grown from it, and keeps apart what that one did.
+        holdout_sketch: the `SKETCH` smallest SHA-256 of the holdout's images. Sides are chosen by content: a set with
+            all of another one's sketch in its holdout has grown from it, and keeps apart what that one did.
         parent_digest: digest of the image set that this one was made from, if any.
     """
 
