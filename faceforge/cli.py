@@ -96,6 +96,8 @@ def ingest(source: str, out: Path, labels: str, preset: str, settings: tuple[str
         info = images.info
         counts = " · ".join(f"{split} {count.total:,}" for split, count in info.counts.items())
         click.echo(f"{out}: {counts} · {info.reject_count:,} rejected · {info.duplicate_count:,} duplicates")
+        for note in info.notes:
+            click.echo(f"  note: {note}")
         for reject in info.rejects[:10]:
             click.echo(f"  rejected {reject.path}: {reject.reason}")
         for column, classes in info.labels.items():

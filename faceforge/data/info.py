@@ -63,6 +63,7 @@ class DatasetInfo(_Part):
         counts: split -> how many images, per class.
         rejects: what was refused and why (the first `LISTED_AT_MOST`; `reject_count` counts all).
         duplicates: what was left out because its pixels were there already (likewise).
+        notes: what was odd about the source, a sentence each.
         digest: SHA-256 of the content (pixels, labels, split), whatever the order and layout of files.
         holdout_digest: the same of the holdout alone: equal digests mean that two models can be compared.
         holdout_sketch: the `SKETCH` smallest SHA-256 of the holdout's images. Sides are chosen by content: a set with
@@ -80,6 +81,7 @@ class DatasetInfo(_Part):
     reject_count: int = 0
     duplicates: list[Duplicate] = Field(default_factory=list)
     duplicate_count: int = 0
+    notes: list[str] = Field(default_factory=list)
     statistics: Statistics
     digest: str
     holdout_digest: str

@@ -73,13 +73,15 @@ def _write(source: Source, folder: Path, config: IngestConfig) -> DatasetInfo:
     rejects: list[Reject] = []
     duplicates: list[Duplicate] = []
     seen: dict[str, str] = {}
+    absent = 0
     with Progress(f"ingest {source.name}", source.count) as progress:
         for outcome in map_ordered(partial(_process, config=config), source.samples(), ahead=16):
             progress.advance(1)
             sample, image = outcome.sample, outcome.image
             if image is None:
                 rejects.append(Reject(path=sample.path, reason=outcome.reason))
-                if len(rejects) > config.max_rejects * source.count:
+                absent += sample.absent
+                if len(rejects) - absent > config.max_rejects * source.count:
                     raise _too_many(source, rejects, config.max_rejects)
             elif image.sha256 in seen:
                 duplicates.append(Duplicate(path=sample.path, of=seen[image.sha256]))
@@ -87,7 +89,7 @@ def _write(source: Source, folder: Path, config: IngestConfig) -> DatasetInfo:
                 seen[image.sha256] = sample.path
                 labels = {column: value for column, value in sample.labels.items() if value is not None}
                 writer.add(sample.split or holdout_side(image.sha256, config.holdout), image, sample.path, labels)
-    info = writer.finish(rejects, duplicates, drop_unused=True)
+    info = writer.finish(rejects, duplicates, drop_unused=True, notes=source.notes)
     _check(info)
     return info
 

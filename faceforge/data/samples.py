@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,22 +22,44 @@ MAX_CLASSES = 1000  # a column with more different values is no class but a meas
 
 
 @dataclass(frozen=True)
+class Given:
+    """A `Sample.read` for content that is in memory already."""
+
+    content: bytes | Pixels
+
+    def __call__(self) -> bytes | Pixels:
+        """The content."""
+        return self.content
+
+
+@dataclass(frozen=True)
 class Sample:
     """One image of a source.
 
     Attributes:
-        path: where it is, relative to the source.
-        read: gives file bytes or pixels uint8 (H, W, 3); may raise OSError. Called in worker threads.
+        path: where it is, relative to the source; text that can be stored and printed.
+        read: gives file bytes or pixels uint8 (H, W, 3); may raise OSError. It is small, can be pickled, and may be
+            called in another thread or process.
         labels: column -> class, or None where the source has no value.
         problem: why it cannot be used, if that is known before reading.
-        split: the split it already belongs to, where the source is an image set of ours.
+        absent: an official list names it, but the source does not hold it: a reject like any other, except that it
+            does not count against `ingest.max_rejects`, for a part of an official set is no fault.
+        split: the split it already belongs to, where the source has official ones.
+        group: images of one group (an identity) must not be on both sides of the split; '' = a group of its own.
+        box: of the face, (x, y, width, height) in pixels of the source image, x to the right, y downwards.
+        landmarks: (x, y) in pixels of the source image: left eye, right eye, nose, left and right corner of the
+            mouth, left and right as the viewer sees them.
     """
 
     path: str
     read: Callable[[], bytes | Pixels] = bytes
     labels: dict[str, str | None] = field(default_factory=dict)
     problem: str = ""
+    absent: bool = False
     split: Split | None = None
+    group: str = ""
+    box: tuple[int, int, int, int] | None = None
+    landmarks: tuple[tuple[float, float], ...] | None = None
 
 
 class Source(ABC):
@@ -47,20 +70,37 @@ class Source(ABC):
         labels: the label columns that samples carry.
         vocabularies: classes whose order the source knows.
         count: how many samples there are to read.
+        notes: what is odd about the source but does not keep it from being used, a sentence each.
     """
 
     name: str
     labels: tuple[str, ...]
     vocabularies: dict[str, list[str]]
     count: int
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
-    def samples(self) -> Iterator[Sample]:
-        """The samples, always in the same order."""
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """Samples number `start` to `stop` (or the last), always in the same order.
+
+        One call for a long range is cheaper than many for short ones: what is compressed or remote is read from the
+        beginning, or from the nearest block.
+        """
 
     @abstractmethod
+    def stamps(self) -> dict[str, str]:
+        """What the source is made of -> what changes with it (size and time, or a tag); made without reading images."""
+
     def fingerprint(self) -> str:
-        """Changes when the source changes; made without reading images."""
+        """Changes when the source changes, or what is taken from it."""
+        made_of = [self.name, self.labels, self.count, sorted(self.stamps().items())]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
+def stamp(file: Path) -> str:
+    """Size and modification time of a file, as text."""
+    status = file.stat()
+    return f"{status.st_size} bytes, {status.st_mtime_ns}"
 
 
 def choose_labels(name: str, there: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -112,12 +152,3 @@ def class_name(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip() or None
-
-
-def file_fingerprint(root: Path, files: Iterable[Path], *others: object) -> str:
-    """SHA-256 over relative names, sizes and modification times of files, and whatever else matters."""
-    digest = hashlib.sha256(repr(others).encode())
-    for file in files:
-        stat = file.stat()
-        digest.update(f"{file.relative_to(root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()

@@ -105,6 +105,7 @@ class ImageSetWriter:
         duplicates: Sequence[Duplicate] = (),
         parent_digest: str = "",
         drop_unused: bool = False,
+        notes: Sequence[str] = (),
     ) -> DatasetInfo:
         """Closes the shards and writes `dataset.json`; `drop_unused` forgets classes that no image has."""
         for split in SPLITS:
@@ -128,6 +129,7 @@ class ImageSetWriter:
             reject_count=len(rejects),
             duplicates=list(duplicates[:LISTED_AT_MOST]),
             duplicate_count=len(duplicates),
+            notes=list(notes),
             statistics=self._statistics(),
             digest=content_digest(f"{split} {line}" for split in SPLITS for line in self._lines[split]),
             holdout_digest=content_digest(self._lines["holdout"]),

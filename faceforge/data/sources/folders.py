@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from faceforge.config import IngestConfig
-from faceforge.data.samples import Sample, Source, check_classes, choose_labels, class_name, file_fingerprint, spread
+from faceforge.data.samples import Sample, Source, check_classes, choose_labels, class_name, spread, stamp
 from faceforge.errors import FaceForgeError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
@@ -48,14 +49,14 @@ class FolderSource(Source):
         self.count = len(self._samples)
         self._files = files
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """In the order of their paths."""
-        return iter(self._samples)
+        return islice(self._samples, start, stop)
 
-    def fingerprint(self) -> str:
-        """From names, sizes and times of the images and the CSV."""
-        listing = file_fingerprint(self._root, self._files, self.labels, self.count)
-        return file_fingerprint(self._csv.parent, [self._csv], listing) if self._csv else listing
+    def stamps(self) -> dict[str, str]:
+        """The images and the CSV."""
+        found = {file.relative_to(self._root).as_posix(): stamp(file) for file in self._files}
+        return found | ({self._csv.name: stamp(self._csv)} if self._csv else {})
 
     def _from_path(self, file: Path) -> Sample:
         parts = file.relative_to(self._root).parts

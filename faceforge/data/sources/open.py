@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from faceforge.config import IngestConfig
-from faceforge.data.folders import FolderSource, list_images
 from faceforge.data.info import INFO_FILE
-from faceforge.data.parquets import open_parquet
-from faceforge.data.pixels import Pixels
-from faceforge.data.samples import Sample, Source, check_classes, choose_labels
+from faceforge.data.samples import Given, Sample, Source, check_classes, choose_labels
+from faceforge.data.sources.folders import FolderSource, list_images
+from faceforge.data.sources.parquets import open_parquet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, ToyFaces
 from faceforge.errors import FaceForgeError
-
-__all__ = ["TOYFACES", "Sample", "Source", "open_source"]
 
 TOYFACES = "toyfaces"
 TOYFACES_COUNT = 6000
@@ -65,17 +62,17 @@ class ToyFacesSource(Source):
         for column in self.labels:
             check_classes(TOYFACES, column, (EXPRESSIONS[code] for code in self._faces.codes))
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """Face 0, 1, 2..."""
-        step = 128
-        for start in range(0, self.count, step):
-            for number, pixels in enumerate(self._faces.draw(start, start + step), start):
+        last, step = min(self.count if stop is None else stop, self.count), 128
+        for first in range(start, last, step):
+            for number, pixels in enumerate(self._faces.draw(first, min(first + step, last)), first):
                 labels: dict[str, str | None] = dict.fromkeys(self.labels, EXPRESSIONS[self._faces.codes[number]])
-                yield Sample(f"{number:06d}", _given(pixels), labels)
+                yield Sample(f"{number:06d}", Given(pixels), labels)
 
-    def fingerprint(self) -> str:
-        """From what they are drawn with."""
-        return f"{TOYFACES}:{self._options}:{self.count}:{self._size}:{','.join(self.labels)}"
+    def stamps(self) -> dict[str, str]:
+        """What they are drawn with."""
+        return {TOYFACES: f"{self._options} {self._size} px"}
 
 
 def _shares(options: str) -> dict[str, float]:
@@ -86,7 +83,3 @@ def _shares(options: str) -> dict[str, float]:
         raise FaceForgeError(
             f"toyfaces:{options} is not understood; write, for example, toyfaces:neutral=8,smiling=1,glasses=1"
         ) from None
-
-
-def _given(pixels: Pixels) -> Callable[[], Pixels]:
-    return lambda: pixels

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from faceforge.config import IngestConfig
 from faceforge.data.imageset import ImageSet
 from faceforge.data.info import INFO_FILE, SPLITS
-from faceforge.data.samples import Sample, Source, check_classes, choose_labels, class_name, file_fingerprint, spread
+from faceforge.data.samples import Given, Sample, Source, check_classes, choose_labels, class_name, spread, stamp
 from faceforge.errors import FaceForgeError
 
 USUAL_LABEL = "label"
@@ -50,8 +51,11 @@ class ParquetSource(Source):
         self._chosen = spread(total, config.limit)
         self.count = len(self._chosen)
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """In the order of files and rows."""
+        return islice(self._rows(), start, stop)
+
+    def _rows(self) -> Iterator[Sample]:
         wanted, first = iter(self._chosen.tolist()), 0
         following = next(wanted, None)
         for file in self._files:
@@ -65,9 +69,9 @@ class ParquetSource(Source):
             except (OSError, pa.ArrowException) as error:
                 raise _unreadable(file, error) from None
 
-    def fingerprint(self) -> str:
-        """From names, sizes and times of the files."""
-        return file_fingerprint(self._root, self._files, self.labels, self.count)
+    def stamps(self) -> dict[str, str]:
+        """The files."""
+        return {file.relative_to(self._root).as_posix(): stamp(file) for file in self._files}
 
     def _sample(self, batch: pa.RecordBatch, row: int, number: int) -> Sample:
         image = batch.column(self._image)[row].as_py()
@@ -76,7 +80,7 @@ class ParquetSource(Source):
         labels = {column: self._class(column, batch.column(column)[row].as_py()) for column in self.labels}
         if not data:
             return Sample(path, labels=labels, problem="no image bytes in this row")
-        return Sample(path, _given(data), labels)
+        return Sample(path, Given(data), labels)
 
     def _class(self, column: str, value: object) -> str | None:
         names = self._names[column]
@@ -108,19 +112,22 @@ class ImageSetSource(Source):
         self._chosen = spread(sum(info.counts[split].total for split in SPLITS), config.limit)
         self.count = len(self._chosen)
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """First the train split, then the holdout."""
+        return islice(self._records(), start, stop)
+
+    def _records(self) -> Iterator[Sample]:
         wanted, number = set(self._chosen.tolist()), 0
         for split in SPLITS:
             for record in self._set.records(split):
                 if number in wanted:
                     labels: dict[str, str | None] = {column: record.labels[column] for column in self.labels}
-                    yield Sample(record.path, _given(record.image), labels, split=split)
+                    yield Sample(record.path, Given(record.image), labels, split=split)
                 number += 1
 
-    def fingerprint(self) -> str:
-        """From the digest of its content."""
-        return f"{self._set.info.digest}:{','.join(self.labels)}:{self.count}"
+    def stamps(self) -> dict[str, str]:
+        """The digest of its content."""
+        return {INFO_FILE: self._set.info.digest}
 
 
 def open_parquet(path: Path, config: IngestConfig) -> Source | None:
@@ -132,10 +139,6 @@ def open_parquet(path: Path, config: IngestConfig) -> Source | None:
     files = sorted(path.rglob("*.parquet"))
     files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
     return ParquetSource(path.resolve().name, path, files, config) if files else None
-
-
-def _given(data: bytes) -> Callable[[], bytes]:
-    return lambda: data
 
 
 def _schema(file: Path) -> pa.Schema:

@@ -1,0 +1,6 @@
+"""Where images come from: every kind of source behind one function, `open_source`."""
+
+from faceforge.data.samples import Sample, Source
+from faceforge.data.sources.open import TOYFACES, open_source
+
+__all__ = ["TOYFACES", "Sample", "Source", "open_source"]
