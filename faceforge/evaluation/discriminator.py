@@ -2,15 +2,16 @@
 
 Much higher on training images than on the holdout: it has memorised them. Near 0.5 everywhere: it cannot tell (or has
 learnt nothing). Near 1 on the holdout: the samples are easy to tell. None of it measures how real samples look.
+
+`faceforge.evaluation.calibration.calibrate(holdout, fake)` turns the same logits into probabilities.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Logits = NDArray[np.floating]
-Labels = NDArray[np.integer]
+from faceforge.evaluation.calibration import Calibration, Labels, Scored, calibrate, calibration_error
+from faceforge.evaluation.rates import auc, true_positive_rate
 
 NAMES = (
     "discriminator/accuracy",
@@ -18,26 +19,48 @@ NAMES = (
     "discriminator/accuracy_real",
     "discriminator/accuracy_real_train",
     "discriminator/accuracy_fake",
+    "discriminator/auc",
+    "discriminator/auc_train",
     "discriminator/pairwise",
     "discriminator/pairwise_train",
+    "discriminator/calibration_error",
     "discriminator/threshold",
+    "privacy/membership_auc_discriminator",
+    "privacy/membership_tpr_discriminator",
 )
+HOW = {
+    "discriminator/accuracy...": "share of holdout images (_real), training images (_real_train) and samples (_fake)"
+    " that the model's own discriminator tells rightly; balanced: accuracy (holdout), accuracy_train. A relativistic"
+    " one has a threshold per combination of labels, fitted on other images",
+    "discriminator/auc...": "chance that a real holdout image (_train: training image) scores higher than a sample,"
+    " whatever their labels, after calibration",
+    "discriminator/pairwise...": "share of (real image, sample) pairs of equal labels where the real one scores higher",
+    "discriminator/calibration_error": "expected calibration error in 10 bins of Platt's sigmoid, fitted on one half"
+    " of holdout images and samples and measured on the other, both ways round",
+    "privacy/membership_..._discriminator": "an attacker who holds the discriminator takes the images it scores highest"
+    " for training images: AUC (0.5 = learns nothing), and share of training images found at 1 % false alarms (0.01 ="
+    " learns nothing)",
+}
 
 
-def discriminator_metrics(
-    loss: str, train: tuple[Logits, Labels], holdout: tuple[Logits, Labels], fake: tuple[Logits, Labels]
-) -> dict[str, float]:
+def discriminator_metrics(loss: str, train: Scored, holdout: Scored, fake: Scored) -> dict[str, float]:
     """Accuracy of logits, by name (`NAMES`); all NaN when a logit is not finite.
 
     With the `bce` loss an image counts as taken for real when its logit is above 0. Relativistic training fixes logits
-    only up to a constant, so there the threshold is the one with the best balanced accuracy on the first halves of
-    the training images and of the samples; accuracies are measured on the second halves, and on the whole holdout.
+    only up to a constant that may differ from label to label, so there the thresholds are those of a calibration fitted
+    to the first halves of the training images and of the samples; accuracies are measured on the second halves, and on
+    the whole holdout.
 
     - `accuracy_real`, `accuracy_real_train`: share of holdout / training images taken for real.
     - `accuracy_fake`: share of fresh samples not taken for real.
     - `accuracy`, `accuracy_train`: mean of `accuracy_fake` and the share on the holdout / training images.
+    - `auc`, `auc_train`: the same without a threshold, over all pairs, labels equal or not.
     - `pairwise`, `pairwise_train`: share of pairs (holdout / training image, sample) with the same labels in which the
-      real one has the higher logit, ties counting half. Needs no threshold.
+      real one has the higher logit, ties counting half. The AUC of what the discriminator was trained for.
+    - `calibration_error`: of `calibrate`, fitted on every other image and measured on the rest, both ways round.
+    - `threshold`: that of the logits; the mean over the combinations of labels. NaN if no logit says "real".
+    - `privacy/membership_...`: LOGAN's white-box attack (Hayes et al. 2019): are training images scored above the
+      holdout? AUC within equal labels, and the rate of training images found at 1 % of false alarms.
 
     Args:
         loss: `relativistic` or `bce`.
@@ -45,50 +68,64 @@ def discriminator_metrics(
         holdout: the same of images it never saw.
         fake: the same of fresh samples.
     """
-    seen, unseen, made = train[0], holdout[0], fake[0]
-    if not all(np.isfinite(part).all() and part.size for part in (seen, unseen, made)):
+    if not all(len(logits) > 1 and np.isfinite(logits).all() for logits, _ in (train, holdout, fake)):
         return dict.fromkeys(NAMES, float("nan"))
-    threshold = 0.0
+    rule = Calibration(1.0, 0.0)
+    seen, made = train, fake
     if loss != "bce":
-        half_seen, half_made = len(seen) // 2, len(made) // 2
-        threshold = best_threshold(seen[:half_seen], made[:half_made])
-        seen, made = seen[half_seen:], made[half_made:]
-    real_train, real = float((seen > threshold).mean()), float((unseen > threshold).mean())
-    rejected = float((made <= threshold).mean())
+        rule = calibrate(_part(train, 0), _part(fake, 0))
+        seen, made = _part(train, 1), _part(fake, 1)
+    taken, taken_train, taken_fake = (rule.probability(*part) for part in (holdout, seen, made))
+    real, real_train = float((taken > 0.5).mean()), float((taken_train > 0.5).mean())
+    rejected = float((taken_fake <= 0.5).mean())
+    shifts = list(rule.offsets.values()) or [rule.offset]
     return {
         "discriminator/accuracy": (real + rejected) / 2,
         "discriminator/accuracy_train": (real_train + rejected) / 2,
         "discriminator/accuracy_real": real,
         "discriminator/accuracy_real_train": real_train,
         "discriminator/accuracy_fake": rejected,
+        "discriminator/auc": auc(taken, taken_fake),
+        "discriminator/auc_train": auc(taken_train, taken_fake),
         "discriminator/pairwise": pairwise(holdout, fake),
         "discriminator/pairwise_train": pairwise(train, fake),
-        "discriminator/threshold": threshold,
+        "discriminator/calibration_error": _held_out_error(holdout, fake),
+        "discriminator/threshold": 0.0 - float(np.mean(shifts)) / rule.slope if rule.slope else float("nan"),
+        "privacy/membership_auc_discriminator": pairwise(train, holdout),
+        "privacy/membership_tpr_discriminator": true_positive_rate(taken_train, taken, 0.01),
     }
 
 
-def best_threshold(real: Logits, fake: Logits) -> float:
-    """The threshold with the best balanced accuracy; the middle one if several are equally good."""
-    if not (real.size and fake.size):
-        return 0.0
-    values = np.unique(np.concatenate([real, fake]).astype(np.float64))
-    between = np.concatenate([[values[0] - 1], (values[1:] + values[:-1]) / 2, [values[-1] + 1]])
-    above = 1 - np.searchsorted(np.sort(real), between, side="right") / len(real)
-    below = np.searchsorted(np.sort(fake), between, side="right") / len(fake)
-    best = np.flatnonzero(above + below >= (above + below).max() - 1e-12)
-    return float(between[best[len(best) // 2]])
-
-
-def pairwise(real: tuple[Logits, Labels], fake: tuple[Logits, Labels]) -> float:
-    """P(logit of a real image > logit of a sample with the same labels), ties half; NaN if no labels are shared.
+def pairwise(first: Scored, second: Scored) -> float:
+    """P(logit of a first > logit of a second with the same labels), ties half; NaN if no labels are shared.
 
     Logits are not compared across labels, as the discriminator is never trained to make them comparable.
     """
     wins, pairs = 0.0, 0
-    for labels in np.unique(real[1], axis=0) if real[1].shape[1] else real[1][:1]:
-        reals = real[0][(real[1] == labels).all(axis=1)]
-        fakes = np.sort(fake[0][(fake[1] == labels).all(axis=1)])
-        lower, lower_or_equal = (np.searchsorted(fakes, reals, side=side) for side in ("left", "right"))
-        wins += float((lower + lower_or_equal).sum()) / 2
-        pairs += len(reals) * len(fakes)
+    for labels in np.unique(first[1], axis=0) if first[1].shape[1] else first[1][:1]:
+        one, other = (logits[_same(codes, labels)] for logits, codes in (first, second))
+        if one.size and other.size:
+            wins += auc(one, other) * len(one) * len(other)
+            pairs += len(one) * len(other)
     return wins / pairs if pairs else float("nan")
+
+
+def _same(codes: Labels, labels: Labels) -> np.ndarray:
+    return np.asarray((codes == labels).all(axis=1))
+
+
+def _part(scored: Scored, which: int) -> Scored:
+    """The first (0) or second (1) half."""
+    half = len(scored[0]) // 2
+    rows = slice(half) if which == 0 else slice(half, None)
+    return scored[0][rows], scored[1][rows]
+
+
+def _held_out_error(real: Scored, fake: Scored) -> float:
+    errors = []
+    for fitted in (0, 1):
+        calibration = calibrate(_part(real, fitted), _part(fake, fitted))
+        tried = [calibration.probability(*_part(kind, 1 - fitted)) for kind in (real, fake)]
+        truth = np.repeat([True, False], [len(part) for part in tried])
+        errors.append(calibration_error(np.concatenate(tried), truth))
+    return float(np.mean(errors))
