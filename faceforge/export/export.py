@@ -4,6 +4,7 @@ bundle/                    the bundle itself (holds generator.keras and discrimi
 generator.keras            Keras 3
 generator.h5               Keras' legacy whole-model file
 generator.weights.h5       weights alone
+generator.onnx             ONNX, with vocabularies and sampling facts inside: all that `faceforge[lite]` needs
 saved_model/               TensorFlow SavedModel; signature "serve": latents [, labels] -> images in [-1, 1]
 samples/CLASS.png, all.png sheets of samples
 export.json                what there is: bytes and SHA-256 of every file
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from faceforge.data.sheet import image_grid, save_png
 from faceforge.errors import FaceForgeError
+from faceforge.export.onnx import onnx_images, write_onnx
 from faceforge.files import atomic_folder, sha256_file
 from faceforge.generate import Generator
 from faceforge.models.bundle import Bundle
@@ -49,7 +51,8 @@ def export(bundle: Path, out: Path) -> dict[str, Path]:
         out: folder to make; replaced if it exists.
 
     Returns:
-        Name -> path: bundle, keras, h5, weights, saved_model, samples (folder), sheet (`samples/all.png`), listing.
+        Name -> path: bundle, keras, h5, weights, onnx, saved_model, samples (folder), sheet (`samples/all.png`),
+        listing.
 
     Raises:
         FaceForgeError: the bundle is unreadable, or a format does not reproduce its images.
@@ -63,6 +66,7 @@ def export(bundle: Path, out: Path) -> dict[str, Path]:
         "keras": "generator.keras",
         "h5": "generator.h5",
         "weights": "generator.weights.h5",
+        "onnx": "generator.onnx",
         "saved_model": "saved_model",
         "samples": "samples",
         "sheet": "samples/all.png",
@@ -93,6 +97,9 @@ def _write_models(loaded: Bundle, paths: dict[str, Path]) -> None:
             weight.assign(keras.ops.zeros_like(weight))
         twin.load_weights(paths[name])
         _compare(paths[name].name, _images(twin, probe), expected, loaded)
+
+    write_onnx(loaded, paths["onnx"])
+    _compare(paths["onnx"].name, onnx_images(paths["onnx"], probe), expected, loaded)
 
     generator.export(paths["saved_model"], format="tf_saved_model", verbose=False)
     _compare("saved_model", saved_model_images(paths["saved_model"], probe), expected, loaded)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
+from faceforge.models.ranges import from_uint8, to_uint8
 from faceforge.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -120,13 +121,3 @@ class Bundle:
             given = [inputs, labels[rows].astype(np.int32)] if self.info.labels else inputs
             parts.append(np.asarray(network.predict_on_batch(given)))
         return np.concatenate(parts)[: len(x)] if parts else np.zeros((0, 1), np.float32)
-
-
-def from_uint8(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 [0, 255] -> float32 [-1, 1]."""
-    return images.astype(np.float32) / 127.5 - 1.0
-
-
-def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Float [-1, 1] -> uint8 [0, 255], rounded, out-of-range values clipped."""
-    return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)

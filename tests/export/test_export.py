@@ -10,6 +10,7 @@ from PIL import Image
 
 from faceforge.errors import FaceForgeError
 from faceforge.export.export import export, saved_model_images, sheet_name
+from faceforge.export.onnx import onnx_images
 from faceforge.generate import Generator
 from faceforge.models.bundle import Bundle
 from faceforge.models.sampling import draw_latents
@@ -33,6 +34,7 @@ def test_every_format_draws_the_same_images(exported: dict[str, Path], tiny_bund
         network.load_weights(exported[name])
         np.testing.assert_allclose(network.predict_on_batch([latents, labels]), expected, atol=1e-5)
     np.testing.assert_allclose(saved_model_images(exported["saved_model"], [latents, labels]), expected, atol=1e-5)
+    np.testing.assert_allclose(onnx_images(exported["onnx"], [latents, labels]), expected, atol=1e-5)
     Bundle.load(exported["bundle"])
 
 

@@ -1,0 +1,112 @@
+"""A generator without TensorFlow: one ONNX file, onnxruntime and numpy.
+
+>>> from faceforge import Generator
+>>> Generator.load("generator.onnx").generate(label="smiling", num_images=20, seed=1)   # uses this module
+
+The file knows its label vocabularies and sizes; latents are drawn as everywhere else, so that a seed gives the images
+of the bundle it was exported from. Loading it runs no code from the file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.errors import FaceForgeError
+from faceforge.models.ranges import to_uint8
+
+FACTS_KEY = "faceforge"  # in the file's metadata: JSON, see `faceforge.export.onnx`
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class OnnxSpec:
+    """Sizes of the generator."""
+
+    latent_size: int
+    image_size: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class OnnxInfo:
+    """What the file says of itself; the part of `BundleInfo` that sampling needs."""
+
+    spec: OnnxSpec
+    labels: dict[str, list[str]]
+    dataset_digest: str
+
+
+class OnnxModel:
+    """Draws images as a bundle does; it has no discriminator.
+
+    Attributes:
+        info: the facts.
+    """
+
+    def __init__(self, info: OnnxInfo, session: Any) -> None:
+        self.info, self._session = info, session
+
+    @staticmethod
+    def load(path: str | Path, threads: int = 0) -> OnnxModel:
+        """Reads a file that `faceforge export` wrote.
+
+        Args:
+            path: the file.
+            threads: how many to compute with; 0 = one per core.
+
+        Raises:
+            FaceForgeError: no such file, not ours, unreadable, or onnxruntime is missing.
+        """
+        if not Path(path).is_file():
+            raise FaceForgeError(f"{path} does not exist; make it with faceforge export")
+        try:
+            import onnxruntime
+        except ImportError:
+            raise FaceForgeError("reading ONNX files needs onnxruntime: pip install faceforge[lite]") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own kinds share no other base
+            reason = (str(error).splitlines() or ["no reason given"])[0][:200]
+            raise FaceForgeError(f"{path} is not a readable ONNX file: {reason}") from None
+        return OnnxModel(_facts(path, session.get_modelmeta().custom_metadata_map), session)
+
+    def generate(self, latents: NDArray[Any], labels: NDArray[Any], batch: int = 256) -> NDArray[np.uint8]:
+        """Images uint8 (N, H, W, C) of latents (N, Z) and labels (N, columns)."""
+        spec = self.info.spec
+        images = np.empty((len(latents), spec.image_size, spec.image_size, spec.channels), np.uint8)
+        for at in range(0, len(latents), batch):
+            rows = slice(at, at + batch)
+            given: dict[str, NDArray[Any]] = {"latents": latents[rows].astype(np.float32)}
+            if self.info.labels:
+                given["labels"] = labels[rows].astype(np.int32)
+            images[rows] = to_uint8(self._session.run(["images"], given)[0])
+        return images
+
+    def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
+        """An ONNX file cannot score.
+
+        Raises:
+            FaceForgeError: always.
+        """
+        raise FaceForgeError("an ONNX file holds the generator only; load the bundle to score images")
+
+
+def _facts(path: str | Path, metadata: dict[str, str]) -> OnnxInfo:
+    if FACTS_KEY not in metadata:
+        raise FaceForgeError(f"{path} was not made by FaceForge: it does not say what its inputs mean")
+    try:
+        facts = json.loads(metadata[FACTS_KEY])
+        if facts["format_version"] != FORMAT_VERSION:
+            raise FaceForgeError(f"{path} has format {facts['format_version']}; this version reads {FORMAT_VERSION}")
+        spec = OnnxSpec(facts["latent_size"], facts["image_size"], facts["channels"])
+        return OnnxInfo(spec, facts["labels"], facts["dataset_digest"])
+    except (ValueError, KeyError, TypeError):
+        raise FaceForgeError(f"{path} has damaged metadata; export the model again") from None
