@@ -7,11 +7,15 @@ logits are comparable within a combination of labels only: hence one slope, and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from faceforge.errors import FaceForgeError
 
 Logits = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -26,7 +30,8 @@ _STEPS = 50  # of Newton's method; it needs fewer than ten
 class Calibration:
     """Turns a discriminator's logits into P(real), for images of which half are real and half are samples.
 
-    `dataclasses.asdict` makes it JSON, `Calibration(**...)` makes that a calibration again.
+    `dataclasses.asdict` makes it JSON, `Calibration(**...)` makes that a calibration again, and so does
+    `read_calibration` of an evaluation's report.
 
     Attributes:
         slope: of the sigmoid, >= 0; 0 = the discriminator cannot tell, and every probability is 0.5.
@@ -82,6 +87,21 @@ def calibrate(real: Scored, fake: Scored) -> Calibration:
     offsets = found[1] + found[2:] - found[0] * middle / scale
     by_name = {str(name): float(offset) for name, offset in zip(names, offsets, strict=True)}
     return Calibration(float(found[0] / scale), float(offsets.mean()), by_name)
+
+
+def read_calibration(report: Path) -> Calibration | None:
+    """The calibration under `calibration` in an evaluation's `report.json`; None if there is no file, or none in it.
+
+    Raises:
+        FaceForgeError: the file cannot be read as a report.
+    """
+    if not report.is_file():
+        return None
+    try:
+        found = json.loads(report.read_bytes()).get("calibration")
+        return Calibration(**found) if found else None
+    except (ValueError, TypeError, AttributeError):
+        raise FaceForgeError(f"{report} is not the report of an evaluation; remove it or evaluate again") from None
 
 
 def calibration_error(probability: NDArray[np.floating], real: NDArray[np.bool_]) -> float:

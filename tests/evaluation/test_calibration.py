@@ -1,11 +1,14 @@
 """Calibration recovers probabilities that are known."""
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from faceforge.evaluation.calibration import Calibration, calibrate, calibration_error
+from faceforge.errors import FaceForgeError
+from faceforge.evaluation.calibration import Calibration, calibrate, calibration_error, read_calibration
 
 NONE = np.zeros((4000, 0), np.int32)
 
@@ -48,9 +51,17 @@ def test_never_turns_a_discriminator_round() -> None:
     assert calibrate((rng.normal(-1, 1, 99), NONE[:99]), (rng.normal(1, 1, 99), NONE[:99])) == Calibration(0.0, 0.0)
 
 
-def test_survives_json() -> None:
-    calibration = Calibration(2.0, 0.5, {"0": 1.0})
-    assert Calibration(**asdict(calibration)) == calibration
+def test_survives_a_report(tmp_path: Path) -> None:
+    calibration, report = Calibration(2.0, 0.5, {"0": 1.0}), tmp_path / "report.json"
+    assert read_calibration(report) is None
+    report.write_text(json.dumps({"metrics": {}, "calibration": asdict(calibration)}))
+    assert read_calibration(report) == calibration
+    report.write_text(json.dumps({"metrics": {}}))
+    assert read_calibration(report) is None
+    for nonsense in ("{", "[]", '{"calibration": {"incline": 1}}'):
+        report.write_text(nonsense)
+        with pytest.raises(FaceForgeError, match="report.json is not the report"):
+            read_calibration(report)
 
 
 def test_error_is_the_gap_between_said_and_seen() -> None:
