@@ -12,7 +12,7 @@ MODEL ?= faceforge
 EXPERIMENT ?= faceforge
 VERSION ?=
 REASON ?=
-PORT ?= 5000
+PORT ?=
 IMAGE ?= faceforge:latest
 COMPILE ?=
 ARGS ?=
@@ -28,7 +28,7 @@ RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --s
 	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui
+.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui ui
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -71,7 +71,10 @@ rollback: $(INSTALLED) ## Make the previous champion the champion again (REASON=
 
 mlflow-ui: $(INSTALLED) ## Browse runs and models at http://localhost:5000 (PORT=)
 	@exec $(VENV)/bin/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
-		--host 127.0.0.1 --port '$(PORT)'
+		--host 127.0.0.1 --port '$(or $(PORT),5000)'
+
+ui: $(INSTALLED) ## Generate, check and explore faces at http://localhost:8501 (PORT=)
+	@exec $(VENV)/bin/faceforge ui --name '$(MODEL)' --experiment '$(EXPERIMENT)' --port '$(or $(PORT),8501)' $(ARGS)
 
 $(INSTALLED): locks/$(LOCK).txt pyproject.toml
 	@$(call install,$(VENV),locks/$(LOCK).txt)

@@ -16,6 +16,7 @@ from faceforge import steps
 from faceforge.config import preset_names, resolve
 from faceforge.presets import PRESETS
 from faceforge.registry_cli import registry
+from faceforge.webapp.ui_cli import ui
 
 Command = Callable[..., None]
 _PRESETS = "\b\nPresets:\n" + "\n".join(f"  {name:<10}{values['summary']}" for name, values in PRESETS.items())
@@ -187,6 +188,7 @@ def export(bundle: Path, out: Path, **tracking: str) -> None:
 
 
 main.add_command(registry)
+main.add_command(ui)
 
 
 def _joined(settings: tuple[str, ...]) -> str:

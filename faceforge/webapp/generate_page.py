@@ -1,0 +1,64 @@
+"""Generate: what to show, how many, and to take away."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from faceforge.generate import Generator, Samples
+from faceforge.webapp.pictures import gallery, grid_png, zipped
+from faceforge.webapp.session import choose_model
+
+ANY = "any"
+AT_MOST = 64
+
+
+def generate_page() -> None:
+    """The page."""
+    generator = choose_model()
+    st.title("Generate faces")
+    attributes = attribute_boxes(generator, "generate")
+    left, middle, right = st.columns(3)
+    count = left.slider("How many", 1, AT_MOST, 16)
+    truncation = middle.slider(
+        "Variety",
+        0.0,
+        1.0,
+        1.0,
+        0.05,
+        help="Scales the latents: 1 is all that the model learnt, lower is more typical.",
+    )
+    seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed draws the same faces.")
+    right.button("Other faces", on_click=_next_seed, icon=":material/casino:")
+    samples = generator.generate(count, attributes=attributes, seed=int(seed), truncation=truncation)
+    st.html(gallery(samples.images, captions(samples)))
+    left, middle, _ = st.columns(3)
+    left.download_button(
+        "Download images and labels", zipped(samples.images, samples.labels), f"faces-{seed}.zip", "application/zip"
+    )
+    middle.download_button("Download as one picture", grid_png(samples.images), f"faces-{seed}.png", "image/png")
+    with st.expander("The same from Python"):
+        wanted = f"attributes={attributes!r}, " if attributes else ""
+        scale = f", truncation={truncation}" if truncation != 1 else ""
+        st.code(f"samples = generator.generate({count}, {wanted}seed={seed}{scale})", language="python")
+
+
+def attribute_boxes(generator: Generator, key: str, free: bool = True) -> dict[str, str]:
+    """A box per label column, in columns; those left at `any` are not in the answer."""
+    if not generator.labels:
+        return {}
+    boxes = st.columns(min(len(generator.labels), 4))
+    chosen = {}
+    for number, (column, classes) in enumerate(generator.labels.items()):
+        box = boxes[number % len(boxes)]
+        chosen[column] = box.selectbox(column, [*([ANY] if free else []), *classes], key=f"{key}-{column}")
+    return {column: name for column, name in chosen.items() if not (free and name == ANY)}
+
+
+def captions(samples: Samples) -> list[str]:
+    """What each image is meant to show."""
+    return [", ".join(names) for names in zip(*samples.labels.values(), strict=True)]
+
+
+def _next_seed() -> None:
+    st.session_state["seed"] = int(np.random.default_rng().integers(2**31))

@@ -1,0 +1,57 @@
+"""Images for the browser: a gallery that fits any screen, and files to take away."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.data.pixels import to_png
+from faceforge.data.sheet import image_grid
+
+STYLE = """
+<style>
+.ff-gallery { display: grid; gap: 6px; grid-template-columns: repeat(auto-fill, minmax(var(--tile), 1fr)); }
+.ff-gallery figure { margin: 0; }
+.ff-gallery img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; image-rendering: pixelated; }
+.ff-gallery figcaption { font-size: 0.75rem; opacity: 0.75; text-align: center; padding-top: 2px;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+</style>
+"""
+
+
+def gallery(images: NDArray[np.uint8], captions: Sequence[str] = (), tile: int = 96) -> str:
+    """HTML that shows images uint8 (N, H, W, C) in as many columns of about `tile` px as the screen has room for."""
+    figures = []
+    for number, pixels in enumerate(images):
+        caption = escape(captions[number]) if captions else ""
+        below = f"<figcaption title='{caption}'>{caption}</figcaption>" if caption else ""
+        source = base64.b64encode(to_png(pixels)).decode()
+        alt = caption or f"generated face {number + 1}"
+        figures.append(f"<figure><img alt='{alt}' src='data:image/png;base64,{source}'>{below}</figure>")
+    return f"{STYLE}<div class='ff-gallery' style='--tile: {tile}px'>{''.join(figures)}</div>"
+
+
+def grid_png(images: NDArray[np.uint8]) -> bytes:
+    """One PNG of all images uint8 (N, H, W, C), about as wide as high."""
+    return to_png(image_grid(images, max(1, round(len(images) ** 0.5)), pad=1))
+
+
+def zipped(images: NDArray[np.uint8], labels: Mapping[str, Sequence[str]]) -> bytes:
+    """A ZIP of one PNG per image and `labels.csv`, which `faceforge ingest` reads as it is once unpacked."""
+    buffer, table = io.BytesIO(), io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["file_name", *labels])
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, pixels in enumerate(images):
+            name = f"{number:05d}.png"
+            archive.writestr(zipfile.ZipInfo(name), to_png(pixels))
+            writer.writerow([name, *(column[number] for column in labels.values())])
+        archive.writestr(zipfile.ZipInfo("labels.csv"), table.getvalue())
+    return buffer.getvalue()

@@ -1,0 +1,94 @@
+"""Runs and models: what was trained, how it went, what became of it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from faceforge.errors import FaceForgeError
+from faceforge.tracking.browse import RunSummary, list_runs, read_grid, training_curves, training_grids
+from faceforge.tracking.connection import connect
+from faceforge.webapp.session import options, versions
+
+_LOSSES = ("loss/generator", "loss/discriminator")
+_HEADLINE = ("domain/frechet", "domain/label_agreement", "inception/fid")
+
+
+def runs_page() -> None:
+    """The page."""
+    st.title("Runs and models")
+    try:
+        connect(options().tracking_uri, create=False)
+        runs = list_runs(options().experiment)
+    except FaceForgeError as error:
+        st.info(f"There is no MLflow to read from here ({error}). `make run` makes one.")
+        return
+    _models()
+    if not runs:
+        st.info(f"The experiment **{options().experiment}** has no runs yet.")
+        return
+    st.subheader("Runs")
+    st.dataframe(pd.DataFrame([_row(run) for run in runs]), hide_index=True)
+    chosen = st.selectbox("Look at", runs, format_func=lambda run: f"{run.name} · {run.decision or run.status.lower()}")
+    _details(chosen)
+
+
+def _models() -> None:
+    rows = [
+        {
+            "version": version.version,
+            "in use as": ", ".join(version.aliases),
+            "decision": version.decision,
+            "made": version.created,
+        }
+        for version in versions()
+    ]
+    if rows:
+        st.subheader(f"Versions of {options().name}")
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def _row(run: RunSummary) -> dict[str, object]:
+    headline = {name: run.metrics[name] for name in _HEADLINE if name in run.metrics}
+    return {
+        "run": run.name,
+        "started": run.started,
+        "status": run.status.lower(),
+        "decision": run.decision,
+        "model": run.model,
+        **headline,
+    }
+
+
+def _details(run: RunSummary) -> None:
+    if run.failure:
+        st.error(run.failure)
+    if run.decision:
+        st.markdown(f"**{run.decision}**: {run.reasons}")
+    grids = training_grids(run.run_id)
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Samples over training**")
+        if grids:
+            seen = [grid.images_seen for grid in grids]
+            at = seen[0]
+            if len(seen) > 1:
+                at = st.select_slider("Images seen", seen, seen[-1], format_func="{:,}".format, key=f"at-{run.run_id}")
+            st.image(_picture(run.run_id, seen.index(at)), width="stretch")
+        else:
+            st.caption("No sample grids were logged.")
+    with right:
+        st.markdown("**Losses**")
+        curves = training_curves(run.run_id, _LOSSES)
+        if curves:
+            columns = {name: dict(points) for name, points in curves.items()}
+            st.line_chart(pd.DataFrame(columns).rename_axis("images seen"), x_label="images seen")
+        else:
+            st.caption("No losses were logged.")
+    with st.expander("All numbers"):
+        st.dataframe(pd.DataFrame(sorted(run.metrics.items()), columns=["metric", "value"]), hide_index=True)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _picture(run_id: str, number: int) -> bytes:
+    return read_grid(training_grids(run_id)[number])
