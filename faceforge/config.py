@@ -35,8 +35,23 @@ class IngestConfig(Section):
     image_size: ImageSize = Field(64, description="edge of the square images, pixels")
     channels: Literal[1, 3] = Field(3, description="1 = greyscale, 3 = RGB")
     labels: Names | None = Field(None, description="label columns to keep; unset = all that the source declares")
-    crop: Literal["centre", "none"] = Field(
-        "centre", description="centre = largest central square; none = refuse non-square"
+    crop: Literal["centre", "box", "landmarks", "face", "none"] = Field(
+        "centre",
+        description="centre = central square; box / landmarks = as annotated; face = found; none = refuse non-square",
+    )
+    crop_size: int = Field(
+        0, ge=0, description="edge of the central square, source pixels (CelebA: 108 or 148); 0 = as large as possible"
+    )
+    crop_margin: float = Field(
+        0.25, ge=0, le=2, description="what to keep around a box or face on each side, as a share of it"
+    )
+    min_edge: int = Field(8, ge=1, description="least edge of what is kept of an image, source pixels")
+    max_aspect: float = Field(4.0, ge=1, description="greatest ratio of the longer to the shorter edge")
+    min_contrast: float = Field(
+        0.01, ge=0, le=0.5, description="least standard deviation of the grey levels (0..1); below, an image is uniform"
+    )
+    min_sharpness: float = Field(
+        0.0, ge=0, description="least variance of the Laplacian (grey 0..255, after resizing); 0 = blur is allowed"
     )
     holdout: float = Field(0.1, gt=0, le=0.5, description="share of images frozen for evaluation, chosen by content")
     max_rejects: Share = Field(0.05, description="share of unreadable files above which ingest fails")
@@ -108,7 +123,18 @@ class EvaluateConfig(Section):
     )
     min_label_agreement: Share = Field(0.7, description="below this share of the real holdout's accuracy: reject")
     min_recall: Share = Field(0.0, description="below this domain recall: reject")
-    min_improvement: Share = Field(0.02, description="relative drop of domain/frechet that a new champion must bring")
+    max_frechet: float | None = Field(None, gt=0, description="above this domain/frechet: reject; unset = no limit")
+    min_improvement: Share = Field(
+        0.02, description="relative drop of domain/frechet that a new champion must surely bring"
+    )
+    max_agreement_drop: Share = Field(
+        0.05, description="domain/label_agreement that a new champion may lose, surely no more"
+    )
+    max_recall_drop: Share = Field(0.1, description="domain/recall that a new champion may lose, surely no more")
+    confidence: float = Field(
+        0.95, ge=0.5, lt=1, description="share of the intervals that hold the true number; 'surely' means this"
+    )
+    resamples: int = Field(200, ge=100, le=10_000, description="bootstrap draws behind each interval")
 
 
 class Config(Section):

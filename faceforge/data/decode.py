@@ -1,79 +1,94 @@
-"""From the bytes of any image file to square pixels of the wanted size, or the reason why not."""
+"""From the bytes of any image file to an upright picture of 8 bits in grey or RGB, or the reason why not."""
 
 from __future__ import annotations
 
 import io
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from faceforge.config import IngestConfig
-from faceforge.data.pixels import Pixels
-
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # plain rasters: nothing that runs an interpreter
 MAX_PIXELS = 64_000_000  # a decompressed image beyond this is a mistake, or an attack on memory
-_MODES = {1: "L", 3: "RGB"}
+_BIG = 8_000_000  # pixels; of such images each process decodes one at a time, so that threads do not add up
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_INDEXED = {"P": "RGB", "1": "L"}
+_one_big = threading.Lock()
 
 
 class RejectedError(Exception):
     """This image cannot be used; the message says why, in a few words."""
 
 
-def prepare(data: bytes | Pixels, config: IngestConfig) -> Pixels:
-    """Decodes, turns upright, crops, resizes and converts one image.
+@contextmanager
+def opened(data: bytes) -> Iterator[Image.Image]:
+    """The image in a file's bytes, its header read, its pixels not yet (see `upright`).
 
-    Downscaling filters with a Lanczos kernel as wide as the reduction, so that nothing aliases; smaller images are
-    enlarged with the same kernel. Transparency is laid over white, 16-bit greyscale becomes 8-bit.
-
-    Args:
-        data: a file's bytes, or pixels uint8 (H, W, 3).
-        config: size, channels and crop.
-
-    Returns:
-        uint8 (image_size, image_size, channels).
+    Whatever decoders raise inside the block on damaged files comes out as RejectedError, because one file must not
+    end a run.
 
     Raises:
-        RejectedError: not an image, damaged, too large, or not square where `crop` is `none`.
+        RejectedError: empty, not an image, damaged or too large.
     """
-    if not isinstance(data, bytes):
-        return np.atleast_3d(np.asarray(_fit(Image.fromarray(data), config)))
     if not data:
         raise RejectedError("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise RejectedError(f"too large ({image.width} x {image.height} pixels)")
-            # JPEG can decode at a fraction of its size: no less than twice what is needed, so quality does not suffer.
-            image.draft(None, (2 * config.image_size, 2 * config.image_size))
-            return np.atleast_3d(np.asarray(_fit(_eight_bit(ImageOps.exif_transpose(image)), config)))
+            pixels = image.width * image.height
+            if pixels > MAX_PIXELS:
+                raise RejectedError(f"too large ({image.width} x {image.height} pixels, limit {MAX_PIXELS:,})")
+            with _one_big if pixels > _BIG else nullcontext():
+                yield image
     except RejectedError:
         raise
     except UnidentifiedImageError:
         raise RejectedError("not an image, or not one of " + ", ".join(FORMATS)) from None
     except Image.DecompressionBombError:
         raise RejectedError("too large") from None
-    except Exception as error:  # decoders fail in many ways on damaged files, and one file must not end the run
+    except Exception as error:  # decoders fail in many ways
         raise RejectedError(f"damaged: {(str(error).splitlines() or [type(error).__name__])[0]}") from None
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) of an opened image once it is turned as its EXIF tag says."""
+    turned = image.getexif().get(_ORIENTATION) in _SIDEWAYS
+    return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def upright(image: Image.Image, scale: float) -> Image.Image:
+    """Decodes an opened image, turns it upright and converts it to L or RGB.
+
+    Transparency is laid over white, 16 bits per channel become 8, of an animation the first frame counts. Pictures
+    much larger than needed are reduced on the way by a whole factor (averaging, so nothing aliases), to no less than
+    twice what is needed.
+
+    Args:
+        image: from `opened`.
+        scale: wanted size / source size.
+    """
+    wanted = scale * image.width, scale * image.height
+    image.draft(None, (2 * math.ceil(wanted[0]), 2 * math.ceil(wanted[1])))  # JPEG can decode at a fraction of its size
+    image.load()
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif image.mode in _INDEXED:
+        image = image.convert(_INDEXED[image.mode])
+    factor = int(min(image.width / wanted[0], image.height / wanted[1]) / 2)
+    if factor > 1 and image.mode in {"L", "RGB", "RGBA", "CMYK"}:
+        image = image.reduce(factor)
+    return _eight_bit(ImageOps.exif_transpose(image))
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Any mode as L or RGB."""
+    """L or RGB of any mode without a palette."""
     if image.mode.startswith("I"):  # 16-bit greyscale; Pillow's own conversion would clip it
-        return Image.fromarray((np.clip(np.asarray(image, np.int64), 0, 65535) // 257).astype(np.uint8))
+        return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
     if image.mode == "F":
         raise RejectedError("floating-point pixels have no known range")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode in {"L", "RGB"} else image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _fit(image: Image.Image, config: IngestConfig) -> Image.Image:
-    size, edge = config.image_size, min(image.size)
-    if config.crop == "none" and image.width != image.height:
-        raise RejectedError(f"not square ({image.width} x {image.height}) and ingest.crop is none")
-    image = image.convert(_MODES[config.channels])
-    left, top = (image.width - edge) // 2, (image.height - edge) // 2
-    if (left, top, edge) == (0, 0, size) and image.size == (size, size):
-        return image
-    return image.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + edge, top + edge))
+    if image.mode == "RGBA":
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image if image.mode in {"L", "RGB"} else image.convert("RGB")

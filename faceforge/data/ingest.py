@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from faceforge.config import IngestConfig
-from faceforge.data.decode import RejectedError, prepare
 from faceforge.data.imageset import DatasetInfo, ImageSet
 from faceforge.data.info import Duplicate, Reject, Split
 from faceforge.data.pixels import Encoded, encode, map_ordered
+from faceforge.data.prepare import RejectedError, prepare_image
 from faceforge.data.samples import Sample, Source
 from faceforge.data.sources import open_source
 from faceforge.data.writer import ImageSetWriter, check_target
@@ -102,7 +102,7 @@ def _process(sample: Sample, config: IngestConfig) -> _Outcome:
         if value is None:
             return _Outcome(sample, None, f"no value for label {column!r}")
     try:
-        return _Outcome(sample, encode(prepare(sample.read(), config)))
+        return _Outcome(sample, encode(prepare_image(sample.read(), config, sample.box, sample.landmarks).pixels))
     except RejectedError as error:
         return _Outcome(sample, None, str(error))
     except OSError as error:

@@ -10,11 +10,16 @@ import pytest
 from PIL import Image
 
 from faceforge.config import IngestConfig
-from faceforge.data.decode import RejectedError, prepare
+from faceforge.data.pixels import Pixels
+from faceforge.data.prepare import RejectedError, prepare_image
 
 
 def settings(**fields: object) -> IngestConfig:
-    return IngestConfig.model_validate({"image_size": 32, **fields})
+    return IngestConfig.model_validate({"image_size": 32, "min_contrast": 0, "min_edge": 1, **fields})
+
+
+def prepare(data: bytes | Pixels, config: IngestConfig) -> Pixels:
+    return prepare_image(data, config).pixels
 
 
 RGB32, GREY32 = settings(), settings(channels=1)

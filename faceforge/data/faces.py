@@ -1,0 +1,47 @@
+"""Finds faces with the frontal-face cascade that OpenCV ships (Viola and Jones 2001; Lienhart 2002); runs offline."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from faceforge.data.crop import Box
+from faceforge.data.decode import RejectedError
+
+SMALLEST_FACE = 1 / 8  # of the picture's shorter edge; smaller ones are passers-by, and mostly false alarms
+_SEARCHED = 320  # pixels of the shorter edge that is searched at most
+_BORDER = 0.25  # of the shorter edge, added on all sides by repeating the outermost pixels
+_local = threading.local()
+
+
+def find_face(image: Image.Image) -> Box:
+    """The largest face in an upright L or RGB picture, as x, y, width, height in its pixels.
+
+    Raises:
+        RejectedError: none is found.
+    """
+    grey = image.convert("L")
+    scale = min(_SEARCHED / min(grey.size), 1.0)
+    if scale < 1:
+        grey = grey.resize((round(grey.width * scale), round(grey.height * scale)), Image.Resampling.BOX)
+    border = round(_BORDER * min(grey.size))  # the cascade misses faces that fill the picture
+    levels = np.pad(np.asarray(grey), border, "edge")
+    smallest = max(round(SMALLEST_FACE * min(grey.size)), 20)
+    found = _cascade().detectMultiScale(levels, scaleFactor=1.1, minNeighbors=4, minSize=(smallest, smallest))
+    if len(found) == 0:
+        raise RejectedError("no face found")
+    x, y, wide, high = max(map(tuple, found), key=lambda face: (face[2], face[3], face[1], face[0]))
+    return tuple(round(value / scale) for value in (x - border, y - border, wide, high))  # type: ignore[return-value]
+
+
+def _cascade() -> Any:
+    """One per thread: OpenCV's must not be shared."""
+    if not hasattr(_local, "cascade"):
+        import cv2
+
+        cv2.setNumThreads(1)  # pictures are worked on in parallel already
+        _local.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    return _local.cascade

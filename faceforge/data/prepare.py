@@ -1,0 +1,120 @@
+"""From a sample's bytes to the pixels that are stored, with what was measured on the way, or the reason why not."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from faceforge.config import IngestConfig
+from faceforge.data import gates
+from faceforge.data.crop import Box, Landmarks, Region, around, cut, region
+from faceforge.data.decode import RejectedError, opened, upright, upright_size
+from faceforge.data.faces import SMALLEST_FACE, find_face
+from faceforge.data.phash import EDGE, perceptual_hash
+from faceforge.data.pixels import Pixels
+
+__all__ = ["Measures", "Prepared", "RejectedError", "prepare_image"]
+
+_MODES = {1: "L", 3: "RGB"}
+THUMBNAIL = 4  # edge
+
+
+class Measures(NamedTuple):
+    """What is known of one image beside its pixels; plain values, so that they can be stored as columns.
+
+    Attributes:
+        width: of the source, upright, pixels.
+        height: likewise.
+        brightness: mean grey level of the prepared image, 0..1.
+        contrast: standard deviation of its grey levels, 0..0.5.
+        sharpness: variance of the Laplacian (four neighbours) of its grey levels 0..255; small = blurred.
+        phash: perceptual hash of 64 bits, 0 <= phash < 2**64 (`faceforge.data.phash`).
+        thumbnail: the prepared image averaged to 4 x 4 pixels, row by row, `channels` bytes each; drift is measured on
+            these.
+    """
+
+    width: int
+    height: int
+    brightness: float
+    contrast: float
+    sharpness: float
+    phash: int
+    thumbnail: bytes
+
+
+class Prepared(NamedTuple):
+    """An image as it will be stored: pixels uint8 (image_size, image_size, channels), and its measures."""
+
+    pixels: Pixels
+    measures: Measures
+
+
+def prepare_image(
+    data: bytes | Pixels, config: IngestConfig, box: Box | None = None, landmarks: Landmarks | None = None
+) -> Prepared:
+    """Decodes, turns upright, crops, resizes, converts, measures and judges one image. Safe in threads and processes.
+
+    Args:
+        data: a file's bytes, or pixels uint8 (H, W, 3).
+        config: size, channels, crop and quality limits.
+        box: x, y, width, height of the face in pixels of the upright source, for `crop=box`.
+        landmarks: (x, y) of eyes, nose and corners of the mouth, likewise, for `crop=landmarks`.
+
+    Raises:
+        RejectedError: not an image, damaged, too large, nothing to crop to, or not good enough (`gates`).
+    """
+    if not isinstance(data, bytes):
+        image = Image.fromarray(data)
+        return _finish(image, image.size, _kept(image.size, config, box, landmarks), config)
+    with opened(data) as image:
+        size = upright_size(image)
+        kept = _kept(size, config, box, landmarks)
+        needed = kept.edge if kept else min(size) * SMALLEST_FACE
+        return _finish(upright(image, config.image_size / needed), size, kept, config)
+
+
+def _kept(size: tuple[int, int], config: IngestConfig, box: Box | None, landmarks: Landmarks | None) -> Region | None:
+    """What can be refused or decided before the pixels are decoded."""
+    gates.check_source(size, config)
+    kept = region(size, config, box, landmarks)
+    if kept is not None:
+        gates.check_edge(kept.edge, config)
+    return kept
+
+
+def _finish(image: Image.Image, size: tuple[int, int], kept: Region | None, config: IngestConfig) -> Prepared:
+    """`image` is upright, L or RGB, and may be smaller than the source, whose `size` is given."""
+    scale = image.width / size[0]
+    if kept is None:
+        kept = around(find_face(image), image.size, config.crop_margin)
+        gates.check_edge(kept.edge / scale, config)
+    else:
+        kept = kept.scaled(scale)
+    final = cut(image.convert(_MODES[config.channels]), kept, config.image_size)
+    measures = _measure(final, size)
+    gates.check_look(measures.contrast, measures.sharpness, config)
+    return Prepared(np.atleast_3d(np.asarray(final)), measures)
+
+
+def _measure(final: Image.Image, size: tuple[int, int]) -> Measures:
+    grey = final.convert("L")
+    levels = np.asarray(grey, np.int32)
+    count, total, squares = levels.size, int(levels.sum()), int((levels * levels).sum())
+    return Measures(
+        width=size[0],
+        height=size[1],
+        brightness=total / count / 255,
+        contrast=max(squares * count - total * total, 0) ** 0.5 / count / 255,
+        sharpness=_sharpness(levels),
+        phash=perceptual_hash(grey.reduce(final.width // EDGE)),
+        thumbnail=final.reduce(final.width // THUMBNAIL).tobytes(),
+    )
+
+
+def _sharpness(levels: NDArray[np.int32]) -> float:
+    edges = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:] - 4 * levels[1:-1, 1:-1]
+    count, total, squares = edges.size, int(edges.sum()), int((edges * edges).sum(dtype=np.int64))
+    return (squares * count - total * total) / count**2
