@@ -33,3 +33,32 @@ def cycle_labels(vocabularies: Mapping[str, Sequence[str]], count: int) -> NDArr
     """`count` rows of labels that take every combination in turn, int32 (count, columns)."""
     combinations = label_combinations(vocabularies)
     return combinations[np.arange(count) % len(combinations)]
+
+
+def path_between(ends: NDArray[np.float32], steps: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Latents on the way from each end to the next: along the arc between their directions, lengths changing evenly.
+
+    Args:
+        ends: float32 (N, Z), N at least 2.
+        steps: latents per leg, both ends included, at least 2.
+
+    Returns:
+        float32 ((N - 1) * (steps - 1) + 1, Z), the ends as they were given; and which end is the nearer, int64.
+    """
+    legs = np.arange((len(ends) - 1) * (steps - 1) + 1)
+    leg = np.minimum(legs // (steps - 1), len(ends) - 2)
+    share = (legs / (steps - 1) - leg)[:, None]
+    a, b = (ends[leg + side].astype(np.float64) for side in (0, 1))
+    lengths = [np.linalg.norm(end, axis=1, keepdims=True) for end in (a, b)]
+    cosine = (a * b).sum(1, keepdims=True) / np.maximum(lengths[0] * lengths[1], 1e-12)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    flat = (angle < 1e-4) | (angle > np.pi - 1e-4)  # no arc to speak of: the straight line
+    sine = np.where(flat, 1.0, np.sin(angle))
+    units = [end / np.maximum(length, 1e-12) for end, length in zip((a, b), lengths, strict=True)]
+    turned = (np.sin((1 - share) * angle) * units[0] + np.sin(share * angle) * units[1]) / sine
+    length = (1 - share) * lengths[0] + share * lengths[1]
+    path = np.where(flat, (1 - share) * a + share * b, turned * length).astype(np.float32)
+    nearest = leg + (share[:, 0] >= 0.5)
+    exact = (share[:, 0] == 0) | (share[:, 0] == 1)
+    path[exact] = ends[nearest[exact]]
+    return path, nearest

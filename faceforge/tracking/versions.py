@@ -185,6 +185,32 @@ def download_bundle(model_uri: str, destination: Path) -> Path:
     Raises:
         FaceForgeError: no such version, or no readable bundle in it.
     """
+    return _download(model_uri, "artifacts/bundle", destination, bundle=".")
+
+
+def download_version(model_uri: str, destination: Path) -> Path:
+    """Everything kept with a version: a folder with `bundle/` and, where it was evaluated, `report.json` and more.
+
+    Raises:
+        FaceForgeError: no such version, or no readable bundle in it.
+    """
+    return _download(model_uri, "artifacts", destination, bundle="bundle")
+
+
+def full_name(model_uri: str) -> str:
+    """`models:/NAME/VERSION` of `models:/NAME@ALIAS` (or of itself).
+
+    Raises:
+        FaceForgeError: no such model or alias.
+    """
+    name, at, alias = model_uri.rstrip("/").removeprefix("models:/").rpartition("@")
+    if not at:
+        return model_uri.rstrip("/")
+    with readable(model_uri):
+        return f"models:/{name}/{_client().get_model_version_by_alias(name, alias).version}"
+
+
+def _download(model_uri: str, what: str, destination: Path, bundle: str) -> Path:
     import mlflow
 
     from faceforge.models.bundle import BundleInfo
@@ -192,9 +218,9 @@ def download_bundle(model_uri: str, destination: Path) -> Path:
     Path(destination).mkdir(parents=True, exist_ok=True)
     with readable(model_uri):
         folder = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"{model_uri.rstrip('/')}/artifacts/bundle", dst_path=str(destination)
+            artifact_uri=f"{model_uri.rstrip('/')}/{what}", dst_path=str(destination)
         )
-    BundleInfo.read(Path(folder))
+    BundleInfo.read(Path(folder) / bundle)
     return Path(folder)
 
 
