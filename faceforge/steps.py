@@ -177,6 +177,9 @@ def register(
     from faceforge.tracking.runs import finish_parent
 
     judged = json.loads((report / "report.json").read_text())
+    kept = {"report.json": report / "report.json", "samples.png": exported / "samples" / "all.png"}
+    if (report / "classifier").is_dir():
+        kept["classifier"] = report / "classifier"  # checks what the model is asked for later
     with tracked("register", tracking) as run:
         assert run is not None  # noqa: S101  (tracking is not optional here)
         version = register_bundle(
@@ -185,7 +188,7 @@ def register(
             run=run,
             decision=decision,  # type: ignore[arg-type]
             tags=dict(tracking.tags),
-            extra_artifacts={"report.json": report / "report.json", "samples.png": exported / "samples" / "all.png"},
+            extra_artifacts=kept,
             auto_promote=auto_promote,
             reason="; ".join(judged["decision"]["reasons"]),
         )
