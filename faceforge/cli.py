@@ -16,6 +16,7 @@ from faceforge import steps
 from faceforge.config import preset_names, resolve
 from faceforge.presets import PRESETS
 from faceforge.registry_cli import registry
+from faceforge.serve_cli import serve
 from faceforge.webapp.ui_cli import ui
 
 Command = Callable[..., None]
@@ -188,6 +189,7 @@ def export(bundle: Path, out: Path, **tracking: str) -> None:
 
 
 main.add_command(registry)
+main.add_command(serve)
 main.add_command(ui)
 
 

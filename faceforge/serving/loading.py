@@ -1,0 +1,118 @@
+"""Which model is served, and how it is exchanged while requests run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from faceforge.errors import FaceForgeError
+from faceforge.generate import Generator
+from faceforge.serving.batching import BatchedModel, Batcher
+
+_log = logging.getLogger("uvicorn.error")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model in use.
+
+    Attributes:
+        generator: it, drawing through the batcher.
+        name: `models:/NAME/VERSION`, or the name of the folder or file.
+        loaded: when, ISO 8601, UTC.
+    """
+
+    generator: Generator
+    name: str
+    loaded: str
+
+
+class Loader:
+    """Loads a model in a thread of its own and, where the source is an alias of the registry, follows it.
+
+    A request keeps the model that it began with; the old one goes when its last request has ended. A new version that
+    cannot be loaded is reported and tried again; the old one goes on.
+
+    Args:
+        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        tracking_uri: where the registry is; empty: as `Generator.load` has it.
+        every: seconds between looks at the alias.
+        batcher: what the model is to draw through.
+        on_load: told of every attempt whether it succeeded.
+        on_failure: told why the first attempt failed; there is nothing to serve then.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        tracking_uri: str,
+        every: float,
+        batcher: Batcher,
+        on_load: Callable[[bool], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._source, self._tracking_uri, self._every, self._batcher = source, tracking_uri, every, batcher
+        self._on_load, self._on_failure = on_load, on_failure
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+        self.served: Served | None = None
+
+    def start(self) -> None:
+        """Begins to load."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops following the alias."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        try:
+            self._load(self._resolved())
+        except Exception as error:
+            self._on_failure(error)
+            return
+        while "@" in self._source and self._source.startswith("models:") and not self._stop.wait(self._every):
+            self._follow()
+
+    def _follow(self) -> None:
+        try:
+            name = self._resolved()
+            if self.served is not None and name != self.served.name:
+                self._load(name)
+        except FaceForgeError as error:
+            self._on_load(False)
+            _log.warning("%s; going on with %s", error, self.served.name if self.served else "nothing")
+        except Exception:
+            self._on_load(False)
+            _log.exception("the new version cannot be loaded")
+
+    def _resolved(self) -> str:
+        """The source with its alias replaced by the version it stands for now."""
+        if not self._source.startswith("models:"):
+            return self._source
+        from faceforge.tracking.connection import connect, current_uri
+        from faceforge.tracking.versions import full_name
+
+        connect(self._tracking_uri or current_uri(), create=False)
+        return full_name(self._source)
+
+    def _load(self, name: str) -> None:
+        loaded = Generator.load(name, self._tracking_uri)
+        generator = Generator(BatchedModel(loaded.bundle, self._batcher), loaded.calibration)
+        _warm_up(generator)
+        shown = name if name.startswith("models:") else Path(name).resolve().name
+        self.served = Served(generator, shown, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._on_load(True)
+        _log.info("Ready: serving %s", shown)
+
+
+def _warm_up(generator: Generator) -> None:
+    """Networks are compiled on first use, and again when they learn that the number of images varies."""
+    for count in (1, 2):
+        samples = generator.generate(count)
+        if generator.calibration is not None:
+            generator.discriminate(samples.images, labels=samples.labels)
