@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
-from collections.abc import Iterable
 from importlib import metadata
 from typing import Literal
 
@@ -18,6 +16,7 @@ Split = Literal["train", "holdout"]
 SPLITS: tuple[Split, ...] = ("train", "holdout")
 SKETCH = 64  # smallest digests that stand for a holdout
 LISTED_AT_MOST = 1000  # rejects and duplicates named one by one; beyond, only counted
+RESERVED_COLUMNS = frozenset({"image", "sha256", "source"})
 
 
 class _Part(BaseModel):
@@ -43,6 +42,15 @@ class Duplicate(_Part):
 
     path: str
     of: str
+
+
+class LeftOut(_Part):
+    """What an image set does not hold: the first `LISTED_AT_MOST` of each kind by name, and how many there are."""
+
+    rejects: list[Reject] = Field(default_factory=list)
+    reject_count: int = 0
+    duplicates: list[Duplicate] = Field(default_factory=list)
+    duplicate_count: int = 0
 
 
 class Statistics(_Part):
@@ -88,14 +96,6 @@ class DatasetInfo(_Part):
     holdout_sketch: list[str] = Field(default_factory=list)
     parent_digest: str = ""
     created_by: dict[str, str] = Field(default_factory=dict)
-
-
-def content_digest(lines: Iterable[str]) -> str:
-    """Hex SHA-256 of the sorted lines."""
-    digest = hashlib.sha256()
-    for line in sorted(lines):
-        digest.update(line.encode() + b"\n")
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

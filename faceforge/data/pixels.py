@@ -39,13 +39,8 @@ class Encoded:
 
 def encode(pixels: Pixels, png: bytes | None = None) -> Encoded:
     """Stores pixels uint8 (H, W, C), C 1 or 3. `png` is kept where the caller already has the encoded bytes."""
-    flat = pixels.reshape(-1, pixels.shape[-1]).astype(np.int64)
-    return Encoded(
-        png=png if png is not None else to_png(pixels),
-        sha256=pixel_digest(pixels),
-        sums=tuple(int(value) for value in flat.sum(0)),
-        squares=tuple(int(value) for value in (flat * flat).sum(0)),
-    )
+    sums, squares = _moments(pixels)
+    return Encoded(png if png is not None else to_png(pixels), pixel_digest(pixels), sums, squares)
 
 
 def pixel_digest(pixels: Pixels) -> str:
@@ -57,10 +52,15 @@ def pixel_digest(pixels: Pixels) -> str:
 
 
 def to_png(pixels: Pixels) -> bytes:
-    """PNG bytes of uint8 (H, W, C), C 1 or 3."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG", compress_level=4)
-    return buffer.getvalue()
+    """PNG bytes of uint8 (H, W, C), C 1 or 3.
+
+    Run lengths only: on photographs a quarter of the time of zlib's usual search, for a tenth more bytes.
+    """
+    import cv2
+
+    ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[-1] == 3 else pixels
+    data: bytes = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1].tobytes()
+    return data
 
 
 def from_bytes(data: bytes, channels: int) -> Pixels:
@@ -71,13 +71,15 @@ def from_bytes(data: bytes, channels: int) -> Pixels:
 
 
 def workers() -> int:
-    """How many threads to decode with: the cores this process may use, 16 at most."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
+    """How many threads or processes to work in: the cores this process may use, 32 at most."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
 
 
-def map_ordered(function: Callable[[_In], _Out], items: Iterable[_In], ahead: int = 4) -> Iterator[_Out]:
-    """Like `map`, in threads, in order, with only a few items per thread in flight (Pillow works outside the lock)."""
-    count = workers()
+def map_ordered(
+    function: Callable[[_In], _Out], items: Iterable[_In], ahead: int = 4, count: int = 0
+) -> Iterator[_Out]:
+    """Like `map`, in `count` threads (0 = `workers()`), in order, with only `ahead` items per thread in flight."""
+    count = count or workers()
     waiting: deque[Future[_Out]] = deque()
     pool = ThreadPoolExecutor(count)
     try:
@@ -89,3 +91,14 @@ def map_ordered(function: Callable[[_In], _Out], items: Iterable[_In], ahead: in
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _moments(pixels: Pixels) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Per channel, the sums of the values and of their squares, exactly."""
+    import cv2
+
+    count = pixels.shape[0] * pixels.shape[1]
+    means, deviations = (found[: pixels.shape[-1], 0] for found in cv2.meanStdDev(pixels))
+    # OpenCV sums up whole numbers; what its two divisions and its root have rounded is far below one half here.
+    sums, squares = np.rint(means * count), np.rint((deviations**2 + means**2) * count)
+    return tuple(int(value) for value in sums), tuple(int(value) for value in squares)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.info import Split
+from faceforge.data.info import RESERVED_COLUMNS, Split
 from faceforge.data.pixels import Pixels
-from faceforge.data.writer import RESERVED_COLUMNS
 from faceforge.errors import FaceForgeError
 
+MISSING_CLASS = "unknown"
+_SPLIT_NAMES: dict[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing", "validation", "valid", "val", "dev", "eval", "holdout"), "holdout"),
+}
 MAX_CLASSES = 1000  # a column with more different values is no class but a measurement, a name or a text
 
 
@@ -133,6 +137,24 @@ def check_classes(name: str, column: str, classes: Iterable[str | None]) -> None
         )
 
 
+def with_missing(labels: Mapping[str, str | None], config: IngestConfig) -> dict[str, str | None]:
+    """Labels as `ingest.missing` wants them: a missing one stays None (a reject), or becomes a class of its own."""
+    other = MISSING_CLASS if config.missing == "class" else None
+    return {column: other if value is None else value for column, value in labels.items()}
+
+
+def split_called(name: str) -> Split | None:
+    """The split that a folder, a file or a table calls by this name; everything official but training is held out."""
+    return _SPLIT_NAMES.get(name.lower())
+
+
+def official(splits: Collection[Split | None]) -> tuple[bool, tuple[str, ...]]:
+    """Whether to keep the official splits of samples, and a note if not although there are some."""
+    found = {split for split in splits if split}
+    note = f"all that is there is of the official {'/'.join(found)} split, so the holdout is chosen by content"
+    return len(found) > 1, ((note,) if len(found) == 1 else ())
+
+
 def spread(count: int, limit: int) -> NDArray[np.int64]:
     """Which of `count` samples to take when at most `limit` are wanted (0 = all): a fixed random choice, ascending.
 
@@ -144,11 +166,13 @@ def spread(count: int, limit: int) -> NDArray[np.int64]:
 
 
 def class_name(value: Any) -> str | None:
-    """A label value as text; None where there is none. Whole floats lose their `.0` (integers beside gaps)."""
+    """A label value as text; None where there is none. Whole floats lose their `.0` (integers beside gaps), yes and no are `1` and `0`."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return None
-    if isinstance(value, bool):
-        return str(value).lower()
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
     return str(value).strip() or None

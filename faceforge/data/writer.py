@@ -15,28 +15,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from faceforge.data.contents import Contents
 from faceforge.data.imageset import ImageSet
 from faceforge.data.info import (
     INFO_FILE,
-    LISTED_AT_MOST,
+    RESERVED_COLUMNS,
     SKETCH,
     SPLITS,
     DatasetInfo,
-    Duplicate,
-    Reject,
+    LeftOut,
     Split,
     SplitCounts,
     Statistics,
-    content_digest,
     versions,
 )
 from faceforge.data.pixels import Encoded, Pixels, encode
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
 
-RESERVED_COLUMNS = frozenset({"image", "sha256", "source"})
 SHARD_BYTES = 256 * 2**20
-ROWS_PER_GROUP = 1000
+ROWS_PER_GROUP = 256  # what training reads at a time when a set does not fit in memory
 
 
 class ImageSetWriter:
@@ -71,7 +69,7 @@ class ImageSetWriter:
         self._open: dict[str, pq.ParquetWriter] = {}
         self._shards: dict[str, list[Path]] = {split: [] for split in SPLITS}
         self._bytes = dict.fromkeys(SPLITS, 0)
-        self._lines: dict[str, list[str]] = {split: [] for split in SPLITS}
+        self._contents = Contents(self._columns)
         self._counts: dict[str, dict[str, dict[str, int]]] = {s: {c: {} for c in self._columns} for s in SPLITS}
         self._sums = [0] * channels
         self._squares = [0] * channels
@@ -101,8 +99,7 @@ class ImageSetWriter:
 
     def finish(
         self,
-        rejects: Sequence[Reject] = (),
-        duplicates: Sequence[Duplicate] = (),
+        left_out: LeftOut | None = None,
         parent_digest: str = "",
         drop_unused: bool = False,
         notes: Sequence[str] = (),
@@ -120,20 +117,17 @@ class ImageSetWriter:
             labels=labels,
             counts={
                 split: SplitCounts(
-                    total=len(self._lines[split]),
+                    total=self._contents.count(split),
                     classes={c: {name: self._counts[split][c].get(name, 0) for name in labels[c]} for c in labels},
                 )
                 for split in SPLITS
             },
-            rejects=list(rejects[:LISTED_AT_MOST]),
-            reject_count=len(rejects),
-            duplicates=list(duplicates[:LISTED_AT_MOST]),
-            duplicate_count=len(duplicates),
+            **dict(left_out or LeftOut()),
             notes=list(notes),
             statistics=self._statistics(),
-            digest=content_digest(f"{split} {line}" for split in SPLITS for line in self._lines[split]),
-            holdout_digest=content_digest(self._lines["holdout"]),
-            holdout_sketch=sorted(json.loads(line)[0] for line in self._lines["holdout"])[:SKETCH],
+            digest=self._contents.digest(),
+            holdout_digest=self._contents.split_digest("holdout"),
+            holdout_sketch=self._contents.smallest("holdout", SKETCH),
             parent_digest=parent_digest,
             created_by=versions(),
         )
@@ -141,7 +135,7 @@ class ImageSetWriter:
         return info
 
     def _count(self, split: Split, sha256: str, labels: Mapping[str, str]) -> None:
-        self._lines[split].append(json.dumps([sha256, {column: labels[column] for column in sorted(self._columns)}]))
+        self._contents.add(split, sha256, labels)
         for column in self._columns:
             counts = self._counts[split][column]
             counts[labels[column]] = counts.get(labels[column], 0) + 1

@@ -1,0 +1,138 @@
+"""The decisions that need to see all images: duplicates, sides of the split, what is listed as left out.
+
+They are made in the order of the source from the small columns of its parts, so that nothing depends on who prepared
+which part, and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.config import IngestConfig
+from faceforge.data.info import LISTED_AT_MOST, SPLITS, Duplicate, LeftOut, Reject, Split
+from faceforge.data.parts import Parts
+
+near_duplicates = None
+
+_NONE, _TRAIN, _HOLDOUT = -1, SPLITS.index("train"), SPLITS.index("holdout")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is stored where.
+
+    Attributes:
+        sides: for every sample of the source, position in `SPLITS`, or -1 = left out; int8 (count,).
+        left_out: rejects and duplicates.
+        classes: split -> label column -> class -> images.
+    """
+
+    sides: NDArray[np.int8]
+    left_out: LeftOut
+    classes: dict[Split, dict[str, dict[str, int]]]
+
+    def total(self, split: Split) -> int:
+        """Images of a split."""
+        return int((self.sides == SPLITS.index(split)).sum())
+
+
+def decide(parts: Parts, config: IngestConfig) -> Decision:
+    """Chooses a side for every prepared image, or leaves it out.
+
+    The first of several images with the same pixels stays. Sides are the source's own where it has any; else all images of a
+    group are on the side that the digest of the group's name says, the others where the digest of their pixels says.
+    Images of the train split that look like one of the holdout are left out.
+    """
+    number, words, hashes, sides = _columns(parts, config.holdout)
+    kept, twins = _first_of_each(words)
+    duplicates = [(number[~kept], number[twins[~kept]])]
+    number, hashes, sides = number[kept], hashes[kept], sides[kept]
+    if False:  # config.near_duplicates >= 0:
+        train, holdout = np.flatnonzero(sides == _TRAIN), np.flatnonzero(sides == _HOLDOUT)
+        near, like = near_duplicates(hashes[train], hashes[holdout], config.near_duplicates)
+        duplicates.append((number[train[near]], number[holdout[like]]))
+        sides[train[near]] = _NONE
+    chosen = np.full(parts.count, _NONE, np.int8)
+    chosen[number] = sides
+    left, twin = (np.concatenate(found) for found in zip(*duplicates, strict=True))
+    order = np.argsort(left)
+    return _described(parts, chosen, left[order], twin[order])
+
+
+def holdout_side(sha256: str, share: float) -> Split:
+    """The split of an image: `holdout` where its digest, read as a number in 0..1, is below the share."""
+    return "holdout" if int(sha256[:16], 16) < share * 2**64 else "train"
+
+
+def _columns(parts: Parts, share: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int8]]:
+    """Of the usable images: number in the source, digest as (N, 4) words, perceptual hash, side."""
+    numbers, digests, hashes, sides, first = [], [], [], [], 0
+    of_groups: dict[str, int] = {}
+    threshold = np.uint64(share * 2**64)
+    for batch in parts.batches(["split", "group", "reason", "sha256", "phash"]):
+        usable = np.array([not reason for reason in batch.column("reason").to_pylist()], bool)
+        numbers.append(first + np.flatnonzero(usable))
+        first += len(usable)
+        batch = batch.filter(usable)
+        words = np.frombuffer(b"".join(batch.column("sha256").to_pylist()), ">u8").reshape(-1, 4).astype(np.uint64)
+        digests.append(words)
+        hashes.append(batch.column("phash").to_numpy(zero_copy_only=False).astype(np.uint64))
+        side = np.where(words[:, 0] < threshold, _HOLDOUT, _TRAIN).astype(np.int8)
+        named = zip(batch.column("split").to_pylist(), batch.column("group").to_pylist(), strict=True)
+        for row, (split, group) in enumerate(named):
+            if split:
+                side[row] = SPLITS.index(split)
+            elif group:
+                if group not in of_groups:
+                    digest = hashlib.sha256(f"group {group}".encode()).hexdigest()
+                    of_groups[group] = SPLITS.index(holdout_side(digest, share))
+                side[row] = of_groups[group]
+        sides.append(side)
+    return tuple(np.concatenate(found) for found in (numbers, digests, hashes, sides))  # type: ignore[return-value]
+
+
+def _first_of_each(words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """For every row, whether it is the first of its kind, and which one is."""
+    order = np.lexsort(words.T[::-1])  # stable: the first of its kind comes first
+    ordered = words[order]
+    new = np.ones(len(words), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(1)
+    first, twins = np.empty(len(words), bool), np.empty(len(words), np.int64)
+    first[order] = new
+    twins[order] = order[new][np.cumsum(new) - 1] if len(words) else 0
+    return first, twins
+
+
+def _described(parts: Parts, sides: NDArray[np.int8], left: NDArray[np.int64], twin: NDArray[np.int64]) -> Decision:
+    """Names what is left out and counts what is not, in a second pass."""
+    rejects: list[Reject] = []
+    count, first = 0, 0
+    paths = dict.fromkeys([*left[:LISTED_AT_MOST].tolist(), *twin[:LISTED_AT_MOST].tolist()], "")
+    wanted = np.array(sorted(paths), np.int64)
+    classes: dict[Split, dict[str, dict[str, int]]] = {s: {column: {} for column in parts.columns} for s in SPLITS}
+    for batch in parts.batches(["path", "reason", *parts.label_names()]):
+        side = sides[first : first + batch.num_rows]
+        names = batch.column("path")
+        for row, reason in enumerate(batch.column("reason").to_pylist()):
+            if reason:
+                count += 1
+                if len(rejects) < LISTED_AT_MOST:
+                    rejects.append(Reject(path=names[row].as_py(), reason=reason))
+        for number in wanted[(wanted >= first) & (wanted < first + batch.num_rows)].tolist():
+            paths[number] = names[number - first].as_py()
+        for place, split in enumerate(SPLITS):
+            chosen = batch.filter(side == place)
+            for column, name in zip(parts.columns, parts.label_names(), strict=True):
+                met = classes[split][column]
+                for entry in chosen.column(name).value_counts().to_pylist():
+                    met[entry["values"]] = met.get(entry["values"], 0) + entry["counts"]
+        first += batch.num_rows
+    pairs = zip(left[:LISTED_AT_MOST].tolist(), twin[:LISTED_AT_MOST].tolist(), strict=True)
+    duplicates = [Duplicate(path=paths[one], of=paths[other]) for one, other in pairs]
+    left_out = LeftOut(rejects=rejects, reject_count=count, duplicates=duplicates, duplicate_count=len(left))
+    return Decision(sides, left_out, classes)

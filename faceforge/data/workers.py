@@ -1,0 +1,133 @@
+"""Worker processes for hostile input: an item that kills its process is told from the others, and the run goes on.
+
+They are fresh interpreters fed through a socket: no forks of this process, which may hold locks, threads and networks,
+and no `multiprocessing` children, which would run the user's script once more.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from multiprocessing.connection import Connection
+from socket import socketpair
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from faceforge.data.pixels import map_ordered
+
+CHUNK = 16  # items sent at a time: few enough to keep all workers busy, enough to make the way there cheap
+PATIENCE_SECONDS = 300.0  # for one chunk; beyond, something in it never ends
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+class Workers(Generic[_In, _Out]):
+    """Applies a function to items in other processes; a context manager.
+
+    Args:
+        function: picklable, as are its argument and its result.
+        on_death: gives the result of an item that ended its process (a crash of a decoder, no memory left) or held it
+            up for ever.
+        count: how many processes.
+    """
+
+    def __init__(self, function: Callable[[_In], _Out], on_death: Callable[[_In], _Out], count: int) -> None:
+        self._function, self._on_death, self._count = function, on_death, count
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+
+    def map(self, items: Iterable[_In]) -> Iterator[_Out]:
+        """The results in the order of the items, which are taken a little ahead of the results."""
+        for results in map_ordered(self._run, _chunks(items), ahead=2, count=self._count):
+            yield from results
+
+    def __enter__(self) -> Self:
+        for _ in range(self._count):
+            self._idle.put(_Worker(self._function))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _ in range(self._count):
+            self._idle.get().close()
+
+    def _run(self, items: list[_In]) -> list[_Out]:
+        worker = self._idle.get()
+        try:
+            results: list[_Out] = worker.ask(items)
+            return results
+        except (EOFError, OSError):
+            worker.close()
+            worker = _Worker(self._function)
+        finally:
+            self._idle.put(worker)
+        if len(items) == 1:
+            return [self._on_death(items[0])]
+        return [result for item in items for result in self._run([item])]
+
+
+class _Worker:
+    def __init__(self, function: Callable[..., object]) -> None:
+        ours, theirs = socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-c", f"from faceforge.data.workers import serve; serve({theirs.fileno()})"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                pass_fds=(theirs.fileno(),),
+            )
+        self._link, self._ready = Connection(ours.detach()), False
+        self._link.send(function)
+
+    def ask(self, items: list[_In]) -> list[_Out]:
+        """The results; EOFError or OSError if the process has died or does not answer."""
+        if not self._ready:
+            try:
+                self._ready = self._link.recv()
+            except (EOFError, OSError):
+                raise RuntimeError("a worker process could not start; its error is printed above") from None
+        self._link.send(items)
+        if not self._link.poll(PATIENCE_SECONDS):
+            raise EOFError
+        answer = self._link.recv()
+        if isinstance(answer, str):
+            raise RuntimeError(f"a worker process failed:\n{answer}")
+        results: list[_Out] = answer
+        return results
+
+    def close(self) -> None:
+        self._link.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def serve(descriptor: int) -> None:
+    """What a worker process does: answers until the other end is gone, however that went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    with Connection(descriptor) as link:
+        try:
+            function = link.recv()
+            link.send(True)
+            while True:
+                items = link.recv()
+                try:
+                    answer = [function(item) for item in items]
+                except Exception:  # a fault of ours: the parent shows it
+                    answer = traceback.format_exc()
+                link.send(answer)
+        except (EOFError, ConnectionError):
+            return
+
+
+def _chunks(items: Iterable[_In]) -> Iterator[list[_In]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
