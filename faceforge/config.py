@@ -10,8 +10,9 @@ parameters and the Make targets are views of the same fields:
 from __future__ import annotations
 
 import json
+import re
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -29,12 +30,22 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+AnySection = TypeVar("AnySection", bound=Section)
+
+
 class IngestConfig(Section):
     """How a source becomes an image set."""
 
     image_size: ImageSize = Field(64, description="edge of the square images, pixels")
     channels: Literal[1, 3] = Field(3, description="1 = greyscale, 3 = RGB")
     labels: Names | None = Field(None, description="label columns to keep; unset = all that the source declares")
+    labels_from_name: str = Field(
+        "", description="labels are fields of the file names, as in {age}_{gender}_{race}_{stamp}; empty = they are not"
+    )
+    missing: Literal["reject", "class"] = Field(
+        "reject", description="images without a label: reject = leave out and list; class = give them the class unknown"
+    )
+    data_dir: str = Field("", description="tfds: folder of prepared data sets; empty = where TFDS keeps them")
     crop: Literal["centre", "box", "landmarks", "face", "none"] = Field(
         "centre",
         description="centre = central square; box / landmarks = as annotated; face = found; none = refuse non-square",
@@ -53,6 +64,13 @@ class IngestConfig(Section):
     min_sharpness: float = Field(
         0.0, ge=0, description="least variance of the Laplacian (grey 0..255, after resizing); 0 = blur is allowed"
     )
+    near_duplicates: int = Field(
+        -1,
+        ge=-1,
+        le=8,
+        description="perceptual hashes (64 bits) that differ in so many bits are copies; such go from train; -1 = keep",
+    )
+    min_class: int = Field(5, ge=1, description="least number of training images of every class")
     holdout: float = Field(0.1, gt=0, le=0.5, description="share of images frozen for evaluation, chosen by content")
     max_rejects: Share = Field(0.05, description="share of unreadable files above which ingest fails")
     limit: int = Field(0, ge=0, description="take at most this many images (0 = all); toyfaces: how many to draw")
@@ -166,7 +184,8 @@ def resolve(preset: str = "toy", settings: str | dict[str, Any] = "") -> Config:
     Args:
         preset: one of `preset_names()`.
         settings: `{"section.field": value}`, or the same as text, `"train.kimg=20, train.labels=gender+age"`. In
-            text, members of a list are joined by `+`, an empty value is an empty list, and `none` unsets a field.
+            text, members of a list are joined by `+`, an empty value is an empty list, `none` unsets a field, and
+            quotes hold a value with commas together.
 
     Raises:
         FaceForgeError: naming the field, the value and what would be right.
@@ -187,14 +206,36 @@ def resolve(preset: str = "toy", settings: str | dict[str, Any] = "") -> Config:
         raise FaceForgeError(_explain(error)) from None
 
 
+def read_section(section: type[AnySection], settings: dict[str, Any]) -> AnySection:
+    """A section from values by field; text is read as `resolve` reads it.
+
+    Raises:
+        FaceForgeError: naming the field, the value and what would be right.
+    """
+    for field in settings:
+        if field not in section.model_fields:
+            close = get_close_matches(field, section.model_fields, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(section.model_fields)}"
+            raise FaceForgeError(f"setting {field!r} does not exist{hint}")
+    values = {
+        name: _read(value, section, name) if isinstance(value, str) else value for name, value in settings.items()
+    }
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise FaceForgeError(_explain(error)) from None
+
+
 def parse_settings(text: str) -> dict[str, str]:
-    """`"a.b=1, c.d=x"` -> `{"a.b": "1", "c.d": "x"}`."""
+    """`"a.b=1, c.d='x, y'"` -> `{"a.b": "1", "c.d": "x, y"}`: quotes keep commas together."""
     found: dict[str, str] = {}
-    for item in filter(None, (part.strip() for part in text.replace("\n", ",").split(","))):
+    for item in filter(None, (part.strip() for part in _SETTING.findall(text))):
         key, equals, value = item.partition("=")
         if not equals:
             raise FaceForgeError(f"setting {item!r} lacks '='; write section.field=value, for example train.kimg=20")
-        found[key.strip()] = value.strip()
+        value = value.strip()
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+        found[key.strip()] = value[1:-1] if quoted else value
     return found
 
 
@@ -212,6 +253,7 @@ def flatten(config: Config) -> dict[str, Any]:
     return flat
 
 
+_SETTING = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,\n])+""")
 _SECTIONS: dict[str, type[Section]] = {
     "ingest": IngestConfig,
     "augment": AugmentConfig,
