@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,25 +12,28 @@ from faceforge.config import EvaluateConfig
 from faceforge.data.imageset import ImageSet
 from faceforge.data.sheet import save_png
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.domain import DomainClassifier, train_classifier
+from faceforge.evaluation.calibration import calibrate
+from faceforge.evaluation.comparison import Comparison, compare
+from faceforge.evaluation.domain import DomainClassifier
 from faceforge.evaluation.gate import decide
-from faceforge.evaluation.judging import Yardstick, judge, real_against_real, sample_sheet
+from faceforge.evaluation.judging import Judged, judge, real_against_real
+from faceforge.evaluation.page import illustrate, render
+from faceforge.evaluation.pictures import sample_sheet
 from faceforge.evaluation.report import Evaluation
+from faceforge.evaluation.tables import class_tables
+from faceforge.evaluation.yardstick import Yardstick, comparable, prepare
 from faceforge.files import atomic_file
 from faceforge.models.bundle import Bundle, BundleInfo
 
 if TYPE_CHECKING:
     from faceforge.data.info import DatasetInfo
 
-MIN_IMAGES = 64  # of samples, holdout and training images each
-COMPARED_AT_MOST = 10_000  # pairwise distances grow with the square
-
 
 class Rival(NamedTuple):
     """The champion as the gate sees it."""
 
-    metrics: dict[str, float]  # empty if it was not judged
-    same_data: bool  # learnt from a set with the candidate's holdout
+    judged: Judged | None  # None if it was not judged
+    same_data: bool  # the holdout was kept from its training too
     error: str  # why it could not be judged; empty if it was, or if there is none
 
 
@@ -44,8 +48,8 @@ def evaluate(
 ) -> Evaluation:
     """Judges the candidate in `bundle` and decides what becomes of it.
 
-    Writes `report.json`, `summary.txt`, `samples.png` (a row per class combination) and `classifier/` (used again when
-    the same data is evaluated into the same folder) into `out`.
+    Writes `report.html`, `report.json`, `summary.txt`, `samples.png` (a row per class combination) and `classifier/`
+    (used again when the same data is evaluated into the same folder) into `out`.
 
     Args:
         bundle: folder of the candidate.
@@ -64,23 +68,36 @@ def evaluate(
         raise FaceForgeError(
             f"model {bundle} and image set {data} do not fit: {misfit}; evaluate on the set it learnt from"
         )
-    compared = _comparable(images.info, config)
+    compared = comparable(images.info, config)
+    kept = {record.sha256 for record in images.records("holdout", images=False)}
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").unlink(missing_ok=True)  # never an old report beside new samples
+    for name in ("report.json", "report.html"):
+        (out / name).unlink(missing_ok=True)  # never an old report beside new samples
     candidate = Bundle.load(bundle)
     yardstick = prepare(images, out / "classifier", config, compared)
     floor = real_against_real(yardstick)
-    metrics = {**judge(candidate, yardstick, config), **floor}
-    rival = Rival({}, same_data=False, error=champion_error)
+    judged = judge(candidate, yardstick, config)
+    metrics = {**judged.metrics, **floor}
+    rival = Rival(None, same_data=False, error=champion_error)
     if champion is not None and not champion_error:
-        rival = judge_champion(champion, info, images.info, yardstick, config)
+        rival = judge_champion(champion, images.info, kept, yardstick, config)
+    rival_metrics = rival.judged.metrics if rival.judged else {}
+    comparison = _compare(yardstick, judged, rival.judged, config)
     decision = decide(
-        metrics, rival.metrics or None, same_data=rival.same_data, champion_error=rival.error, config=config
+        metrics,
+        rival_metrics or None,
+        comparison.differences,
+        own_data=kept_apart(info, images.info, kept),
+        same_data=rival.same_data,
+        champion_error=rival.error,
+        config=config,
     )
     evaluation = Evaluation(
         metrics=metrics,
-        champion_metrics=rival.metrics,
+        champion_metrics=rival_metrics,
         floor=floor,
+        intervals=comparison.candidate,
+        differences=comparison.differences,
         decision=decision,
         champion_name=champion_name,
         champion_error=rival.error,
@@ -90,85 +107,65 @@ def evaluate(
             "compared": compared,
             "holdout": images.info.counts["holdout"].total,
             "train": images.info.counts["train"].total,
+            "resamples": config.resamples,
         },
-        seeds={"samples": config.seed, "classifier": config.seed, "subsets": config.seed},
+        seeds={"samples": config.seed, "classifier": config.seed, "subsets": config.seed, "intervals": config.seed},
         data={
             "source": images.info.source,
             "digest": images.info.digest,
             "holdout_digest": images.info.holdout_digest,
         },
+        settings=config.model_dump(mode="json"),
+        calibration=_calibration(judged),
+        tables=class_tables(judged, yardstick),
     )
-    save_png(out / "samples.png", sample_sheet(candidate, config.seed))
+    sheet = sample_sheet(candidate, config.seed)
+    save_png(out / "samples.png", sheet)
     _write(out / "summary.txt", evaluation.summary())
+    _write(out / "report.html", render(evaluation, illustrate(evaluation, judged, yardstick, sheet)))
     _write(out / "report.json", evaluation.model_dump_json(indent=2) + "\n")
     return evaluation
 
 
 def judge_champion(
-    champion: Path, candidate: BundleInfo, data: DatasetInfo, yardstick: Yardstick, config: EvaluateConfig
+    champion: Path, data: DatasetInfo, holdout: set[str], yardstick: Yardstick, config: EvaluateConfig
 ) -> Rival:
     """Judges the champion; whatever is wrong with it becomes its `error` and costs no candidate its judgement."""
     try:
         info = BundleInfo.read(champion)
         if misfit := _misfit(info, data):
-            return Rival({}, same_data=False, error=f"it does not fit this data: {misfit}")
-        same_data = _data_identity(info) == _data_identity(candidate)
-        return Rival(judge(Bundle.load(champion), yardstick, config), same_data, error="")
+            return Rival(None, same_data=False, error=f"it does not fit this data: {misfit}")
+        return Rival(judge(Bundle.load(champion), yardstick, config), kept_apart(info, data, holdout), error="")
     except Exception as error:  # a damaged network can fail in any way, and none may lead to a promotion
-        return Rival({}, same_data=False, error=(str(error) or type(error).__name__).splitlines()[0])
+        return Rival(None, same_data=False, error=(str(error) or type(error).__name__).splitlines()[0])
 
 
-def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: int) -> Yardstick:
-    """Loads the real images and trains the classifier, or takes the one left by an evaluation of the same data."""
-    train, holdout = images.load("train"), images.load("holdout")
-    dimensions = 64 if compared >= 128 else 32  # a covariance of 64 features from fewer images would be noise
-    facts: dict[str, Any] = {
-        "digest": images.info.digest,
-        "epochs": config.classifier_epochs,
-        "seed": config.seed,
-        "dimensions": dimensions,
-    }
-    vocabularies = images.info.labels
-    classifier = DomainClassifier.load(folder, facts)
-    if classifier is None:
-        classifier = train_classifier(
-            train,
-            holdout,
-            vocabularies,
-            epochs=config.classifier_epochs,
-            seed=config.seed,
-            dimensions=dimensions,
-            facts=facts,
-        )
-        classifier.save(folder)
-    # Image sets may be ordered by class: take subsets in an order of our own.
-    order = np.random.default_rng([config.seed, 1]).permutation(len(holdout[0]))
-    chosen = np.random.default_rng([config.seed, 2]).permutation(len(train[0]))[:compared]
-    judged = holdout[0][order[:compared]]
-    return Yardstick(
-        classifier=classifier,
-        vocabularies=vocabularies,
-        holdout=judged,
-        holdout_features=classifier.features(judged),
-        holdout_labels=holdout[1][order],
-        train=train[0][chosen],
-        train_labels=train[1][chosen],
+def kept_apart(model: BundleInfo, data: DatasetInfo, holdout: set[str]) -> bool:
+    """Whether a set's holdout is known to have been kept from a model's training.
+
+    It was if the model's set had the very same holdout, or one that this has grown from: ingest chooses sides by
+    content, so an image is on the same side in both sets.
+
+    Args:
+        model: facts of the model.
+        data: facts of the set.
+        holdout: SHA-256 of all its holdout images.
+    """
+    if model.holdout_digest:
+        sketch = set(model.holdout_sketch)
+        return model.holdout_digest == data.holdout_digest or (bool(sketch) and sketch <= holdout)
+    return model.dataset_digest == data.digest
+
+
+def _compare(yardstick: Yardstick, judged: Judged, rival: Judged | None, config: EvaluateConfig) -> Comparison:
+    return compare(
+        yardstick.holdout_features,
+        judged.evidence,
+        rival.evidence if rival else None,
+        resamples=config.resamples,
+        confidence=config.confidence,
+        seed=config.seed,
     )
-
-
-def _comparable(info: DatasetInfo, config: EvaluateConfig) -> int:
-    """How many images of each kind can be compared; a FaceForgeError if they are too few to mean anything."""
-    there = {
-        "holdout images": (info.counts["holdout"].total, "raise ingest.holdout or ingest more images"),
-        "training images": (info.counts["train"].total, "ingest more images"),
-        "samples": (config.samples, "raise evaluate.samples"),
-    }
-    for kind, (count, remedy) in there.items():
-        if count < MIN_IMAGES:
-            raise FaceForgeError(
-                f"{count} {kind} are too few to evaluate on, at least {MIN_IMAGES} are needed; {remedy}"
-            )
-    return min(COMPARED_AT_MOST, *(count for count, _ in there.values()))
 
 
 def _misfit(model: BundleInfo, data: DatasetInfo) -> str:
@@ -187,9 +184,11 @@ def _misfit(model: BundleInfo, data: DatasetInfo) -> str:
     return ""
 
 
-def _data_identity(model: BundleInfo) -> str:
-    """What two models must have in common to be compared: the holdout kept from them, or else the whole set."""
-    return model.holdout_digest or model.dataset_digest
+def _calibration(judged: Judged) -> dict[str, Any] | None:
+    holdout, samples = judged.scored["holdout images"], judged.scored["samples"]
+    if not (np.isfinite(holdout[0]).all() and np.isfinite(samples[0]).all()):
+        return None
+    return asdict(calibrate(holdout, samples))
 
 
 def _about(classifier: DomainClassifier) -> dict[str, float]:
@@ -199,4 +198,4 @@ def _about(classifier: DomainClassifier) -> dict[str, float]:
 
 def _write(path: Path, text: str) -> None:
     with atomic_file(path) as partial:
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """The gate: may a candidate become champion?
 
-It fails closed. Whatever is missing, not finite or not comparable leads to `hold` or `reject`, never to `promote`.
-The rules are tried in order, and the first that speaks decides; `docs/evaluation.md` has them as a table.
+It fails closed. Whatever is missing, not finite, not comparable or within the noise leads to `hold` or `reject`, never
+to `promote`. The rules are tried in order, and the first that speaks decides; `docs/evaluation.md` has them as a table.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from faceforge.config import EvaluateConfig
+from faceforge.evaluation.comparison import AGREEMENT, FRECHET, RECALL, Interval
 
-FRECHET, RECALL = "domain/frechet", "domain/recall"
-AGREEMENT, REAL_ACCURACY = "domain/label_agreement", "domain/real_label_accuracy"
-AGREEMENT_TOLERANCE = 0.02  # how much label agreement a new champion may lose against the old one
+REAL_ACCURACY = "domain/real_label_accuracy"
 
 Verdict = Literal["promote", "hold", "reject"]
 
@@ -38,7 +37,9 @@ class Decision(BaseModel):
 def decide(
     candidate: Mapping[str, float],
     champion: Mapping[str, float] | None,
+    differences: Mapping[str, Interval],
     *,
+    own_data: bool,
     same_data: bool,
     champion_error: str = "",
     config: EvaluateConfig,
@@ -49,7 +50,9 @@ def decide(
         candidate: its metrics by name.
         champion: the champion's metrics, computed anew on the same holdout, sample counts and seed; None = there is
             none (or it could not be judged: then `champion_error` says why).
-        same_data: whether champion and candidate learnt from comparable data. Only looked at if there is a champion.
+        differences: how much better the candidate is, with intervals; see `faceforge.evaluation.comparison`.
+        own_data: whether the holdout is known to have been kept from the candidate's training.
+        same_data: likewise from the champion's. Only looked at if there is a champion.
         champion_error: why the existing champion could not be judged; empty if it could, or if there is none.
         config: the thresholds.
     """
@@ -58,15 +61,17 @@ def decide(
         return _decision("reject", f"{', '.join(broken)} of the candidate is not a finite number")
     if missing := [name for name in needed if name not in candidate]:
         return _decision("hold", f"{', '.join(missing)} of the candidate is missing")
-    if failures := _below_thresholds(candidate, config):
+    if failures := _beyond_thresholds(candidate, config):
         return _decision("reject", *failures)
+    if not own_data:
+        return _decision("hold", "the candidate is not known to have been trained without this holdout")
     if champion_error:
         return _decision("hold", f"there is a champion but it could not be judged: {champion_error}")
     if champion is None:
         return _decision("promote", "sound, and the first of its name: there is no champion yet")
     if not same_data:
         return _decision("hold", "the champion learnt from other data, so the two cannot be compared")
-    return _against(candidate, champion, config)
+    return _against(candidate, champion, differences, config)
 
 
 def _needed(candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> list[str]:
@@ -75,8 +80,10 @@ def _needed(candidate: Mapping[str, float], champion: Mapping[str, float] | None
     return [FRECHET, RECALL, *([AGREEMENT, REAL_ACCURACY] if labelled else [])]
 
 
-def _below_thresholds(candidate: Mapping[str, float], config: EvaluateConfig) -> list[str]:
+def _beyond_thresholds(candidate: Mapping[str, float], config: EvaluateConfig) -> list[str]:
     failures = []
+    if config.max_frechet is not None and candidate[FRECHET] > config.max_frechet:
+        failures.append(f"{FRECHET} {candidate[FRECHET]:.4g} is above evaluate.max_frechet = {config.max_frechet:g}")
     if candidate[RECALL] < config.min_recall:
         failures.append(f"{RECALL} {candidate[RECALL]:.3f} is below evaluate.min_recall = {config.min_recall:g}")
     if AGREEMENT in candidate:
@@ -89,27 +96,47 @@ def _below_thresholds(candidate: Mapping[str, float], config: EvaluateConfig) ->
     return failures
 
 
-def _against(candidate: Mapping[str, float], champion: Mapping[str, float], config: EvaluateConfig) -> Decision:
+def _against(
+    candidate: Mapping[str, float],
+    champion: Mapping[str, float],
+    differences: Mapping[str, Interval],
+    config: EvaluateConfig,
+) -> Decision:
     """The comparison proper, of two models whose metrics mean the same."""
-    compared = [FRECHET, *([AGREEMENT] if AGREEMENT in champion else [])]
+    compared = [FRECHET, RECALL, *([AGREEMENT] if AGREEMENT in champion else [])]
     if broken := [name for name in compared if not math.isfinite(champion.get(name, math.nan))]:
         return _decision("hold", f"{', '.join(broken)} of the champion is missing or not a finite number")
-    new, old = candidate[FRECHET], champion[FRECHET]
-    figures = f"{FRECHET} {new:.4g} against the champion's {old:.4g}"
-    if new >= old:
+    figures = f"{FRECHET} {candidate[FRECHET]:.4g} against the champion's {champion[FRECHET]:.4g}"
+    if candidate[FRECHET] >= champion[FRECHET]:
         return _decision("hold", f"not better: {figures}")
-    gain = (old - new) / old if old > 0 else 0.0
-    if gain < config.min_improvement:
-        return _decision(
-            "hold", f"{figures} is {gain:.1%} better, less than evaluate.min_improvement = {config.min_improvement:g}"
-        )
-    if AGREEMENT in champion and candidate[AGREEMENT] < champion[AGREEMENT] - AGREEMENT_TOLERANCE:
-        return _decision(
-            "hold",
-            f"{figures} is {gain:.1%} better, but {AGREEMENT} fell from {champion[AGREEMENT]:.3f}"
-            f" to {candidate[AGREEMENT]:.3f}",
-        )
-    return _decision("promote", f"{figures} is {gain:.1%} better")
+    if unknown := [name for name in compared if name not in differences or not differences[name].known]:
+        return _decision("hold", f"how sure the difference in {', '.join(unknown)} is cannot be told")
+    gain = differences[FRECHET]
+    better = f"{figures} is {gain.value:.1%} better ({gain.low:.1%} to {gain.high:.1%})"
+    if gain.low <= 0:
+        return _decision("hold", f"{better}, which may be chance")
+    if gain.low < config.min_improvement:
+        return _decision("hold", f"{better}, not surely by evaluate.min_improvement = {config.min_improvement:g}")
+    if losses := _losses(candidate, champion, differences, config):
+        return _decision("hold", f"{better}, but {' and '.join(losses)}")
+    return _decision("promote", better)
+
+
+def _losses(
+    candidate: Mapping[str, float],
+    champion: Mapping[str, float],
+    differences: Mapping[str, Interval],
+    config: EvaluateConfig,
+) -> list[str]:
+    """What a candidate with a better distance may have paid for it."""
+    allowed = {AGREEMENT: ("max_agreement_drop", config.max_agreement_drop)} if AGREEMENT in champion else {}
+    allowed[RECALL] = ("max_recall_drop", config.max_recall_drop)
+    return [
+        f"{name} went from {champion[name]:.3f} to {candidate[name]:.3f} ({differences[name].low:+.3f} to"
+        f" {differences[name].high:+.3f}), which may be a loss of more than evaluate.{field} = {most:g}"
+        for name, (field, most) in allowed.items()
+        if differences[name].low < -most
+    ]
 
 
 def _decision(verdict: Verdict, *reasons: str) -> Decision:

@@ -65,6 +65,14 @@ def overlap(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> O
     )
 
 
+def recalled(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
+    """Which real images lie among the samples, bool (N,); their share is `Overlap.recall`. Features must be finite."""
+    centre = real.mean(axis=0, dtype=np.float64)
+    real, fake = real - centre, fake - centre
+    radii = _radii(fake, k)
+    return np.concatenate([(distances < radii).any(axis=1) for _, distances in _distances(real, fake)])
+
+
 def _radii(points: NDArray[np.floating], k: int) -> NDArray[np.floating]:
     """Squared distance of each point to its k-th nearest other point, (N,)."""
     radii = np.empty(len(points), dtype=np.float64)

@@ -1,27 +1,31 @@
-"""What an evaluation found, as data, as a screen of text, and as the words that say how each number was made."""
+"""What an evaluation found, as data and as a screen of text."""
 
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from faceforge.evaluation.comparison import Interval
 from faceforge.evaluation.gate import Decision
+from faceforge.evaluation.how import HOW
+from faceforge.evaluation.tables import Table
 
-HOW = {
-    "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
-    " images; lower is better; not FID, and not comparable across classifiers or sample counts",
-    "domain/precision": "share of samples among the holdout images in that feature space, k = 3",
-    "domain/recall": "share of holdout images among the samples, k = 3",
-    "domain/density": "mean number of holdout neighbourhoods that hold a sample, over k = 5; about 1 at best",
-    "domain/coverage": "share of holdout images with a sample in their neighbourhood, k = 5",
-    "domain/label_agreement": "share of samples in which the classifier sees the label asked for, mean over columns",
-    "domain/real_label_accuracy": "the same share for real holdout images: the most to expect of a model",
-    "domain/..._floor": "the same measure with training images in place of samples, same counts: the best to expect",
-    "discriminator/accuracy...": "share of holdout images (_real), training images (_real_train) and samples (_fake)"
-    " that the model's own discriminator tells rightly; balanced: accuracy (holdout), accuracy_train",
-    "discriminator/pairwise...": "share of (real image, sample) pairs of equal labels where the real one scores higher",
-}
+# What a screen has room for; the rest is in the reports.
+HEADLINES = (
+    "inception/fid",
+    "inception/kid",
+    "domain/frechet",
+    "domain/precision",
+    "domain/recall",
+    "domain/density",
+    "domain/coverage",
+    "domain/label_agreement",
+    "discriminator/accuracy",
+    "discriminator/accuracy_train",
+    "discriminator/pairwise",
+)
 
 
 class Evaluation(BaseModel):
@@ -31,6 +35,8 @@ class Evaluation(BaseModel):
         metrics: of the candidate, by name, the floor included.
         champion_metrics: of the champion, by the same classifier, images, counts and seed; empty if it was not judged.
         floor: real against real on the same counts (also in `metrics`).
+        intervals: of the candidate's metrics, where they can be had.
+        differences: candidate against champion, above 0 = better; see `faceforge.evaluation.comparison`.
         decision: what the gate says.
         champion_name: what the champion is called; empty = there is none.
         champion_error: why an existing champion could not be judged.
@@ -38,6 +44,10 @@ class Evaluation(BaseModel):
         counts: images behind the numbers.
         seeds: seeds behind the numbers.
         data: source and digests of the image set.
+        settings: the `evaluate.*` settings.
+        calibration: of the discriminator (`Calibration(**...)`), on holdout images; None = its logits are not finite.
+        tables: numbers per class.
+        notes: what was left out, and how to get it.
         how: how each number was made, in words.
     """
 
@@ -47,6 +57,8 @@ class Evaluation(BaseModel):
     metrics: dict[str, float]
     champion_metrics: dict[str, float]
     floor: dict[str, float]
+    intervals: dict[str, Interval] = {}
+    differences: dict[str, Interval] = {}
     decision: Decision
     champion_name: str
     champion_error: str
@@ -54,10 +66,23 @@ class Evaluation(BaseModel):
     counts: dict[str, int]
     seeds: dict[str, int]
     data: dict[str, str]
+    settings: dict[str, Any] = {}
+    calibration: dict[str, Any] | None = None
+    tables: list[Table] = []
+    notes: list[str] = []
     how: dict[str, str] = HOW
 
+    def real(self, metric: str) -> float | None:
+        """What real images give in the place of samples; None where nothing corresponds."""
+        return self.metrics.get(_OF_REAL_IMAGES.get(metric, f"{metric}_floor"))
+
+    @property
+    def compared_metrics(self) -> list[str]:
+        """The metrics of the candidate itself: neither floors nor what else is known of real images."""
+        return [name for name in self.metrics if not name.endswith("_floor") and name not in _OF_REAL_IMAGES.values()]
+
     def summary(self) -> str:
-        """One screen: the decision, and candidate, champion and floor side by side."""
+        """One screen: the decision, and candidate, champion and real images side by side."""
         name = self.champion_name or "champion"
         lines = [
             f"decision: {self.decision.verdict.upper()}",
@@ -69,20 +94,21 @@ class Evaluation(BaseModel):
             f"{'':34}{'candidate':>12}{(name if len(name) <= 20 else 'champion') if self.champion_metrics else '':>22}"
             f"{'real images':>14}",
         ]
-        for metric, value in self.metrics.items():
-            if metric.endswith("_floor") or metric in _OF_REAL_IMAGES.values():
-                continue
-            real = self.metrics.get(_OF_REAL_IMAGES.get(metric, f"{metric}_floor"))
+        shown = [metric for metric in HEADLINES if metric in self.metrics]
+        for metric in shown:
             lines.append(
-                f"{metric:34}{_figure(value):>12}{_figure(self.champion_metrics.get(metric)):>22}{_figure(real):>14}"
+                f"{metric:34}{figure(self.metrics[metric]):>12}{figure(self.champion_metrics.get(metric)):>22}"
+                f"{figure(self.real(metric)):>14}"
             )
         heads = ", ".join(f"{key} {value:.3f}" for key, value in self.classifier.items() if key.startswith("accuracy"))
+        rest = len(self.compared_metrics) - len(shown)
         lines += [
             "",
             f"{self.counts['compared']:,} samples against as many of {self.counts['holdout']:,} holdout images;"
             f" labels judged on {self.counts['samples']:,} samples.",
             f"Classifier on the holdout: {heads}.",
-            "report.json says how each number was made.",
+            *(textwrap.fill(note, 98, subsequent_indent="  ") for note in self.notes),
+            f"report.html has pictures, {f'{rest} more numbers' if rest else 'tables'} and how each number was made.",
         ]
         return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -90,5 +116,8 @@ class Evaluation(BaseModel):
 _OF_REAL_IMAGES = {"domain/label_agreement": "domain/real_label_accuracy"}  # where the floor has a name of its own
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def figure(value: float | None) -> str:
+    """A count in full, another number in four digits; empty for None."""
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -12,8 +12,7 @@ from faceforge.data.imageset import ImageSet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.data.writer import write_image_set
 from faceforge.evaluation.domain import DomainClassifier
-from faceforge.evaluation.evaluate import prepare
-from faceforge.evaluation.judging import Yardstick
+from faceforge.evaluation.yardstick import Yardstick, prepare
 
 
 class Faces(NamedTuple):
@@ -27,7 +26,7 @@ class Faces(NamedTuple):
 
 @pytest.fixture(scope="session")
 def config() -> EvaluateConfig:
-    return EvaluateConfig.model_validate({"samples": 320, "classifier_epochs": 6})
+    return EvaluateConfig.model_validate({"samples": 320, "classifier_epochs": 6, "resamples": 100})
 
 
 @pytest.fixture(scope="session")

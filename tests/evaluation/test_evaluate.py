@@ -1,5 +1,6 @@
 """Evaluating bundles from disk: metrics, decision and files, and every way a champion may be in the way."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from faceforge.data.imageset import ImageSet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.data.writer import write_image_set
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.evaluate import evaluate, judge_champion
-from faceforge.evaluation.judging import Yardstick, judge, real_against_real
+from faceforge.evaluation.calibration import read_calibration
+from faceforge.evaluation.evaluate import Rival, evaluate, judge_champion
+from faceforge.evaluation.judging import judge, real_against_real
 from faceforge.evaluation.report import Evaluation
+from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import Bundle, BundleInfo, from_uint8
 
 LABELS = {COLUMN: list(EXPRESSIONS)}
@@ -27,13 +30,17 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     face = {code: from_uint8(images[codes[:, 0] == code]).mean(axis=0) for code in range(3)}
     mean = np.stack([face[code] for code in range(3)])
     first = np.stack([from_uint8(images[codes[:, 0] == code])[0] for code in range(3)])
-    save(root / "good", mean, spread=0.05)
-    save(root / "fair", first, spread=0.05)
-    save(root / "noise", np.zeros_like(first), spread=1.0)
-    save(root / "elsewhere", first, spread=0.05, digest="other data")
-    save(root / "kin", first, spread=0.05, digest="augmented", held="the same holdout")
-    save(root / "strange", first, spread=0.05, column="mood")
-    save(root / "larger", np.zeros((3, 64, 64, 3)), spread=0.1)
+    info = ImageSet.open(data).info
+    known = {"digest": info.digest, "held": info.holdout_digest, "sketch": info.holdout_sketch}
+    save(root / "good", mean, spread=0.05, **known)
+    save(root / "fair", first, spread=0.05, **known)
+    save(root / "noise", np.zeros_like(first), spread=1.0, **known)
+    save(root / "old", first, spread=0.05, digest=info.digest)
+    save(root / "elsewhere", first, spread=0.05, digest="other", held="other", sketch=["0" * 64])
+    save(root / "augmented", first, spread=0.05, digest="augmented", held=info.holdout_digest)
+    save(root / "younger", mean, spread=0.05, digest="less", held="less", sketch=info.holdout_sketch[::2])
+    save(root / "strange", first, spread=0.05, column="mood", **known)
+    save(root / "larger", np.zeros((3, 64, 64, 3)), spread=0.1, **known)
     (root / "damaged").mkdir()
     (root / "damaged" / "bundle.json").write_bytes((root / "good" / "bundle.json").read_bytes())
     (root / "damaged" / "generator.keras").write_bytes(b"half a file")
@@ -41,7 +48,13 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def save(
-    folder: Path, prototypes: np.ndarray, spread: float, digest: str = "toy", column: str = COLUMN, held: str = ""
+    folder: Path,
+    prototypes: np.ndarray,
+    spread: float,
+    digest: str,
+    column: str = COLUMN,
+    held: str = "",
+    sketch: Sequence[str] = (),
 ) -> None:
     """A bundle whose generator adds `spread` x latent-driven noise to a fixed image per class."""
     import keras
@@ -64,7 +77,7 @@ def save(
             "max_width": 4, "classes": [3],
         },
         "labels": {column: LABELS[COLUMN]}, "loss": "relativistic", "dataset_digest": digest, "config": {},
-        "holdout_digest": held, "training": {}, "versions": {},
+        "holdout_digest": held, "holdout_sketch": list(sketch), "training": {}, "versions": {},
     }  # fmt: skip
     Bundle(BundleInfo.model_validate(about), generator, keras.Model([image, second], rated)).save(folder)
 
@@ -79,13 +92,17 @@ def test_first_sound_model_is_promoted_and_everything_is_written(
     assert evaluation.metrics["domain/label_agreement"] > 0.9
     assert evaluation.metrics["domain/frechet"] > evaluation.floor["domain/frechet_floor"] > 0
     assert evaluation.floor.items() <= evaluation.metrics.items()
-    assert evaluation.counts == {"samples": 320, "compared": 300, "holdout": 300, "train": 1000}
-    assert evaluation.metrics == judge(Bundle.load(bundles / "good"), yardstick, config) | real_against_real(yardstick)
+    assert evaluation.counts.items() >= {"samples": 320, "compared": 300, "holdout": 300, "train": 1000}.items()
+    again = judge(Bundle.load(bundles / "good"), yardstick, config).metrics | real_against_real(yardstick)
+    assert evaluation.metrics.items() >= again.items()
+    span = evaluation.intervals["domain/frechet"]
+    assert span.low < span.value == evaluation.metrics["domain/frechet"] < span.high
     assert (out / "classifier" / "network.keras").stat().st_mtime_ns == kept  # taken from there, not trained again
     assert Evaluation.model_validate_json((out / "report.json").read_bytes()) == evaluation
     summary = (out / "summary.txt").read_text()
     assert "PROMOTE" in summary
     assert "domain/label_agreement" in summary
+    assert read_calibration(out / "report.json") is not None
     assert len(summary.splitlines()) <= 40
     assert (out / "samples.png").read_bytes().startswith(b"\x89PNG")
     assert not list(out.glob(".*"))  # nothing half-written
@@ -95,14 +112,17 @@ def test_better_than_the_champion_is_promoted(bundles: Path, data: Path, out: Pa
     evaluation = evaluate(bundles / "good", data, out, config, champion=bundles / "fair", champion_name="faceforge v1")
     assert evaluation.decision.verdict == "promote"
     assert evaluation.champion_metrics["domain/frechet"] > evaluation.metrics["domain/frechet"]
+    assert evaluation.differences["domain/frechet"].low > config.min_improvement
     assert "faceforge v1" in (out / "summary.txt").read_text()
 
 
 def test_the_champion_itself_is_held(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
     evaluation = evaluate(bundles / "fair", data, out, config, champion=bundles / "fair")
     assert evaluation.decision.verdict == "hold"
-    same = {name: value for name, value in evaluation.metrics.items() if not name.endswith("_floor")}
-    assert evaluation.champion_metrics == same
+    again = {name: evaluation.metrics[name] for name in evaluation.champion_metrics}
+    assert evaluation.champion_metrics == pytest.approx(again, nan_ok=True, rel=1e-12)
+    assert set(evaluation.compared_metrics) <= set(evaluation.champion_metrics)
+    assert {(span.low, span.value, span.high) for span in evaluation.differences.values()} == {(0.0, 0.0, 0.0)}
 
 
 def test_worse_and_unreadable_champion_and_noise(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
@@ -122,24 +142,42 @@ def test_worse_and_unreadable_champion_and_noise(bundles: Path, data: Path, out:
 def test_champion_that_cannot_be_judged(
     name: str, error: str, bundles: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig
 ) -> None:
-    info = BundleInfo.read(bundles / "good")
-    rival = judge_champion(bundles / name, info, ImageSet.open(data).info, yardstick, config)
-    assert rival.metrics == {}
+    rival = judged_champion(bundles / name, data, yardstick, config)
+    assert rival.judged is None
     assert error in rival.error
     assert "\n" not in rival.error
 
 
-def test_champion_of_other_data_is_known_as_such(
-    bundles: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig
+@pytest.mark.parametrize(
+    "name, same",
+    [
+        ("fair", True),
+        ("old", True),  # knows the set's digest only, and it is this one
+        ("augmented", True),  # another set, the same holdout
+        ("younger", True),  # this set has grown from that of the champion
+        ("elsewhere", False),
+    ],
+)
+def test_champion_is_comparable_if_it_never_saw_the_holdout(
+    name: str, same: bool, bundles: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig
 ) -> None:
-    info, there = BundleInfo.read(bundles / "good"), ImageSet.open(data).info
-    rival = judge_champion(bundles / "elsewhere", info, there, yardstick, config)
-    assert rival.metrics
-    assert not rival.same_data
-    # An augmented set has another digest, but the same holdout: such models can be compared.
-    kin = info.model_copy(update={"holdout_digest": "the same holdout"})
-    assert judge_champion(bundles / "kin", kin, there, yardstick, config).same_data
-    assert not judge_champion(bundles / "kin", info, there, yardstick, config).same_data
+    rival = judged_champion(bundles / name, data, yardstick, config)
+    assert rival.judged is not None
+    assert rival.same_data is same
+
+
+def test_candidate_of_other_data_is_judged_but_never_promoted(
+    bundles: Path, data: Path, out: Path, config: EvaluateConfig
+) -> None:
+    evaluation = evaluate(bundles / "elsewhere", data, out, config.model_copy(update={"min_label_agreement": 0.0}))
+    assert evaluation.decision.verdict == "hold"
+    assert "without this holdout" in evaluation.decision.reasons[0]
+
+
+def judged_champion(champion: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig) -> Rival:
+    images = ImageSet.open(data)
+    kept = {record.sha256 for record in images.records("holdout", images=False)}
+    return judge_champion(champion, images.info, kept, yardstick, config)
 
 
 def test_model_that_does_not_fit_the_data_is_refused(

@@ -2,13 +2,17 @@
 
 import math
 import re
+from typing import Any
 
 import pytest
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.gate import decide
+from faceforge.evaluation.comparison import Interval
+from faceforge.evaluation.gate import Decision, decide
 
-CONFIG = EvaluateConfig.model_validate({"min_label_agreement": 0.5, "min_recall": 0.1, "min_improvement": 0.02})
+CONFIG = EvaluateConfig.model_validate(
+    {"min_label_agreement": 0.5, "min_recall": 0.1, "min_improvement": 0.02, "max_frechet": 20}
+)
 SOUND = {
     "domain/frechet": 10.0,
     "domain/recall": 0.5,
@@ -16,86 +20,139 @@ SOUND = {
     "domain/real_label_accuracy": 0.98,
 }
 UNLABELLED = {"domain/frechet": 10.0, "domain/recall": 0.5}
+SURE = 0.01  # half the width of the intervals, where a row does not say otherwise
 
 
 def but(base: dict[str, float], **changes: float) -> dict[str, float]:
     return base | {f"domain/{name}": value for name, value in changes.items()}
 
 
-def without(base: dict[str, float], name: str) -> dict[str, float]:
-    return {key: value for key, value in base.items() if key != f"domain/{name}"}
+def without(base: dict[str, float], *names: str) -> dict[str, float]:
+    return {key: value for key, value in base.items() if key not in {f"domain/{name}" for name in names}}
 
 
-ROWS = {
-    # The candidate on its own.
-    "first sound model": (SOUND, None, "promote", "no champion yet"),
-    "first sound model, unlabelled": (UNLABELLED, None, "promote", "no champion yet"),
+def differences(new: dict[str, float], old: dict[str, float], half: float = SURE) -> dict[str, Interval]:
+    """What `compare` would say, with intervals of a given width."""
+    found = {}
+    for name in set(new) & set(old) - {"domain/real_label_accuracy"}:
+        value = new[name] - old[name]
+        if name == "domain/frechet":
+            value = (old[name] - new[name]) / old[name] if old[name] else math.nan
+        found[name] = Interval(value=value, low=value - half, high=value + half)
+    return found
+
+
+def decided(new: dict[str, float], old: dict[str, float] | None, **options: Any) -> Decision:
+    given = {"own_data": True, "same_data": True, "config": CONFIG, "half": SURE} | options
+    half = given.pop("half")
+    return decide(new, old, given.pop("differences", differences(new, old or {}, half)), **given)
+
+
+ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
+    # 1, 2: the candidate's numbers.
     "frechet is NaN": (but(SOUND, frechet=math.nan), None, "reject", "not a finite"),
     "frechet is infinite": (but(SOUND, frechet=math.inf), None, "reject", "not a finite"),
     "recall is NaN": (but(SOUND, recall=math.nan), None, "reject", "not a finite"),
     "agreement is NaN": (but(SOUND, label_agreement=math.nan), None, "reject", "not a finite"),
     "real accuracy is NaN": (but(SOUND, real_label_accuracy=math.nan), None, "reject", "not a finite"),
+    "NaN against a champion": (but(SOUND, frechet=math.nan), SOUND, "reject", "not a finite"),
     "no metrics at all": ({}, None, "hold", "missing"),
     "frechet is missing": (without(SOUND, "frechet"), None, "hold", "domain/frechet.*missing"),
     "recall is missing": (without(SOUND, "recall"), None, "hold", "domain/recall.*missing"),
     "agreement is missing": (without(SOUND, "label_agreement"), None, "hold", "label_agreement.*missing"),
+    "unlabelled against a labelled champion": (but(UNLABELLED, frechet=5.0), SOUND, "hold", "missing"),
+    # 3: thresholds.
+    "frechet is too high": (but(SOUND, frechet=20.1), None, "reject", "max_frechet"),
+    "recall is too low": (but(SOUND, recall=0.09), None, "reject", "min_recall"),
     "agreement is too low": (but(SOUND, label_agreement=0.48), None, "reject", "min_label_agreement"),
     "agreement is just enough": (but(SOUND, label_agreement=0.49), None, "promote", ""),
-    "recall is too low": (but(SOUND, recall=0.09), None, "reject", "min_recall"),
-    # Against a champion.
-    "better": (but(SOUND, frechet=9.0), SOUND, "promote", "10.0% better"),
-    "better, unlabelled": (but(UNLABELLED, frechet=9.0), UNLABELLED, "promote", "10.0% better"),
-    "better, but barely": (but(SOUND, frechet=9.9), SOUND, "hold", "min_improvement"),
-    "equal": (SOUND, SOUND, "hold", "not better"),
-    "worse": (but(SOUND, frechet=11.0), SOUND, "hold", "not better"),
-    "better but agreement fell": (but(SOUND, frechet=5.0, label_agreement=0.8), SOUND, "hold", "fell from"),
-    "better but below thresholds": (but(SOUND, frechet=5.0, recall=0.0), SOUND, "reject", "min_recall"),
-    "NaN against a champion": (but(SOUND, frechet=math.nan), SOUND, "reject", "not a finite"),
-    "unlabelled against a labelled champion": (but(UNLABELLED, frechet=5.0), SOUND, "hold", "missing"),
-    "labelled against an unlabelled champion": (but(SOUND, frechet=9.0), UNLABELLED, "promote", "better"),
+    "better but below a threshold": (but(SOUND, frechet=5.0, recall=0.0), SOUND, "reject", "min_recall"),
+    # No champion.
+    "first sound model": (SOUND, None, "promote", "no champion yet"),
+    "first sound model, unlabelled": (UNLABELLED, None, "promote", "no champion yet"),
+    # The champion's numbers.
     "champion's frechet is NaN": (SOUND, but(SOUND, frechet=math.nan), "hold", "champion is missing or not"),
     "champion's frechet is missing": (SOUND, without(SOUND, "frechet"), "hold", "champion is missing or not"),
+    "champion's recall is NaN": (but(SOUND, frechet=5), but(SOUND, recall=math.nan), "hold", "champion is missing"),
     "champion's agreement is NaN": (
         but(SOUND, frechet=5),
         but(SOUND, label_agreement=math.nan),
         "hold",
-        "not a finite",
+        "champion is missing or not",
     ),
     "champion is perfect": (SOUND, but(SOUND, frechet=0.0), "hold", "not better"),
-}
+    # The comparison.
+    "equal": (SOUND, SOUND, "hold", "not better"),
+    "worse": (but(SOUND, frechet=11.0), SOUND, "hold", "not better"),
+    "better, perhaps by chance": (but(SOUND, frechet=9.95), SOUND, "hold", "may be chance"),
+    "surely better, but not surely by enough": (but(SOUND, frechet=9.75), SOUND, "hold", "min_improvement"),
+    "better, but agreement may have fallen": (
+        but(SOUND, frechet=5.0, label_agreement=0.85),
+        SOUND,
+        "hold",
+        "max_agreement_drop",
+    ),
+    "better, but variety may have fallen": (but(SOUND, frechet=5.0, recall=0.4), SOUND, "hold", "max_recall_drop"),
+    "better, with a little less agreement": (but(SOUND, frechet=9.0, label_agreement=0.87), SOUND, "promote", ""),
+    "better": (but(SOUND, frechet=9.0), SOUND, "promote", r"10.0% better \(9.0% to 11.0%\)"),
+    "better, unlabelled": (but(UNLABELLED, frechet=9.0), UNLABELLED, "promote", "10.0% better"),
+    "labelled against an unlabelled champion": (but(SOUND, frechet=9.0), UNLABELLED, "promote", "better"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_truth_table(row: str) -> None:
     candidate, champion, verdict, reason = ROWS[row]
-    decision = decide(candidate, champion, same_data=True, config=CONFIG)
+    decision = decided(candidate, champion)
     assert decision.verdict == verdict
     assert len(decision.reasons) >= 1
     assert re.search(reason, " ".join(decision.reasons))
 
 
 def test_champion_that_cannot_be_judged_holds_even_a_splendid_candidate() -> None:
-    decision = decide(but(SOUND, frechet=0.1), None, same_data=True, champion_error="bundle is damaged", config=CONFIG)
+    decision = decided(but(SOUND, frechet=0.1), None, champion_error="bundle is damaged")
     assert decision.verdict == "hold"
     assert "bundle is damaged" in decision.reasons[0]
 
 
 def test_a_bad_candidate_is_rejected_even_when_the_champion_cannot_be_judged() -> None:
-    decision = decide(but(SOUND, recall=0), None, same_data=True, champion_error="bundle is damaged", config=CONFIG)
-    assert decision.verdict == "reject"
+    assert decided(but(SOUND, recall=0), None, champion_error="bundle is damaged").verdict == "reject"
 
 
 def test_other_data_never_promotes() -> None:
-    assert decide(but(SOUND, frechet=0.1), SOUND, same_data=False, config=CONFIG).verdict == "hold"
+    assert decided(but(SOUND, frechet=0.1), SOUND, same_data=False).verdict == "hold"
+    for champion in (SOUND, None):
+        decision = decided(but(SOUND, frechet=0.1), champion, own_data=False)
+        assert decision.verdict == "hold"
+        assert "without this holdout" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("name", ["frechet", "recall", "label_agreement"])
+def test_a_difference_without_an_interval_never_promotes(name: str) -> None:
+    better, metric = but(SOUND, frechet=5.0), f"domain/{name}"
+    known = differences(better, SOUND)
+    for broken in (
+        {key: value for key, value in known.items() if key != metric},
+        known | {metric: Interval(value=0.5, low=math.nan, high=math.nan)},
+    ):
+        decision = decided(better, SOUND, differences=broken)
+        assert decision.verdict == "hold"
+        assert metric in decision.reasons[0]
 
 
 def test_equal_is_held_even_when_no_improvement_is_asked_for() -> None:
     lenient = EvaluateConfig.model_validate({"min_improvement": 0})
-    assert decide(SOUND, SOUND, same_data=True, config=lenient).verdict == "hold"
-    assert decide(but(SOUND, frechet=9.999), SOUND, same_data=True, config=lenient).verdict == "promote"
+    assert decided(SOUND, SOUND, config=lenient, half=0.0).verdict == "hold"
+    assert decided(but(SOUND, frechet=9.85), SOUND, config=lenient).verdict == "promote"
+
+
+def test_the_same_gain_promotes_only_when_it_is_sure() -> None:
+    better = but(SOUND, frechet=9.0)
+    verdicts = [decided(better, SOUND, half=half).verdict for half in (0.01, 0.05, 0.09, 0.2)]
+    assert verdicts == ["promote", "promote", "hold", "hold"]
 
 
 def test_every_failed_threshold_is_named() -> None:
-    decision = decide(but(SOUND, recall=0, label_agreement=0), None, same_data=True, config=CONFIG)
+    decision = decided(but(SOUND, frechet=30, recall=0, label_agreement=0), None)
     assert decision.verdict == "reject"
-    assert len(decision.reasons) == 2
+    assert len(decision.reasons) == 3

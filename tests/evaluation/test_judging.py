@@ -8,7 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.judging import Yardstick, judge, real_against_real, sample_sheet
+from faceforge.evaluation.judging import judge, real_against_real
+from faceforge.evaluation.pictures import real_and_generated, sample_sheet
+from faceforge.evaluation.tables import class_tables
+from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import BundleInfo
 
 CONFIG = EvaluateConfig.model_validate({"samples": 300})
@@ -64,7 +67,7 @@ def judged(yardstick: Yardstick, faces, vocabularies) -> dict[str, dict[str, flo
         "no face at all": (np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8), codes),
     }
     return {
-        name: judge(Pretender(*model, vocabularies), yardstick, CONFIG)  # type: ignore[arg-type]
+        name: judge(Pretender(*model, vocabularies), yardstick, CONFIG).metrics  # type: ignore[arg-type]
         for name, model in models.items()
     }
 
@@ -99,9 +102,12 @@ def test_wrong_labels_show_in_the_agreement_only(judged: dict[str, dict[str, flo
 
 
 def test_unconditional_models_have_no_agreement_but_all_else(yardstick: Yardstick, faces) -> None:  # type: ignore[no-untyped-def]
-    metrics = judge(Pretender(faces.fresh, faces.fresh_codes, {}), yardstick, CONFIG)  # type: ignore[arg-type]
+    judged = judge(Pretender(faces.fresh, faces.fresh_codes, {}), yardstick, CONFIG)  # type: ignore[arg-type]
+    metrics = judged.metrics
+    assert not judged.evidence.obeyed.size
+    assert not class_tables(judged, yardstick)
     assert not [name for name in metrics if "label" in name]
-    assert np.isfinite(list(metrics.values())).all()
+    assert np.isfinite([value for name, value in metrics.items() if name != "discriminator/threshold"]).all()
     assert metrics["discriminator/pairwise"] == pytest.approx(0.5, abs=0.1)  # brightness cannot tell these
 
 
@@ -112,3 +118,43 @@ def test_sample_sheet_has_a_row_per_class(faces, vocabularies, tmp_path: Path) -
     assert sheet.shape == (3 * 33 - 1, 10 * 33 - 1, 3)
     for row in range(3):
         np.testing.assert_array_equal(sheet[row * 33 : row * 33 + 32, :32], one_each[row])
+
+
+def test_evidence_is_what_the_numbers_are_made_of(yardstick: Yardstick, faces, vocabularies) -> None:  # type: ignore[no-untyped-def]
+    judged = judge(Pretender(faces.fresh, faces.fresh_codes, vocabularies), yardstick, CONFIG)  # type: ignore[arg-type]
+    assert judged.evidence.recalled.mean() == pytest.approx(judged.metrics["domain/recall"])
+    assert judged.evidence.obeyed.mean() == pytest.approx(judged.metrics["domain/label_agreement"])
+    assert {name: len(logits) for name, (logits, _) in judged.scored.items()} == {
+        "training images": 300, "holdout images": 300, "samples": 300,
+    }  # fmt: skip
+
+
+def test_a_class_that_is_drawn_wrongly_stands_out_in_its_table(yardstick: Yardstick, faces, vocabularies) -> None:  # type: ignore[no-untyped-def]
+    shown = np.where(faces.fresh_codes == 2, 1, faces.fresh_codes)  # asked for class 2, none comes: see below
+    codes = np.where(shown == 0, 2, shown)  # class 2 is drawn as class 0, and class 0 does not exist
+    codes[: len(codes) // 2][codes[: len(codes) // 2] == 2] = 0
+    judged = judge(Pretender(faces.fresh, codes, vocabularies), yardstick, CONFIG)  # type: ignore[arg-type]
+    (table,) = class_tables(judged, yardstick)
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert list(rows) == vocabularies["expression"]
+    assert sum(int(row["samples"] or 0) for row in rows.values()) == 300  # type: ignore[call-overload]
+    assert rows[vocabularies["expression"][0]]["agreement"] > 0.9  # type: ignore[operator]
+    wrong = rows[vocabularies["expression"][2]]
+    assert wrong["agreement"] < 0.1  # type: ignore[operator]
+    assert str(wrong["mistaken for"]).startswith(vocabularies["expression"][0])
+
+
+def test_real_and_generated_sheets_show_the_same_labels_in_the_same_place(  # type: ignore[no-untyped-def]
+    yardstick: Yardstick, faces, vocabularies
+) -> None:
+    one_each = faces.fresh[[int(np.flatnonzero(faces.fresh_codes[:, 0] == code)[0]) for code in range(3)]]
+    pretender = Pretender(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
+    judged = judge(pretender, yardstick, CONFIG)  # type: ignore[arg-type]
+    real, generated = real_and_generated(judged, yardstick)
+    assert real.shape == generated.shape == (3 * 33 - 1, 8 * 33 - 1, 3)
+    first = [generated[row * 33 : row * 33 + 32, :32] for row in range(3)]
+    shown = [int(np.abs(one_each.astype(int) - image).sum(axis=(1, 2, 3)).argmin()) for image in first]
+    assert sorted(shown) == [0, 1, 2]
+    tiles = [real[row * 33 : row * 33 + 32, at * 33 : at * 33 + 32] for row in range(3) for at in range(8)]
+    seen = yardstick.classifier.predict(np.stack(tiles))[:, 0].reshape(3, 8)
+    assert ((seen == np.array(shown)[:, None]).mean(axis=1) > 0.8).all()

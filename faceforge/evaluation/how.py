@@ -1,0 +1,46 @@
+"""How each number of a report was made, in words, by name or pattern."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from faceforge.evaluation import discriminator
+
+HOW = {
+    "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
+    " images; lower is better; not FID, and not comparable across classifiers or sample counts",
+    "domain/precision": "share of samples among the holdout images in that feature space, k = 3",
+    "domain/recall": "share of holdout images among the samples, k = 3",
+    "domain/density": "mean number of holdout neighbourhoods that hold a sample, over k = 5; about 1 at best",
+    "domain/coverage": "share of holdout images with a sample in their neighbourhood, k = 5",
+    "domain/label_agreement": "share of samples in which the classifier sees the label asked for, mean over columns",
+    "domain/label_agreement_...": "the same share for one label column",
+    "domain/real_label_accuracy": "the same share for real holdout images: the most to expect of a model",
+    **discriminator.HOW,
+}
+
+FLOOR = "the same measure with training images in place of samples, same counts: the best to expect"
+
+GROUPS = {
+    "domain": (
+        "Likeness",
+        "Measured in the features of a classifier trained on the real training images at hand. Comparable only"
+        " between models judged by the same classifier on the same holdout.",
+    ),
+    "discriminator": (
+        "The model's own discriminator",
+        "How the two networks balance; says nothing about how real the samples look. The gate does not use it.",
+    ),
+    "privacy": (
+        "Memorisation and privacy",
+        "Whether training images come back as samples. It can show that they do; that nothing leaks it cannot show.",
+    ),
+}
+
+
+def how_made(name: str, how: dict[str, str]) -> str:
+    """The words for a metric: its own, or those of the longest pattern (`...` = anything) that it fits."""
+    if name in how:
+        return how[name]
+    fitting = [key for key in how if "..." in key and fnmatchcase(name, key.replace("...", "*"))]
+    return how[max(fitting, key=len)] if fitting else ""

@@ -1,0 +1,123 @@
+"""The report as one HTML file that needs nothing else: styles and pictures are inside, no scripts, no addresses."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.evaluation import plots
+from faceforge.evaluation.comparison import AGREEMENT, FRECHET, RECALL
+from faceforge.evaluation.how import FLOOR, GROUPS, how_made
+from faceforge.evaluation.judging import Judged
+from faceforge.evaluation.pictures import real_and_generated
+from faceforge.evaluation.report import HEADLINES, Evaluation, figure
+from faceforge.evaluation.yardstick import Yardstick
+
+TEMPLATE = "report.html.jinja"
+SHOWN_EDGE = 64  # small images are enlarged to about this many pixels
+
+
+class Picture(NamedTuple):
+    """An image of the page.
+
+    Attributes:
+        section: the group of metrics it belongs to, or `samples`, `paired`, `differences`.
+        title: heading.
+        caption: how to read it.
+        png: content of a PNG file.
+        width: as shown, in CSS pixels; 0 = as it is.
+    """
+
+    section: str
+    title: str
+    caption: str
+    png: bytes
+    width: int = 0
+
+
+def illustrate(evaluation: Evaluation, judged: Judged, yardstick: Yardstick, sheet: NDArray[np.uint8]) -> list[Picture]:
+    """The pictures and plots of a report; `sheet` is the sheet of samples."""
+    edge = yardstick.holdout.shape[1]
+    real, generated = real_and_generated(judged, yardstick)
+    rows = f"; a row per combination of {', '.join(judged.columns)}" if judged.columns else ""
+    pictures = [
+        picture("samples", "Samples", f"The same latents in every row{rows}.", sheet, edge),
+        picture("paired", "Real", f"Holdout images, as they come{rows}.", real, edge),
+        picture("paired", "Generated", "Samples asked for the same labels, as they come.", generated, edge),
+        Picture(
+            "domain",
+            "Where samples lie among real images",
+            "Classifier features of holdout images and samples, in the plane of the holdout's two main directions."
+            " Empty patches of blue: what the model does not draw.",
+            plots.plane(yardstick.holdout_features, judged.evidence.features),
+        ),
+        Picture(
+            "discriminator",
+            "Logits of the discriminator",
+            "The better it tells samples from real images, the farther apart the curves. Training images far to the"
+            " right of holdout images: it has memorised them.",
+            plots.distributions({name: logits for name, (logits, _) in judged.scored.items()}, "logit"),
+        ),
+    ]
+    if any(found.known for found in evaluation.differences.values()):
+        pictures.append(
+            Picture(
+                "differences",
+                "Candidate against champion",
+                "Bars hold the true difference at the stated confidence. To be promoted, every bar must lie to the"
+                " right of its red tick.",
+                plots.intervals(evaluation.differences, limits(evaluation)),
+            )
+        )
+    return pictures
+
+
+def picture(section: str, title: str, caption: str, image: NDArray[np.uint8], edge: int) -> Picture:
+    """A sheet of images (uint8 (H, W, C)) whose single images have `edge` pixels; small ones are shown enlarged."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
+    return Picture(section, title, caption, buffer.getvalue(), image.shape[1] * max(1, round(SHOWN_EDGE / edge)))
+
+
+def limits(evaluation: Evaluation) -> dict[str, float]:
+    """What the gate asks of the lower end of each difference."""
+    settings = evaluation.settings
+    return {
+        FRECHET: float(settings["min_improvement"]),
+        RECALL: -float(settings["max_recall_drop"]),
+        AGREEMENT: -float(settings["max_agreement_drop"]),
+    }
+
+
+def render(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
+    """The page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("faceforge.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["figure"] = lambda value: value if isinstance(value, str) else figure(value)
+    environment.filters["inline"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    metrics = evaluation.compared_metrics
+    prefixes = dict.fromkeys(name.partition("/")[0] for name in metrics)
+    return environment.get_template(TEMPLATE).render(
+        e=evaluation,
+        champion=(evaluation.champion_name or "champion") if evaluation.champion_metrics else "",
+        headlines=[name for name in HEADLINES if name in evaluation.metrics],
+        groups=[
+            (prefix, *GROUPS.get(prefix, (prefix, "")), [name for name in metrics if name.startswith(f"{prefix}/")])
+            for prefix in prefixes
+        ],
+        pictures=pictures,
+        how=lambda name: how_made(name, evaluation.how),
+        floor=FLOOR,
+        limits=limits(evaluation) if evaluation.differences else {},
+    )
