@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,3 +48,8 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def safe_name(text: str) -> str:
+    """A text as part of a file name, at most 80 characters; unlike texts stay unlike."""
+    return re.sub(r"[^\w.+]", lambda match: f"%{ord(match[0]):02x}", text)[:80]

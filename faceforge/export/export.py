@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from faceforge.data.sheet import image_grid, save_png
 from faceforge.errors import FaceForgeError
 from faceforge.export.onnx import onnx_images, write_onnx
-from faceforge.files import atomic_folder, sha256_file
+from faceforge.files import atomic_folder, safe_name, sha256_file
 from faceforge.generate import Generator
 from faceforge.models.bundle import Bundle
 from faceforge.models.sampling import draw_latents
@@ -178,12 +177,7 @@ def _sheets(labels: dict[str, list[str]]) -> list[dict[str, str]]:
 
 def sheet_name(wanted: dict[str, str]) -> str:
     """`{"expression": "smiling"}` -> "expression-smiling"; several columns are joined by "_"."""
-    return "_".join(f"{_slug(column)}-{_slug(name)}" for column, name in wanted.items())
-
-
-def _slug(text: str) -> str:
-    """Safe in a file name; unlike classes stay unlike."""
-    return re.sub(r"[^\w.+]", lambda match: f"%{ord(match[0]):02x}", text)[:80]
+    return "_".join(f"{safe_name(column)}-{safe_name(name)}" for column, name in wanted.items())
 
 
 def _write_listing(loaded: Bundle, root: Path, path: Path) -> None:
