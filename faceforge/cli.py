@@ -156,19 +156,44 @@ def train(data: Path, out: Path, labels: str | None, preset: str, settings: tupl
 @click.option(
     "--model-name", default="faceforge", show_default=True, help="Whose champion to compare with, if tracked."
 )
+@click.option(
+    "--champion",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="Folder of the bundle to compare with; default: the registry's champion, if tracked.",
+)
 @_configured
 @_tracked
 def evaluate(
-    bundle: Path, data: Path, out: Path, model_name: str, preset: str, settings: tuple[str, ...], **tracking: str
+    bundle: Path,
+    data: Path,
+    out: Path,
+    model_name: str,
+    champion: Path | None,
+    preset: str,
+    settings: tuple[str, ...],
+    **tracking: str,
 ) -> None:
     """Judge a model on the frozen holdout of the image set it was made from.
 
+    OUT gets report.html, report.json, summary.txt and samples.png.
+
     \b
-    Example:
+    Examples:
       faceforge evaluate --bundle work/model/bundle --data work/data --out work/report
+      faceforge evaluate --bundle new/bundle --champion old/bundle --data work/data --out work/report
     """
     with steps.guarded():
-        steps.evaluate(bundle, data, preset, _joined(settings), out, model_name, _tracking(out, tracking))
+        steps.evaluate(
+            bundle,
+            data,
+            preset,
+            _joined(settings),
+            out,
+            model_name,
+            _tracking(out, tracking),
+            champion=champion,
+        )
         click.echo((out / "summary.txt").read_text().rstrip())
 
 

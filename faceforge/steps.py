@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from faceforge.config import Config, IngestConfig, flatten, resolve
 from faceforge.data.imageset import ImageSet, Split
 from faceforge.errors import EXIT_CODE, FaceForgeError
-from faceforge.files import atomic_folder
+from faceforge.files import atomic_file, atomic_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,21 +139,47 @@ def train_in(data: Path, work: Path, config: Config, run: StepRun | None, checkp
 
 
 def evaluate(
-    bundle: Path, data: Path, preset: str, settings: str, out: Path, model_name: str, tracking: Tracking | None
+    bundle: Path,
+    data: Path,
+    preset: str,
+    settings: str,
+    out: Path,
+    model_name: str,
+    tracking: Tracking | None,
+    page: Path | None = None,
+    champion: Path | None = None,
 ) -> str:
-    """Judges a bundle beside the champion of `model_name`; returns `promote`, `hold` or `reject`."""
+    """Judges a bundle beside a champion; returns `promote`, `hold` or `reject`.
+
+    Args:
+        bundle: of the candidate.
+        data: image set as ingest wrote it.
+        preset: name.
+        settings: overrides.
+        out: folder of the results; see `faceforge.evaluation.evaluate.evaluate`.
+        model_name: whose champion to compare with, if runs are tracked.
+        tracking: None = no MLflow.
+        page: where another copy of the HTML report goes.
+        champion: bundle to compare with in place of the registry's champion.
+    """
     from faceforge.evaluation.evaluate import evaluate as judge
-    from faceforge.tracking.registry import champion_bundle
+    from faceforge.models.bundle import BundleInfo
+    from faceforge.tracking.registry import Champion, champion_bundle
 
     config = resolve(preset, settings).evaluate
-    with tracked("evaluate", tracking) as run:
-        if run is None:
-            return judge(bundle, data, out, config).decision.verdict
-        with tempfile.TemporaryDirectory() as scratch:
-            champion = champion_bundle(model_name, Path(scratch))
-            name = f"models:/{model_name}/{champion.version}" if champion.version else ""
-            evaluation = judge(bundle, data, out, config, champion.bundle, name, champion.error)
-        _log_evaluation(run, evaluation, out)
+    if champion is not None:
+        BundleInfo.read(champion)  # a wrong path is known before work starts
+    with tracked("evaluate", tracking) as run, tempfile.TemporaryDirectory() as scratch:
+        rival, name = Champion(model_name, bundle=champion), str(champion or "")
+        if run is not None and champion is None:
+            rival = champion_bundle(model_name, Path(scratch))
+            name = f"models:/{model_name}/{rival.version}" if rival.version else ""
+        evaluation = judge(bundle, data, out, config, rival.bundle, name, rival.error)
+        if run is not None:
+            _log_evaluation(run, evaluation, out)
+    if page is not None:
+        with atomic_file(page) as partial:
+            shutil.copyfile(out / "report.html", partial)
     return evaluation.decision.verdict
 
 
@@ -272,12 +298,21 @@ def _log_data_input(run: StepRun, images: ImageSet) -> None:
 
 def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
     reasons = "; ".join(evaluation.decision.reasons)
-    run.log_metrics(evaluation.metrics)
-    run.log_metrics({f"champion/{name}": value for name, value in evaluation.champion_metrics.items()})
-    for name in ("report.json", "summary.txt", "samples.png"):
+    metrics = {_metric_name(name): value for name, value in evaluation.metrics.items()}
+    run.log_metrics(metrics)
+    run.log_metrics({f"champion/{_metric_name(name)}": value for name, value in evaluation.champion_metrics.items()})
+    for name, span in evaluation.differences.items():
+        ends = {"": span.value, "_low": span.low, "_high": span.high}
+        run.log_metrics({f"against_champion/{_metric_name(name)}{end}": value for end, value in ends.items()})
+    for name in ("report.html", "report.json", "summary.txt", "samples.png"):
         run.log_artifacts(out / name)
     run.headline(
-        metrics=evaluation.metrics,
+        metrics=metrics,
         tags={"faceforge.decision": evaluation.decision.verdict, "faceforge.reasons": reasons},
-        artifacts=[out / "samples.png"],
+        artifacts=[out / "samples.png", out / "report.html"],
     )
+
+
+def _metric_name(name: str) -> str:
+    """A metric's name as MLflow takes it; those of classes come from users."""
+    return re.sub(r"[^\w.\-/ :]", "_", name)

@@ -27,7 +27,7 @@ class RunFolder:
 
     `run.json` (parameters and status), `pipeline.yaml` (what runs), `pipeline.log` (everything said), `steps/` (the
     artifacts), `finished/` (which steps are done), `checkpoints/`, and at the end `result.json`, `samples.png`,
-    `summary.txt` and `report.json`.
+    `summary.txt`, `report.html` and `report.json`.
     """
 
     root: Path

@@ -114,7 +114,7 @@ def summary(folder: RunFolder, parameters: RunParameters, seconds: float) -> Ite
         "decision": outputs["decision"],
         "model": f"models:/{parameters.model_name}/{outputs['version']}",
         "sample grid": _relative(folder.root / "samples.png"),
-        "report": _relative(folder.root / "report.json"),
+        "report": _relative(folder.root / "report.html"),
         "exports": _relative(Path(outputs["exported"])),
         "MLflow": f"make mlflow-ui   ({parameters.tracking_uri})"
         if parameters.tracking_uri.startswith("sqlite:")
@@ -258,7 +258,7 @@ def _failure(folder: RunFolder, console: Console, code: int) -> str:
 def _keep_report(folder: RunFolder) -> None:
     """The report where a person looks first."""
     report = Path(folder.result()["report"])
-    for name in ("samples.png", "summary.txt", "report.json"):
+    for name in ("samples.png", "summary.txt", "report.html", "report.json"):
         if (report / name).is_file():
             shutil.copyfile(report / name, folder.root / name)
 

@@ -17,6 +17,7 @@ def evaluate(
     run_key: str,
     job: str,
     report: dsl.Output[dsl.Artifact],
+    page: dsl.Output[dsl.HTML],
 ) -> str:
     """Judge the model beside the champion on the frozen holdout; returns promote, hold or reject."""
     from pathlib import Path
@@ -26,5 +27,12 @@ def evaluate(
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
         return steps.evaluate(
-            Path(bundle.path), Path(data.path), preset, settings, Path(report.path), model_name, tracking
+            Path(bundle.path),
+            Path(data.path),
+            preset,
+            settings,
+            Path(report.path),
+            model_name,
+            tracking,
+            Path(page.path),
         )
