@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.config import IngestConfig
 from faceforge.data.info import RESERVED_COLUMNS, Split
 from faceforge.data.pixels import Pixels
 from faceforge.errors import FaceForgeError
@@ -166,7 +167,10 @@ def spread(count: int, limit: int) -> NDArray[np.int64]:
 
 
 def class_name(value: Any) -> str | None:
-    """A label value as text; None where there is none. Whole floats lose their `.0` (integers beside gaps), yes and no are `1` and `0`."""
+    """A label value as text; None where there is none.
+
+    Whole floats lose their `.0` (integers beside gaps), yes and no are `1` and `0`.
+    """
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return None
     if isinstance(value, bool | np.bool_):

@@ -1,130 +1,91 @@
-"""Folders of image files: labelled by sub-folder, by a CSV, or not at all."""
+"""Image files in a folder and the folders below it."""
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from faceforge.config import IngestConfig
-from faceforge.data.samples import Sample, Source, check_classes, choose_labels, class_name, spread, stamp
-from faceforge.errors import FaceForgeError
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-FOLDER_COLUMN = "label"
-CSV_NAMES = ("labels.csv", "metadata.csv")
-FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_id", "path")
+from faceforge.data.pixels import Pixels
+from faceforge.data.samples import stamp
+from faceforge.data.sources.files import FileBytes, Files, hidden, is_image, is_table, printable
 
 
-class FolderSource(Source):
-    """Images below a folder.
+class FolderFiles(Files):
+    """The files below a folder, sorted by path.
 
-    With a CSV its columns are the labels; else, if there are sub-folders with images, the first folder of each path is
-    its class, in the column `label`; else there are no labels.
-
-    Raises:
-        FaceForgeError: no images, an unreadable CSV, an absent label column, or a column of one class.
+    Links are followed as long as they stay inside the folder: what a set holds must not depend on who unpacked it
+    where. Links that lead out, links to folders, unreadable folders and what is no regular file become problems.
     """
 
-    def __init__(self, root: Path, config: IngestConfig, labels_csv: str = "") -> None:
-        self.name, self._root = root.resolve().name, root
-        self.vocabularies = {}
-        files = list_images(root)
-        if not files:
-            raise FaceForgeError(f"folder {root} holds no images ({', '.join(sorted(SUFFIXES))})")
-        self._csv = _find_csv(root, labels_csv) if config.labels != () else None
-        if self._csv:
-            columns, rows = read_csv(self._csv)
-            self.labels = choose_labels(f"{self.name} with {self._csv.name}", columns, config.labels)
-            samples = self._from_rows(files, rows)
-        else:
-            nested = any(len(file.relative_to(root).parts) > 1 for file in files)
-            self.labels = choose_labels(self.name, (FOLDER_COLUMN,) if nested else (), config.labels)
-            samples = [self._from_path(file) for file in files]
-        for column in self.labels:
-            check_classes(self.name, column, (sample.labels.get(column) for sample in samples))
-        self._samples = [samples[place] for place in spread(len(samples), config.limit)]
-        self.count = len(self._samples)
-        self._files = files
-
-    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
-        """In the order of their paths."""
-        return islice(self._samples, start, stop)
-
-    def stamps(self) -> dict[str, str]:
-        """The images and the CSV."""
-        found = {file.relative_to(self._root).as_posix(): stamp(file) for file in self._files}
-        return found | ({self._csv.name: stamp(self._csv)} if self._csv else {})
-
-    def _from_path(self, file: Path) -> Sample:
-        parts = file.relative_to(self._root).parts
-        path = "/".join(parts)
-        if self.labels and len(parts) == 1:
-            return Sample(path, problem="lies beside the class folders, not in one")
-        return Sample(path, file.read_bytes, dict.fromkeys(self.labels, parts[0]))
-
-    def _from_rows(self, files: list[Path], rows: dict[str, dict[str, str | None]]) -> list[Sample]:
-        assert self._csv is not None  # noqa: S101 - for the type checker
-        there = {file.relative_to(self._root).as_posix(): file for file in files}
-        names = sorted({*there, *rows})
-        samples = []
-        for name in names:
-            if name not in there:
-                samples.append(Sample(name, problem=f"listed in {self._csv.name}, but the file is absent"))
-            elif name not in rows:
-                samples.append(Sample(name, problem=f"not listed in {self._csv.name}"))
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self.name = self._root.name
+        images: list[tuple[tuple[str, ...], str]] = []
+        tables: list[str] = []
+        for path, problem in _walk(self._root, ""):
+            if problem or is_image(path):
+                images.append((tuple(path.split("/")), problem))
             else:
-                labels = {column: rows[name][column] for column in self.labels}
-                samples.append(Sample(name, there[name].read_bytes, labels))
-        return samples
+                tables.append(path)
+        images.sort()
+        self._raw = ["/".join(parts) for parts, _ in images]
+        self.paths = [printable(path) for path in self._raw]
+        self.problems = {place: problem for place, (_, problem) in enumerate(images) if problem}
+        self.tables = sorted(printable(path) for path in tables)
+
+    def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
+        """One after another."""
+        return (FileBytes(os.path.join(self._root, self._raw[place])) for place in places)
+
+    def table(self, path: str) -> bytes:
+        """Of any size."""
+        return (self._root / path).read_bytes()
+
+    def stamps(self, tables: Iterable[str]) -> dict[str, str]:
+        """Every image file, and the tables."""
+        found = {path: stamp(self._root / path) for path in tables}
+        for place, (path, raw) in enumerate(zip(self.paths, self._raw, strict=True)):
+            found[path] = self.problems.get(place) or _stamp(self._root / raw)
+        return found
 
 
-def list_images(root: Path) -> list[Path]:
-    """Files with an image's suffix, sorted by path; hidden files and folders are passed over."""
-    found: list[Path] = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(folder, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
-    return sorted(found, key=lambda file: file.relative_to(root).parts)
+def _walk(root: Path, folder: str) -> Iterator[tuple[str, str]]:
+    """Paths relative to the root of images, tables and trouble, the latter with the problem."""
+    waiting = [folder]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            entries = list(os.scandir(root / folder))
+        except OSError as error:
+            yield folder, f"folder cannot be read: {error.strerror}"
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if hidden(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            elif entry.is_symlink() and entry.is_dir():
+                yield path, "a link to a folder is not followed; name that folder as a source of its own"
+            elif is_image(entry.name):
+                yield path, _problem(root, entry)
+            elif is_table(entry.name) and entry.is_file():
+                yield path, ""
 
 
-def read_csv(file: Path) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """Label columns, and file name -> column -> class.
+def _problem(root: Path, entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        target = os.path.realpath(entry.path)
+        if not target.startswith(f"{root}{os.sep}"):
+            return "a link that leads out of the folder is not followed; put the file itself there"
+        if not os.path.exists(target):
+            return "a link to nothing"
+    return "" if entry.is_file() else "not a regular file"
 
-    The file-name column is the one called as in `FILE_COLUMNS`, else the first. Comma, semicolon or tab separate.
-    """
+
+def _stamp(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FaceForgeError(f"label file {file} cannot be read: {error}") from None
-    lines = text.splitlines()
-    header = lines[0] if lines else ""
-    delimiter = max(",;\t", key=header.count)
-    table = csv.DictReader(lines, delimiter=delimiter, restkey="")
-    columns = [name.strip() for name in table.fieldnames or ()]
-    if len(columns) < 2 or len(set(columns)) < len(columns):
-        raise FaceForgeError(f"label file {file} needs a header: a file-name column and label columns")
-    table.fieldnames = columns
-    key = next((name for name in FILE_COLUMNS if name in columns), columns[0])
-    labels = [name for name in columns if name != key]
-    rows: dict[str, dict[str, str | None]] = {}
-    for number, row in enumerate(table, 2):
-        path = (row[key] or "").strip().removeprefix("./").replace("\\", "/")
-        if path in rows:
-            raise FaceForgeError(f"label file {file} lists {path} twice (again in row {number}); keep one")
-        rows[path] = {name: class_name(row[name]) for name in labels}
-    if not rows:
-        raise FaceForgeError(f"label file {file} has a header but no rows")
-    return labels, rows
-
-
-def _find_csv(root: Path, labels_csv: str) -> Path | None:
-    if labels_csv:
-        if not Path(labels_csv).is_file():
-            raise FaceForgeError(f"label file {labels_csv} does not exist")
-        return Path(labels_csv)
-    return next((root / name for name in CSV_NAMES if (root / name).is_file()), None)
+        return stamp(file)
+    except OSError as error:  # gone, or not to be looked at: ingest will say so
+        return f"{error.strerror}"

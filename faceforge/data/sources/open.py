@@ -2,84 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from faceforge.config import IngestConfig
 from faceforge.data.info import INFO_FILE
-from faceforge.data.samples import Given, Sample, Source, check_classes, choose_labels
-from faceforge.data.sources.folders import FolderSource, list_images
-from faceforge.data.sources.parquets import open_parquet
-from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, ToyFaces
+from faceforge.data.samples import Source
+from faceforge.data.sources.archives import open_archive
+from faceforge.data.sources.celeba import CelebaLabels, is_celeba
+from faceforge.data.sources.drawn import DIGITS, TOYFACES, DigitsSource, ToyFacesSource
+from faceforge.data.sources.files import IMAGE_SUFFIXES, LABEL_TABLES, Files
+from faceforge.data.sources.folders import FolderFiles
+from faceforge.data.sources.labelled import FileSource, Labelling, NoLabels, TreeLabels
+from faceforge.data.sources.names import NameLabels
+from faceforge.data.sources.parquets import ParquetSource, open_parquet
+from faceforge.data.sources.remote import find_parquet, is_url
+from faceforge.data.sources.tables import TableLabels
+from faceforge.data.sources.tfds import TFDS, TfdsSource
 from faceforge.errors import FaceForgeError
 
-TOYFACES = "toyfaces"
-TOYFACES_COUNT = 6000
+_KNOWN = "toyfaces, digits, tfds:NAME, a folder, an archive or Parquet"
 
 
 def open_source(spec: str, config: IngestConfig, labels_csv: str = "") -> Source:
     """Opens a source and checks it without decoding images.
 
     Args:
-        spec: `toyfaces` (or `toyfaces:neutral=8,smiling=1,glasses=1` for uneven classes), a folder of images, a Parquet
-            file, a folder of Parquet files, or an image set of ours.
-        config: which labels to keep, how many images to take.
-        labels_csv: for a folder of images, a CSV with a file-name column; unset = `labels.csv` or `metadata.csv`
-            in the folder, if there.
+        spec: `toyfaces` (or `toyfaces:neutral=8,smiling=1,glasses=1` for uneven classes), `digits`, `tfds:NAME`, a
+            folder of images, a zip or tar archive, a Parquet file or a folder of them, an address of Parquet files
+            (`s3://...`, `gs://...`, `https://...`), or an image set of ours.
+        config: which labels to keep and where they come from, how many images to take.
+        labels_csv: for a folder or archive of images, a CSV or Parquet file with a file-name column; unset = one of
+            `LABEL_TABLES` beside the images, if there.
 
     Raises:
         FaceForgeError: the source is missing, empty or of no known kind, or its labels are not as wanted.
     """
-    kind, _, options = spec.partition(":")
-    if labels_csv and (kind == TOYFACES or Path(spec).is_file()):
-        raise FaceForgeError(f"a label CSV goes with a folder of images, not with {spec}")
+    source = _open(spec, config, labels_csv)
+    if isinstance(source, Files):
+        return FileSource(source, _labelling(source, config, labels_csv), config)
+    if labels_csv or config.labels_from_name:
+        what = "a table of labels" if labels_csv else "ingest.labels_from_name"
+        raise FaceForgeError(f"{what} goes with a folder or an archive of images, not with {spec}")
+    return source
+
+
+def is_path(spec: str) -> bool:
+    """Whether a source is named by a path of this machine."""
+    return not is_url(spec) and spec.partition(":")[0] not in {TOYFACES, DIGITS, TFDS}
+
+
+def _open(spec: str, config: IngestConfig, labels_csv: str) -> Source | Files:
+    kind, _, rest = spec.partition(":")
     if kind == TOYFACES:
-        return ToyFacesSource(options, config)
+        return ToyFacesSource(rest, config)
+    if spec == DIGITS:
+        return DigitsSource(config)
+    if kind == TFDS:
+        return TfdsSource(rest, config)
+    if is_url(spec):
+        files = find_parquet(spec)
+        return ParquetSource(Path(files[0].path).stem if len(files) == 1 else Path(spec).name, files, config)
     path = Path(spec).expanduser()
     if not spec or not path.exists():
-        raise FaceForgeError(f"source {spec!r} does not exist; give `toyfaces`, a folder of images, or Parquet")
+        raise FaceForgeError(f"source {spec!r} does not exist; give {_KNOWN}")
     if path.is_file():
-        if path.suffix.lower() not in {".parquet", ".pq"}:
-            raise FaceForgeError(f"source {spec} is a file, but not Parquet; give the folder that holds the images")
-        return open_parquet(path, config) or FolderSource(path, config)
-    if labels_csv or (not (path / INFO_FILE).is_file() and list_images(path)):
-        return FolderSource(path, config, labels_csv)
-    return open_parquet(path, config) or FolderSource(path, config)
+        return _open_file(path, config)
+    if (path / INFO_FILE).is_file() and not labels_csv:
+        source = open_parquet(path, config)
+        assert source is not None  # noqa: S101 - an image set
+        return source
+    files = FolderFiles(path)
+    if files.paths:
+        return files
+    if source := open_parquet(path, config):
+        return source
+    raise FaceForgeError(f"folder {path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
 
 
-class ToyFacesSource(Source):
-    """The built-in drawn faces; `limit` says how many (0 = `TOYFACES_COUNT`), at the size that ingest wants."""
-
-    name = TOYFACES
-
-    def __init__(self, options: str, config: IngestConfig) -> None:
-        self._options, self._size = options, config.image_size
-        shares = _shares(options) if options else None
-        self.labels = choose_labels(TOYFACES, (COLUMN,), config.labels)
-        self.vocabularies = {column: list(EXPRESSIONS) for column in self.labels}
-        self.count = config.limit or TOYFACES_COUNT
-        self._faces = ToyFaces(self.count, self._size, shares=shares)
-        for column in self.labels:
-            check_classes(TOYFACES, column, (EXPRESSIONS[code] for code in self._faces.codes))
-
-    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
-        """Face 0, 1, 2..."""
-        last, step = min(self.count if stop is None else stop, self.count), 128
-        for first in range(start, last, step):
-            for number, pixels in enumerate(self._faces.draw(first, min(first + step, last)), first):
-                labels: dict[str, str | None] = dict.fromkeys(self.labels, EXPRESSIONS[self._faces.codes[number]])
-                yield Sample(f"{number:06d}", Given(pixels), labels)
-
-    def stamps(self) -> dict[str, str]:
-        """What they are drawn with."""
-        return {TOYFACES: f"{self._options} {self._size} px"}
-
-
-def _shares(options: str) -> dict[str, float]:
-    try:
-        pairs = [item.split("=") for item in options.split(",")]
-        return {name.strip(): float(value) for name, value in pairs}
-    except ValueError:
+def _open_file(path: Path, config: IngestConfig) -> Source | Files:
+    with path.open("rb") as stream:
+        parquet = stream.read(4) == b"PAR1" or path.suffix.lower() in {".parquet", ".pq"}
+    if parquet and (source := open_parquet(path, config)):
+        return source
+    files = open_archive(path)
+    if files is None:
         raise FaceForgeError(
-            f"toyfaces:{options} is not understood; write, for example, toyfaces:neutral=8,smiling=1,glasses=1"
-        ) from None
+            f"source {path} is a file, but not Parquet, zip or tar; give the folder that holds the images"
+        )
+    if len(files.paths) == len(files.problems):
+        first = f" that can be used (the first: {files.paths[0]}: {files.problems[0]})" if files.paths else ""
+        raise FaceForgeError(f"archive {path} holds no images{first}")
+    return files
+
+
+def _labelling(files: Files, config: IngestConfig, table: str) -> Labelling:
+    if table and config.labels_from_name:
+        raise FaceForgeError("labels come from a table or from ingest.labels_from_name, not from both; drop one")
+    if table:
+        return TableLabels(files, config, table)
+    if config.labels_from_name:
+        return NameLabels(files, config)
+    if is_celeba(files):
+        return CelebaLabels(files, config)
+    if config.labels == ():
+        return NoLabels()
+    if any(name in files.tables for name in LABEL_TABLES):
+        return TableLabels(files, config)
+    return TreeLabels(files, config)

@@ -1,0 +1,87 @@
+"""Image sets that need no file: drawn faces, and the digits that come with scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from faceforge.config import IngestConfig
+from faceforge.data.samples import Given, Sample, Source, check_classes, choose_labels, spread
+from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, ToyFaces
+from faceforge.errors import FaceForgeError
+
+TOYFACES = "toyfaces"
+TOYFACES_COUNT = 6000
+DIGITS = "digits"
+
+
+class ToyFacesSource(Source):
+    """The built-in drawn faces; `limit` says how many (0 = `TOYFACES_COUNT`), at the size that ingest wants."""
+
+    name = TOYFACES
+
+    def __init__(self, options: str, config: IngestConfig) -> None:
+        self._options, self._size = options, config.image_size
+        shares = _shares(options) if options else None
+        self.labels = choose_labels(TOYFACES, (COLUMN,), config.labels)
+        self.vocabularies = {column: list(EXPRESSIONS) for column in self.labels}
+        self.count = config.limit or TOYFACES_COUNT
+        self._faces = ToyFaces(self.count, self._size, shares=shares)
+        for column in self.labels:
+            check_classes(TOYFACES, column, (EXPRESSIONS[code] for code in self._faces.codes))
+
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """Face 0, 1, 2..."""
+        last, step = min(self.count if stop is None else stop, self.count), 128
+        for first in range(start, last, step):
+            for number, pixels in enumerate(self._faces.draw(first, min(first + step, last)), first):
+                labels: dict[str, str | None] = dict.fromkeys(self.labels, EXPRESSIONS[self._faces.codes[number]])
+                yield Sample(f"{number:06d}", Given(pixels), labels)
+
+    def stamps(self) -> dict[str, str]:
+        """What they are drawn with."""
+        return {TOYFACES: f"{self._options} {self._size} px"}
+
+
+class DigitsSource(Source):
+    """1,797 handwritten digits of 8 x 8 pixels, part of scikit-learn's wheel; the column `digit` has ten classes.
+
+    A test set of the UCI repository's "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998).
+    """
+
+    name = DIGITS
+
+    def __init__(self, config: IngestConfig) -> None:
+        import sklearn
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        self._version = sklearn.__version__
+        grey = np.rint(found.images * (255 / 16)).astype(np.uint8)
+        self._pixels = np.repeat(grey[..., None], 3, axis=3)
+        self._digits = found.target.tolist()
+        self.labels = choose_labels(DIGITS, ("digit",), config.labels)
+        self.vocabularies = {column: [str(digit) for digit in range(10)] for column in self.labels}
+        self._chosen = spread(len(self._digits), config.limit)
+        self.count = len(self._chosen)
+
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """In the order of the file."""
+        for place in self._chosen[start:stop].tolist():
+            labels: dict[str, str | None] = dict.fromkeys(self.labels, str(self._digits[place]))
+            yield Sample(f"{place:04d}", Given(self._pixels[place]), labels)
+
+    def stamps(self) -> dict[str, str]:
+        """The version of scikit-learn."""
+        return {"scikit-learn": self._version}
+
+
+def _shares(options: str) -> dict[str, float]:
+    try:
+        pairs = [item.split("=") for item in options.split(",")]
+        return {name.strip(): float(value) for name, value in pairs}
+    except ValueError:
+        raise FaceForgeError(
+            f"toyfaces:{options} is not understood; write, for example, toyfaces:neutral=8,smiling=1,glasses=1"
+        ) from None

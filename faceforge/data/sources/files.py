@@ -1,0 +1,91 @@
+"""Image files, wherever they lie: what folders and archives have in common."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from faceforge.data.pixels import Pixels
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+LABEL_TABLES = ("labels.csv", "metadata.csv", "labels.parquet", "metadata.parquet")
+_CELEBA_TABLE = re.compile(r"(list_.+_celeba|list_eval_partition|identity_celeba)\.(txt|csv)", re.IGNORECASE)
+MAX_FILE_BYTES = 128 * 2**20  # beyond this a file is no photograph, but a mistake or an attack on memory
+
+
+class Files(ABC):
+    """Image files, and the tables beside them.
+
+    Hidden files and folders are passed over, as is everything without an image's suffix.
+
+    Attributes:
+        name: short, without machine-specific folders.
+        paths: of the image files, relative, with `/` between folders, as text that can be stored and printed; in the
+            order in which they are read fastest, the same every time.
+        problems: position in `paths` -> why that file cannot be used.
+        tables: paths of files that are called like tables of labels, sorted.
+    """
+
+    name: str
+    paths: list[str]
+    problems: dict[int, str]
+    tables: list[str]
+
+    @abstractmethod
+    def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
+        """For each position in `paths` (ascending, without problems): what reads the file; see `Sample.read`."""
+
+    @abstractmethod
+    def table(self, path: str) -> bytes:
+        """Content of one of `tables`. Raises OSError."""
+
+    @abstractmethod
+    def stamps(self, tables: Iterable[str]) -> dict[str, str]:
+        """See `Source.stamps`; `tables` are those that are used."""
+
+
+@dataclass(frozen=True)
+class FileBytes:
+    """Reads a part of a file, or all of it; raises OSError where that is more than `MAX_FILE_BYTES`."""
+
+    file: str
+    start: int = 0
+    size: int | None = None
+
+    def __call__(self) -> bytes:
+        """The bytes."""
+        with open(self.file, "rb") as stream:
+            stream.seek(self.start)
+            data = stream.read(MAX_FILE_BYTES + 1 if self.size is None else self.size)
+        if len(data) > MAX_FILE_BYTES:
+            raise OSError(f"more than {MAX_FILE_BYTES // 2**20} MB")
+        if self.size is not None and len(data) < self.size:
+            raise OSError("the file ends early")
+        return data
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or made by a Macintosh for itself."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def is_image(path: str) -> bool:
+    """Whether a file has an image's suffix."""
+    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_table(path: str) -> bool:
+    """Whether a file is called as tables of labels are: `labels.csv` and the like, and CelebA's lists."""
+    name = PurePosixPath(path).name.lower()
+    return name in LABEL_TABLES or _CELEBA_TABLE.fullmatch(name) is not None
+
+
+def printable(name: str) -> str:
+    """A file name as text that can be stored and printed: bytes that are no UTF-8 and control characters escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -1,0 +1,135 @@
+"""Image files and what is known about them: the two halves of most sources."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from faceforge.config import IngestConfig
+from faceforge.data.info import Split
+from faceforge.data.samples import (
+    Sample,
+    Source,
+    check_classes,
+    choose_labels,
+    official,
+    split_called,
+    spread,
+    with_missing,
+)
+from faceforge.data.sources.files import Files
+
+FOLDER_COLUMN = "label"
+
+
+class Labelling(ABC):
+    """What is known about image files besides their content.
+
+    Attributes:
+        labels: the label columns that it gives and that are wanted.
+        vocabularies: see `Source`.
+        notes: see `Source`.
+        tables: those of `Files.tables` that it is made from.
+        stamps: what else it is made from; see `Source.stamps`.
+    """
+
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.vocabularies: dict[str, list[str]] = {}
+        self.stamps: dict[str, str] = {}
+
+    @abstractmethod
+    def annotate(self, path: str) -> Sample:
+        """A sample with all that is known about the file at this path, but not its content."""
+
+    def absent(self) -> Iterable[Sample]:
+        """What is listed, but not there."""
+        return ()
+
+
+class FileSource(Source):
+    """Image files of a folder or an archive with their labels.
+
+    The files come first, in their order; then what is listed but not there. `ingest.limit` is a limit on files.
+
+    Raises:
+        FaceForgeError: a label column has too few classes or too many.
+    """
+
+    def __init__(self, files: Files, labelling: Labelling, config: IngestConfig) -> None:
+        self.name, self.labels, self.vocabularies = files.name, labelling.labels, labelling.vocabularies
+        self._files, self._labelling, self._config = files, labelling, config
+        classes: dict[str, set[str | None]] = {column: set() for column in self.labels}
+        splits: set[Split | None] = set()
+        for place, path in enumerate(files.paths):
+            if place in files.problems:
+                continue
+            sample = labelling.annotate(path)
+            splits.add(sample.split)
+            for column, value in with_missing(sample.labels, config).items():
+                classes[column].add(value)
+        for column, found in classes.items():
+            check_classes(self.name, column, found)
+        self._places = spread(len(files.paths), config.limit)
+        self._absent = list(labelling.absent())
+        self.count = len(self._places) + len(self._absent)
+        self._official, notes = official(splits)
+        self.notes = labelling.notes + notes
+
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """See the class."""
+        there = len(self._places)
+        last = self.count if stop is None else stop
+        chosen = self._places[start : min(last, there)].tolist()
+        readers = self._files.readers(place for place in chosen if place not in self._files.problems)
+        for place in chosen:
+            if place in self._files.problems:
+                yield Sample(self._files.paths[place], problem=self._files.problems[place])
+                continue
+            sample = self._labelling.annotate(self._files.paths[place])
+            yield replace(
+                sample,
+                read=next(readers),
+                labels=with_missing(sample.labels, self._config),
+                split=sample.split if self._official else None,
+            )
+        yield from self._absent[max(start - there, 0) : max(last - there, 0)]
+
+    def stamps(self) -> dict[str, str]:
+        """Files and tables."""
+        return self._files.stamps(self._labelling.tables) | self._labelling.stamps
+
+
+class NoLabels(Labelling):
+    """Nothing but the files."""
+
+    def annotate(self, path: str) -> Sample:
+        """The path."""
+        return Sample(path)
+
+
+class TreeLabels(Labelling):
+    """The first folder of a path is its class, in the column `label`; a flat folder has no labels.
+
+    Where the first folders are called as splits are (`train`, `test`...), they are official splits, and the class is
+    the folder below.
+    """
+
+    def __init__(self, files: Files, config: IngestConfig) -> None:
+        super().__init__()
+        tops = {path.partition("/")[0] for place, path in enumerate(files.paths) if place not in files.problems}
+        self._depth = 1 if len(tops) > 1 and all(split_called(top) for top in tops) else 0
+        nested = any(path.count("/") > self._depth for path in files.paths)
+        self.labels = choose_labels(files.name, (FOLDER_COLUMN,) if nested else (), config.labels)
+
+    def annotate(self, path: str) -> Sample:
+        """Class and split by folders."""
+        parts = path.split("/")
+        split = split_called(parts[0]) if self._depth else None
+        if self.labels and len(parts) - 1 <= self._depth:
+            return Sample(path, problem="lies beside the class folders, not in one")
+        return Sample(path, labels=dict.fromkeys(self.labels, parts[self._depth]), split=split)
