@@ -44,8 +44,8 @@ class Decision:
 def decide(parts: Parts, config: IngestConfig) -> Decision:
     """Chooses a side for every prepared image, or leaves it out.
 
-    The first of several images with the same pixels stays. Sides are the source's own where it has any; else all images of a
-    group are on the side that the digest of the group's name says, the others where the digest of their pixels says.
+    The first of several images with the same pixels stays. Sides are the source's own where it has any; else all images
+    of a group are on the side that the digest of the group's name says, the others where that of their pixels says.
     Images of the train split that look like one of the holdout are left out.
     """
     number, words, hashes, sides = _columns(parts, config.holdout)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -108,11 +109,9 @@ class ImageSet:
         Returns:
             images uint8 (N, H, W, C), and codes int32 (N, columns): positions in `info.labels[column]`.
         """
-        columns = self.label_columns(labels)
-        codes = [{name: code for code, name in enumerate(self.info.labels[column])} for column in columns]
-        size, channels, total = self.info.image_size, self.info.channels, self.info.counts[split].total
-        images = np.empty((total, size, size, channels), np.uint8)
-        found = np.empty((total, len(columns)), np.int32)
+        found = self.codes(split, labels)
+        size, channels = self.info.image_size, self.info.channels
+        images = np.empty((len(found), size, size, channels), np.uint8)
 
         def decode(start: int, rows: list[bytes]) -> None:
             for place, row in enumerate(rows, start):
@@ -121,19 +120,34 @@ class ImageSet:
         row, jobs = 0, []
         try:
             with ThreadPoolExecutor(workers()) as pool:
-                for batch in self._batches(split, ["image", *columns]):
-                    for place, column in enumerate(columns):
-                        values = batch.column(column).to_pylist()
-                        found[row : row + len(values), place] = [codes[place][value] for value in values]
+                for batch in self._batches(split, ["image.bytes"]):
                     jobs.append(pool.submit(decode, row, batch.column("image").field("bytes").to_pylist()))
                     row += batch.num_rows
                 for job in jobs:
                     job.result()
         except (KeyError, ValueError, IndexError, OSError, pa.ArrowException) as error:
             raise self._damaged(split, str(error)) from None
+        return images, found
+
+    def codes(self, split: Split, labels: Sequence[str] | None = None) -> NDArray[np.int32]:
+        """The classes of all images of a split, without the images: the second half of what `load` returns."""
+        columns = self.label_columns(labels)
+        total, row = self.info.counts[split].total, 0
+        found = np.empty((total, len(columns)), np.int32)
+        classes = [pa.array(self.info.labels[column], pa.string()) for column in columns]
+        try:
+            for batch in self._batches(split, list(columns) or ["sha256"]):
+                for place, column in enumerate(columns):
+                    codes = pc.index_in(batch.column(column), classes[place])
+                    if codes.null_count:
+                        raise KeyError(f"a class of {column!r} that dataset.json does not list")
+                    found[row : row + batch.num_rows, place] = codes
+                row += batch.num_rows
+        except (KeyError, ValueError, OSError, pa.ArrowException) as error:
+            raise self._damaged(split, str(error)) from None
         if row != total:
             raise self._damaged(split, f"{row:,} rows where dataset.json counts {total:,}")
-        return images, found
+        return found
 
     def records(self, split: Split, images: bool = True) -> Iterator[Record]:
         """The rows of a split, streaming; with `images=False` the image bytes stay unread (empty)."""

@@ -19,6 +19,7 @@ from faceforge.models.spec import BATCH_NORM_MOMENTUM, ModelSpec
 from faceforge.training import backend
 from faceforge.training.batches import Batches
 from faceforge.training.checkpoint import Checkpoint
+from faceforge.training.feed import Feed
 from faceforge.training.precision import choose_precision
 from faceforge.training.schedules import cosine, ema_decay
 from faceforge.training.step import State, initial_state, make_step
@@ -42,8 +43,7 @@ class Run:
         recipe: TrainConfig,
         labels: dict[str, list[str]],
         steps: int,
-        images: NDArray[np.uint8],
-        codes: NDArray[np.int32],
+        feed: Feed,
     ) -> None:
         be_deterministic()
         self.spec, self.recipe, self.steps = spec, recipe, steps
@@ -51,8 +51,8 @@ class Run:
         self._generator, self._discriminator = build_networks(spec, recipe.seed, self.precision)
         self._state = initial_state(self._generator, self._discriminator, recipe.optimizer)
         self._step = make_step(self._generator, self._discriminator, recipe)
-        self._batches = Batches(len(images), recipe.batch_size, spec.latent_size, recipe.seed)
-        self._images, self._codes = images, codes
+        self._batches = Batches(len(feed.codes), recipe.batch_size, spec.latent_size, recipe.seed)
+        self._feed = feed
         combinations = label_combinations(labels)
         rows = GRID_ROWS if not labels else min(len(combinations), GRID_ROWS)
         self._grid_labels = np.repeat(combinations[np.arange(rows) % len(combinations)], GRID_COLUMNS, axis=0)
@@ -70,12 +70,12 @@ class Run:
 
     def step(self) -> dict[str, Any]:
         """One step; metrics as unread tensors."""
-        chosen = self._batches.indices(self.done)
+        images, codes = self._feed.batch(self.done)
         penalise = self.recipe.gamma > 0 and self.done % self.recipe.penalty_interval == 0
         self._state, metrics = self._step(
             self._state,
-            ops.convert_to_tensor(self._images[chosen]),
-            ops.convert_to_tensor(self._codes[chosen]),
+            ops.convert_to_tensor(images),
+            ops.convert_to_tensor(codes),
             ops.convert_to_tensor(self._batches.latents(self.done)),
             {name: ops.convert_to_tensor(np.float32(value)) for name, value in self.hyper().items()},
             penalise,
@@ -136,7 +136,8 @@ class Run:
             "steps": self.done,
             "seconds": round(self.seconds, 1),
             "images_per_second": round(self.images_seen / self.seconds, 1) if self.seconds else 0.0,
-            "training_images": len(self._images),
+            "training_images": len(self._feed.codes),
+            "seconds_waited_for_images": round(self._feed.waited, 1),
             "precision": self.precision,
         }
 
@@ -152,7 +153,8 @@ class Run:
         for number in range(CALIBRATION_BATCHES):
             start = number * CALIBRATION_SIZE
             latents = draw_latents(self.recipe.seed, CALIBRATION_SIZE, self.spec.latent_size, start)
-            labels = self._codes[np.arange(start, start + CALIBRATION_SIZE) % len(self._codes)]
+            codes = self._feed.codes
+            labels = codes[np.arange(start, start + CALIBRATION_SIZE) % len(codes)]
             moments = self._gather(
                 self._state.average, moments, ops.convert_to_tensor(latents), ops.convert_to_tensor(labels)
             )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +24,7 @@ from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.spec import ModelSpec
 from faceforge.progress import Progress
 from faceforge.training.checkpoint import load_checkpoint, save_checkpoint
+from faceforge.training.feed import open_feed
 from faceforge.training.journal import Journal, Observer
 from faceforge.training.run import Run
 
@@ -52,10 +54,10 @@ def train(
     dataset = ImageSet.open(data)
     recipe = config.train
     labels = {name: dataset.info.labels[name] for name in dataset.label_columns(recipe.labels)}
-    images, codes = dataset.load("train", tuple(labels))
-    if len(images) < recipe.batch_size:
+    count = dataset.info.counts["train"].total
+    if count < recipe.batch_size:
         raise FaceForgeError(
-            f"{data} has {len(images)} training images, fewer than one batch of {recipe.batch_size}; "
+            f"{data} has {count} training images, fewer than one batch of {recipe.batch_size}; "
             "add images or lower train.batch_size"
         )
     spec = ModelSpec(
@@ -64,14 +66,17 @@ def train(
         channels=dataset.info.channels,
         classes=tuple(len(classes) for classes in labels.values()),
     )
-    budget = math.ceil(recipe.epochs * len(images) if recipe.epochs else recipe.kimg * 1000)
-    run = Run(spec, recipe, labels, steps=max(1, math.ceil(budget / recipe.batch_size)), images=images, codes=codes)
+    budget = math.ceil(recipe.epochs * count if recipe.epochs else recipe.kimg * 1000)
+    feed, place = open_feed(dataset, tuple(labels), recipe.batch_size, recipe.seed)
+    print(f"training images: {count:,} {place}", file=sys.stderr, flush=True)
     fingerprint = {
         "dataset": dataset.info.digest,
         **{f"model.{k}": v for k, v in spec.model_dump(mode="json").items()},
         **{f"train.{k}": v for k, v in recipe.model_dump(mode="json").items()},
     }
-    _fit(run, Path(out), checkpoints or Path(out) / "checkpoints", fingerprint, observer)
+    with closing(feed):
+        run = Run(spec, recipe, labels, steps=max(1, math.ceil(budget / recipe.batch_size)), feed=feed)
+        _fit(run, Path(out), checkpoints or Path(out) / "checkpoints", fingerprint, observer, place)
     info = BundleInfo(
         spec=spec,
         labels=labels,
@@ -86,7 +91,9 @@ def train(
     return Bundle(info, *run.networks()).save(Path(out) / "bundle")
 
 
-def _fit(run: Run, out: Path, folder: Path, fingerprint: dict[str, Any], observer: Observer | None) -> None:
+def _fit(
+    run: Run, out: Path, folder: Path, fingerprint: dict[str, Any], observer: Observer | None, images: str
+) -> None:
     """Steps until the budget is spent, logging, drawing and saving on the way."""
     saved = load_checkpoint(folder, fingerprint)
     if saved is not None:
@@ -94,7 +101,8 @@ def _fit(run: Run, out: Path, folder: Path, fingerprint: dict[str, Any], observe
     journal = Journal(out, run.images_seen, observer)
     recipe, batch = run.recipe, run.recipe.batch_size
     log_at, draw_at, save_at = (_marks(run.steps, n) for n in (recipe.log_points, recipe.grids, recipe.checkpoints))
-    journal.start({"steps": run.steps, "resumed_at_step": run.done, "kimg": run.steps * batch / 1000})
+    summary = {"steps": run.steps, "resumed_at_step": run.done, "kimg": run.steps * batch / 1000, "images": images}
+    journal.start(summary)
     meter = _Meter()
     with _stop_signals() as stopped, Progress("train", run.steps * batch, done=run.images_seen) as progress:
         while run.done < run.steps:

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceforge.data.imageset import ImageSet
+from faceforge.data.stream import Stream
+from faceforge.data.writer import write_image_set
+from faceforge.training import feed
+from faceforge.training.feed import InMemory, open_feed
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> ImageSet:
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
+    splits = {"train": (images, np.arange(20)[:, None] % 2), "holdout": (images[:2], np.zeros((2, 1), int))}
+    return write_image_set(tmp_path / "set", splits, {"odd": ["no", "yes"]})  # type: ignore[arg-type]
+
+
+def test_what_fits_is_held_in_memory(small: ImageSet) -> None:
+    opened, place = open_feed(small, ["odd"], batch_size=4, seed=0)
+    assert isinstance(opened, InMemory)
+    assert place.startswith("in memory (0.00 GiB, room for ")
+    shown = np.concatenate([opened.batch(step)[0] for step in range(5)])
+    assert sorted(image.tobytes() for image in shown) == sorted(image.tobytes() for image in small.load("train")[0])
+
+
+def test_what_does_not_fit_is_streamed(small: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 20 * 8 * 8 * 3
+    monkeypatch.setattr(feed, "total_memory", lambda: 2 * size - 1)
+    opened, place = open_feed(small, ["odd"], batch_size=4, seed=0)
+    assert isinstance(opened, Stream)
+    assert place.startswith("streamed from Parquet")
+    opened.close()
+    monkeypatch.setattr(feed, "total_memory", lambda: 2 * size)
+    assert isinstance(open_feed(small, ["odd"], 4, 0)[0], InMemory)
+
+
+def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "_CGROUP_LIMITS", ())
+    machine = feed.total_memory()
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(feed, "_CGROUP_LIMITS", (str(tmp_path / "absent"), str(limit)))
+    limit.write_text("1048576\n")
+    assert feed.total_memory() == 2**20
+    limit.write_text("max\n")
+    assert feed.total_memory() == machine
