@@ -17,9 +17,11 @@ from faceforge.data.sheet import image_grid
 
 STYLE = """
 <style>
-.ff-gallery { display: grid; gap: 6px; grid-template-columns: repeat(auto-fill, minmax(var(--tile), 1fr)); }
+.block-container { padding-top: 4rem; }
+.ff-gallery { display: grid; gap: 6px; grid-template-columns: repeat(auto-fill, minmax(min(var(--tile), 100%), 1fr)); }
+.ff-gallery.ff-single { grid-template-columns: minmax(0, 320px); }
 .ff-gallery figure { margin: 0; }
-.ff-gallery img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; image-rendering: pixelated; }
+.ff-gallery img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; }
 .ff-gallery figcaption { font-size: 0.75rem; opacity: 0.75; text-align: center; padding-top: 2px;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 </style>
@@ -35,7 +37,8 @@ def gallery(images: NDArray[np.uint8], captions: Sequence[str] = (), tile: int =
         source = base64.b64encode(to_png(pixels)).decode()
         alt = caption or f"generated face {number + 1}"
         figures.append(f"<figure><img alt='{alt}' src='data:image/png;base64,{source}'>{below}</figure>")
-    return f"{STYLE}<div class='ff-gallery' style='--tile: {tile}px'>{''.join(figures)}</div>"
+    single = " ff-single" if len(images) == 1 else ""
+    return f"{STYLE}<div class='ff-gallery{single}' style='--tile: {tile}px'>{''.join(figures)}</div>"
 
 
 def grid_png(images: NDArray[np.uint8]) -> bytes:

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from faceforge.config import IngestConfig
+from faceforge.data.ingest import ingest
+from faceforge.webapp.check_page import VERDICTS, verdict
+from faceforge.webapp.pictures import gallery, grid_png, zipped
+
+IMAGES = np.random.default_rng(0).integers(0, 255, (9, 32, 32, 3), np.uint8)
+
+
+def test_gallery_names_every_image_and_escapes_captions() -> None:
+    html = gallery(IMAGES[:2], ["<b>bold</b>", "plain"])
+    assert html.count("<img") == 2
+    assert "<b>" not in html
+    assert "&lt;b&gt;bold" in html
+    assert "alt='plain'" in html
+
+
+def test_the_zip_is_lossless_and_ingest_reads_it_as_it_is(tmp_path: Path) -> None:
+    labels = {"mood": ["glad", "sad", "sad"] * 3}
+    with zipfile.ZipFile(io.BytesIO(zipped(IMAGES, labels))) as archive:
+        archive.extractall(tmp_path / "faces")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "faces" / "00003.png")), IMAGES[3])
+    config = IngestConfig(image_size=32, holdout=0.4)
+    info = ingest(str(tmp_path / "faces"), tmp_path / "set", config).info
+    assert info.labels == {"mood": ["glad", "sad"]}
+    assert sum(split.total for split in info.counts.values()) == 9
+
+
+def test_the_same_images_make_the_same_zip() -> None:
+    assert zipped(IMAGES, {}) == zipped(IMAGES, {})
+
+
+def test_one_picture_holds_all() -> None:
+    assert Image.open(io.BytesIO(grid_png(IMAGES))).size == (3 * 33 - 1, 3 * 33 - 1)
+
+
+def test_every_probability_has_its_words() -> None:
+    assert [verdict(p)[0] for p in (0.0, 0.2, 0.5, 0.7, 1.0)] == [words for _, words, _ in VERDICTS]
