@@ -63,12 +63,12 @@ def guarded() -> Iterator[None]:
 
 
 def choose_labels(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:
-    """What `labels` means: a CSV file, or columns to keep, as in `gender,age_group`.
+    """What `labels` means: a CSV or Parquet file, or columns to keep, as in `gender,age_group`.
 
     Returns:
-        the configuration with the columns set, and the path of the CSV ('' if none).
+        the configuration with the columns set, and the path of the file ('' if none).
     """
-    if labels.lower().endswith(".csv"):
+    if labels.lower().endswith((".csv", ".tsv", ".parquet", ".pq")):
         return config, labels
     names = tuple(filter(None, (name.strip() for name in re.split(r"[,+]", labels))))
     return (config.model_copy(update={"labels": names}) if names else config), ""
@@ -204,6 +204,8 @@ def register(
 
     judged = json.loads((report / "report.json").read_text())
     kept = {"report.json": report / "report.json", "samples.png": exported / "samples" / "all.png"}
+    if (report / "report.html").is_file():
+        kept["report.html"] = report / "report.html"
     if (report / "classifier").is_dir():
         kept["classifier"] = report / "classifier"  # checks what the model is asked for later
     with tracked("register", tracking) as run:

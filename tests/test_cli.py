@@ -57,6 +57,7 @@ def test_five_steps_on_plain_folders(work: Path) -> None:
     counts = [json.loads((work / name / "dataset.json").read_text())["counts"] for name in ("data", "more")]
     assert counts[1]["train"]["total"] == 2 * counts[0]["train"]["total"]
     assert counts[1]["holdout"] == counts[0]["holdout"]
+    assert (work / "report" / "report.html").read_text().startswith("<!doctype html>")
     for path in ("export/bundle/bundle.json", "export/saved_model/saved_model.pb", "export/samples/all.png"):
         assert (work / path).is_file()
 
@@ -90,8 +91,11 @@ def test_bad_input_is_refused_in_one_line(work: Path, tmp_path: Path) -> None:
         "'beard'": ("ingest", "toyfaces", "--labels", "beard"),
         "is not an image set": ("train", "--data", tmp_path / "empty"),
         "is not a model bundle": ("export", "--bundle", tmp_path / "empty"),
+        "absent is not a model bundle": (
+            "evaluate", "--bundle", bundle, "--data", work / "data", "--champion", tmp_path / "absent",
+        ),
         "mlflow": ("export", "--bundle", bundle, "--tracking-uri", "http://127.0.0.1:9"),
-    }
+    }  # fmt: skip
     for said, arguments in cases.items():
         line = refused(*arguments, "--out", out)
         assert line.startswith("error: ")
