@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import click
 import faceforge
 from faceforge import steps
 from faceforge.config import preset_names, resolve
+from faceforge.generate_cli import generate
 from faceforge.presets import PRESETS
 from faceforge.registry_cli import registry
 from faceforge.serve_cli import serve
@@ -81,18 +82,44 @@ _bundle = click.option("--bundle", required=True, type=click.Path(path_type=Path
 @main.command()
 @click.argument("source")
 @_out
-@click.option("--labels", default="", help="Label columns to keep (a,b), or a CSV file with a file-name column.")
+@click.option(
+    "--labels", default="", help="Label columns to keep (a,b), or a CSV or Parquet file with a file-name column."
+)
+@click.option(
+    "--labels-from-name", default="", metavar="PATTERN", help="Labels are fields of the file names; quote it."
+)
 @_configured
 @_tracked
-def ingest(source: str, out: Path, labels: str, preset: str, settings: tuple[str, ...], **tracking: str) -> None:
-    """Make an image set of SOURCE: toyfaces, a folder of images, or Parquet.
+def ingest(
+    source: str,
+    out: Path,
+    labels: str,
+    labels_from_name: str,
+    preset: str,
+    settings: tuple[str, ...],
+    **tracking: str,
+) -> None:
+    """Make an image set of SOURCE.
+
+    \b
+    SOURCE is one of
+      toyfaces            drawn faces; toyfaces:neutral=8,glasses=1 for uneven classes
+      digits              the handwritten digits that come with scikit-learn
+      tfds:NAME           TensorFlow Datasets; ingest.data_dir names the folder of prepared ones
+      a folder            of images, by sub-folder, table, file name or CelebA's lists
+      a zip or tar file   the same, without unpacking it
+      Parquet             a file, a folder, or s3://, gs://, https:// addresses of files
 
     \b
     Examples:
       faceforge ingest toyfaces --out work/toy
-      faceforge ingest photos/ --out work/data --preset faces64
+      faceforge ingest photos.zip --out work/data --preset faces64 --labels people.csv
+      faceforge ingest UTKFace/ --out work/data --labels-from-name '{age}_{gender}_{race}_{stamp}' --labels gender,race
+      faceforge ingest CelebA/ --out work/data --preset faces64 --labels Smiling,Eyeglasses,Male
       faceforge ingest faces.parquet --out work/data --preset faces64 --labels gender,age_group
     """
+    if labels_from_name:
+        settings += (f'ingest.labels_from_name="{labels_from_name}"',)
     with steps.guarded():
         images = steps.ingest(source, labels, preset, _joined(settings), out, _tracking(out, tracking))
         info = images.info
@@ -100,8 +127,9 @@ def ingest(source: str, out: Path, labels: str, preset: str, settings: tuple[str
         click.echo(f"{out}: {counts} · {info.reject_count:,} rejected · {info.duplicate_count:,} duplicates")
         for note in info.notes:
             click.echo(f"  note: {note}")
-        for reject in info.rejects[:10]:
-            click.echo(f"  rejected {reject.path}: {reject.reason}")
+        for reason, paths in _by_reason(info.rejects):
+            more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
+            click.echo(f"  rejected, {reason}: {', '.join(paths[:3])}{more}")
         for column, classes in info.labels.items():
             click.echo(f"  {column}: {', '.join(classes)}")
 
@@ -213,9 +241,18 @@ def export(bundle: Path, out: Path, **tracking: str) -> None:
             click.echo(f"{name:<12} {path}")
 
 
+main.add_command(generate)
 main.add_command(registry)
 main.add_command(serve)
 main.add_command(ui)
+
+
+def _by_reason(rejects: Sequence[Any]) -> list[tuple[str, list[str]]]:
+    """The ten most frequent reasons, and what was rejected for each."""
+    found: dict[str, list[str]] = {}
+    for reject in rejects:
+        found.setdefault(reject.reason, []).append(reject.path)
+    return sorted(found.items(), key=lambda item: -len(item[1]))[:10]
 
 
 def _joined(settings: tuple[str, ...]) -> str:

@@ -34,7 +34,7 @@ def pipeline() -> None:
 def _run_options(command: Command) -> Command:
     """The parameters of a run, the same for `run` and `submit`."""
     options = [
-        click.option("--source", default="toyfaces", show_default=True, help="toyfaces, a folder, or Parquet."),
+        click.option("--source", default="toyfaces", show_default=True, help="As for faceforge ingest."),
         click.option("--labels", default="", help="Label columns (a,b) or a CSV file with a file-name column."),
         click.option("--preset", default="toy", show_default=True, help=f"One of: {', '.join(preset_names())}."),
         click.option(

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from faceforge.config import Config, as_json, resolve
 from faceforge.errors import FaceForgeError
 
-BUILT_IN_SOURCES = ("toyfaces",)
-
 
 class RunParameters(BaseModel):
     """What a user chooses. All text, as the pipeline's own parameters are; '' means unset."""
@@ -65,13 +63,13 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
     Raises:
         FaceForgeError: the first problem found.
     """
-    from faceforge.data.sources import open_source
+    from faceforge.data.sources import is_path, open_source
     from faceforge.steps import choose_labels
     from faceforge.tracking.connection import connect
 
     config = resolve(parameters.preset, parameters.settings)
     changes = {}
-    if parameters.source.partition(":")[0] not in BUILT_IN_SOURCES:
+    if is_path(parameters.source):
         changes["source"] = str(Path(parameters.source).expanduser().absolute())
     if choose_labels(config.ingest, parameters.labels)[1]:
         changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
