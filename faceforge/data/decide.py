@@ -6,9 +6,8 @@ which part, and when.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from faceforge.config import IngestConfig
 from faceforge.data.info import LISTED_AT_MOST, SPLITS, Duplicate, LeftOut, Reject, Split
 from faceforge.data.parts import Parts
-
-near_duplicates = None
+from faceforge.data.phash import near_duplicates
+from faceforge.data.split import holdout_side
 
 _NONE, _TRAIN, _HOLDOUT = -1, SPLITS.index("train"), SPLITS.index("holdout")
 
@@ -48,13 +47,16 @@ def decide(parts: Parts, config: IngestConfig) -> Decision:
     of a group are on the side that the digest of the group's name says, the others where that of their pixels says.
     Images of the train split that look like one of the holdout are left out.
     """
-    number, words, hashes, sides = _columns(parts, config.holdout)
-    kept, twins = _first_of_each(words)
-    duplicates = [(number[~kept], number[twins[~kept]])]
-    number, hashes, sides = number[kept], hashes[kept], sides[kept]
-    if False:  # config.near_duplicates >= 0:
+    columns = _columns(parts, config)
+    kept, twins = _first_of_each(columns.words)
+    duplicates = [(columns.number[~kept], columns.number[twins[~kept]])]
+    number, sides = columns.number[kept], columns.sides[kept]
+    if config.near_duplicates >= 0:
+        hashes, looks = columns.hashes[kept], columns.thumbnails[kept]
         train, holdout = np.flatnonzero(sides == _TRAIN), np.flatnonzero(sides == _HOLDOUT)
-        near, like = near_duplicates(hashes[train], hashes[holdout], config.near_duplicates)
+        near, like = near_duplicates(
+            hashes[train], hashes[holdout], config.near_duplicates, (looks[train], looks[holdout])
+        )
         duplicates.append((number[train[near]], number[holdout[like]]))
         sides[train[near]] = _NONE
     chosen = np.full(parts.count, _NONE, np.int8)
@@ -64,36 +66,48 @@ def decide(parts: Parts, config: IngestConfig) -> Decision:
     return _described(parts, chosen, left[order], twin[order])
 
 
-def holdout_side(sha256: str, share: float) -> Split:
-    """The split of an image: `holdout` where its digest, read as a number in 0..1, is below the share."""
-    return "holdout" if int(sha256[:16], 16) < share * 2**64 else "train"
+class _Columns(NamedTuple):
+    """Of the usable images: number in the source, digest as (N, 4) words, hash, thumbnail (N, K), side."""
+
+    number: NDArray[np.int64]
+    words: NDArray[np.uint64]
+    hashes: NDArray[np.uint64]
+    thumbnails: NDArray[np.uint8]
+    sides: NDArray[np.int8]
 
 
-def _columns(parts: Parts, share: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int8]]:
-    """Of the usable images: number in the source, digest as (N, 4) words, perceptual hash, side."""
-    numbers, digests, hashes, sides, first = [], [], [], [], 0
+def _columns(parts: Parts, config: IngestConfig) -> _Columns:
+    looks = ["phash", "thumbnail"] if config.near_duplicates >= 0 else []
+    nothing = np.zeros((0, 4), np.uint64), np.zeros(0, np.uint64), np.zeros((0, 0), np.uint8), np.zeros(0, np.int8)
+    found: list[_Columns] = []
     of_groups: dict[str, int] = {}
-    threshold = np.uint64(share * 2**64)
-    for batch in parts.batches(["split", "group", "reason", "sha256", "phash"]):
+    threshold = np.uint64(config.holdout * 2**64)
+    first = 0
+    for batch in parts.batches(["split", "group", "reason", "sha256", *looks]):
         usable = np.array([not reason for reason in batch.column("reason").to_pylist()], bool)
-        numbers.append(first + np.flatnonzero(usable))
+        number = first + np.flatnonzero(usable)
         first += len(usable)
         batch = batch.filter(usable)
         words = np.frombuffer(b"".join(batch.column("sha256").to_pylist()), ">u8").reshape(-1, 4).astype(np.uint64)
-        digests.append(words)
-        hashes.append(batch.column("phash").to_numpy(zero_copy_only=False).astype(np.uint64))
-        side = np.where(words[:, 0] < threshold, _HOLDOUT, _TRAIN).astype(np.int8)
+        sides = np.where(words[:, 0] < threshold, _HOLDOUT, _TRAIN).astype(np.int8)  # `holdout_side`, for all at once
         named = zip(batch.column("split").to_pylist(), batch.column("group").to_pylist(), strict=True)
         for row, (split, group) in enumerate(named):
             if split:
-                side[row] = SPLITS.index(split)
+                sides[row] = SPLITS.index(split)
             elif group:
                 if group not in of_groups:
-                    digest = hashlib.sha256(f"group {group}".encode()).hexdigest()
-                    of_groups[group] = SPLITS.index(holdout_side(digest, share))
-                side[row] = of_groups[group]
-        sides.append(side)
-    return tuple(np.concatenate(found) for found in (numbers, digests, hashes, sides))  # type: ignore[return-value]
+                    of_groups[group] = SPLITS.index(holdout_side("", config.holdout, group))
+                sides[row] = of_groups[group]
+        hashes, thumbnails = np.zeros(0, np.uint64), np.zeros((0, 0), np.uint8)
+        if looks and len(words):
+            hashes = batch.column("phash").to_numpy(zero_copy_only=False).astype(np.uint64)
+            thumbnails = np.frombuffer(b"".join(batch.column("thumbnail").to_pylist()), np.uint8)
+            thumbnails = thumbnails.reshape(len(words), -1)
+        if len(words):
+            found.append(_Columns(number, words, hashes, thumbnails, sides))
+    if not found:
+        return _Columns(np.zeros(0, np.int64), *nothing)
+    return _Columns(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 def _first_of_each(words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

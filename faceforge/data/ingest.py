@@ -32,7 +32,7 @@ from faceforge.files import atomic_folder
 from faceforge.progress import Progress
 
 PROCESSES_FROM = 4000  # images; for fewer, threads are done before processes have started
-_REASONS_SHOWN = 3
+_REASONS_SHOWN, _CLASSES_SHOWN = 3, 5
 
 
 def ingest(
@@ -74,7 +74,7 @@ def ingest(
     with _writing(out), _parts(opened, config, work or out.with_name(f".{out.name}.parts"), prepared) as parts:
         _prepare(opened, config, parts, parts.ranges)
         decision = decide(parts, config)
-        _check(opened, decision)
+        _check(opened, decision, config.min_class)
         with atomic_folder(out) as folder:
             info = _write(opened, config, parts, decision, folder)
             origin.save(folder)
@@ -216,7 +216,7 @@ class _Rejects:
             )
 
 
-def _check(source: Source, decision: Decision) -> None:
+def _check(source: Source, decision: Decision, min_class: int) -> None:
     """What cannot be trained and judged on is refused here, not three steps later."""
     totals = {split: decision.total(split) for split in SPLITS}
     rejects = decision.left_out.rejects
@@ -229,11 +229,20 @@ def _check(source: Source, decision: Decision) -> None:
                 f"{source.name}: all {sum(totals.values())} images fell outside the {split} split; "
                 "give more images or change ingest.holdout"
             )
-    for column, counts in decision.classes["train"].items():
+    for column, held_out in decision.classes["holdout"].items():
+        counts = dict.fromkeys(held_out, 0) | decision.classes["train"][column]
         if len(counts) < 2:
             raise FaceForgeError(
-                f"{source.name}: fewer than two classes of {column!r} are left in the train split; "
+                f"{source.name}: fewer than two classes of {column!r} are left; "
                 "give more images or set `ingest.labels=`"
+            )
+        if min(counts.values()) < min_class:
+            listed = sorted(counts.items(), key=lambda item: item[1])
+            shown = ", ".join(f"{name} {count:,}" for name, count in listed[:_CLASSES_SHOWN])
+            raise FaceForgeError(
+                f"{source.name}: the training images of some classes of {column!r} are too few ({shown}"
+                f"{', ...' if len(listed) > _CLASSES_SHOWN else ''}); give more, name other columns with "
+                f"ingest.labels, or lower ingest.min_class, which is {min_class}"
             )
 
 

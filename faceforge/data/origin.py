@@ -15,7 +15,9 @@ from faceforge.data.samples import Source
 from faceforge.files import atomic_file
 
 ORIGIN_FILE = "source.json.gz"
-DECIDED_LATER = frozenset({"holdout", "max_rejects"})  # settings that do not touch how one image is prepared
+DECIDED_LATER = frozenset(
+    {"holdout", "max_rejects", "min_class", "near_duplicates"}
+)  # settings that do not touch how one image is prepared
 _PREPARATION = "1"  # to be raised when the same file under the same settings becomes other pixels or measures
 _NAMED = 3
 

@@ -11,8 +11,8 @@ from faceforge.config import IngestConfig
 from faceforge.data import ingest as ingest_module
 from faceforge.data import pixels
 from faceforge.data.imageset import ImageSet
-from faceforge.data.decide import holdout_side
 from faceforge.data.ingest import ingest
+from faceforge.data.split import holdout_side
 from faceforge.errors import FaceForgeError
 from tests.data.conftest import MakeFolder, noise
 
