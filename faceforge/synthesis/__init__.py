@@ -1,0 +1,1 @@
+"""Labelled synthetic image sets from a trained model: planned, checked, written in common formats, documented."""

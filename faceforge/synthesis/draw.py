@@ -1,0 +1,190 @@
+"""Draws a plan's images and keeps those that pass the checks, part by part, so that a stopped run goes on.
+
+Of every cell the first `wanted` images of its series that pass are kept: what is made depends on neither batches nor
+parts nor on where a run was stopped. Every part holds the same share of every cell, shuffled, so that the whole set is
+mixed although only a part of it is ever in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.data.imageset import ImageSet
+from faceforge.data.pixels import encode, map_ordered
+from faceforge.data.writer import ImageSetWriter
+from faceforge.errors import FaceForgeError
+from faceforge.export.export import sheet_name
+from faceforge.files import atomic_folder
+from faceforge.generate import Generator
+from faceforge.progress import Progress
+from faceforge.synthesis.checks import BATCH, Check
+from faceforge.synthesis.latents import latents_of
+from faceforge.synthesis.options import SynthesisConfig
+from faceforge.synthesis.plan import Cell
+
+PART_IMAGES = 2000
+_AT_ONCE = 8 * BATCH  # candidates in memory
+_STATE = "state.json"
+
+
+@dataclass
+class Tally:
+    """How a cell stands: images kept, candidates looked at, and how many of them were refused for what."""
+
+    made: int = 0
+    drawn: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Row:
+    """An image that was kept."""
+
+    image: NDArray[np.uint8]
+    cell: Cell
+    number: int  # in the cell's series
+
+
+def draw_parts(
+    generator: Generator, plan: Sequence[Cell], checks: Sequence[Check], config: SynthesisConfig, work: Path
+) -> tuple[list[ImageSet], list[Tally]]:
+    """Makes the planned images in the folder `work`; parts that are finished there already are not made again.
+
+    Returns:
+        image sets that follow each other, and how each cell went.
+
+    Raises:
+        FaceForgeError: too many candidates of a cell were refused.
+    """
+    total = sum(cell.wanted for cell in plan)
+    parts = -(-total // PART_IMAGES)
+    tallies = [Tally() for _ in plan]
+    finished = _finished(work, parts)
+    if finished:
+        state = json.loads((finished[-1].root / _STATE).read_text())
+        tallies = [Tally(**tally) for tally in state]
+    with Progress("generate", total=total, done=sum(tally.made for tally in tallies)) as progress:
+        for number in range(len(finished), parts):
+            goals = [cell.wanted * (number + 1) // parts for cell in plan]
+            rows = _fill(generator, plan, tallies, goals, checks, config, progress)
+            order = np.random.default_rng([config.seed, number]).permutation(len(rows))
+            finished.append(_write(work / f"part-{number:05d}", generator, [rows[row] for row in order], tallies))
+    return finished, tallies
+
+
+def _fill(
+    generator: Generator,
+    plan: Sequence[Cell],
+    tallies: Sequence[Tally],
+    goals: Sequence[int],
+    checks: Sequence[Check],
+    config: SynthesisConfig,
+    progress: Progress,
+) -> list[_Row]:
+    """Draws until every cell has reached its goal."""
+    kept: list[_Row] = []
+    while asked := _ask(plan, tallies, goals, config.max_tries):
+        cells = np.repeat([place for place, _ in asked], [count for _, count in asked])
+        latents = [
+            latents_of(generator, plan[place], tallies[place].drawn, count, config.seed, config.truncation)
+            for place, count in asked
+        ]
+        codes = np.array([plan[place].codes for place in cells], np.int32).reshape(len(cells), len(generator.labels))
+        images = generator.bundle.generate(np.concatenate(latents), codes, BATCH)
+        reasons = _reasons(images, codes, checks)
+        before = len(kept)
+        for row, place in enumerate(cells):
+            tally = tallies[place]
+            if tally.made >= goals[place]:
+                continue  # not needed, or not yet: it will be drawn again for the next part
+            if reasons[row]:
+                tally.refused[reasons[row]] = tally.refused.get(reasons[row], 0) + 1
+            else:
+                kept.append(_Row(images[row], plan[place], tally.drawn))
+                tally.made += 1
+            tally.drawn += 1
+        progress.advance(len(kept) - before, note=_note(tallies))
+    return kept
+
+
+def _ask(plan: Sequence[Cell], tallies: Sequence[Tally], goals: Sequence[int], max_tries: int) -> list[tuple[int, int]]:
+    """(cell, candidates) to draw next: whole batches, since networks take no others; empty when all goals are met."""
+    asked: Counter[int] = Counter()
+    room = _AT_ONCE
+    for place, (cell, tally, goal) in enumerate(zip(plan, tallies, goals, strict=True)):
+        lacking = goal - tally.made
+        if lacking <= 0 or room <= 0:
+            continue
+        allowed = max_tries * cell.wanted + BATCH - tally.drawn  # a batch more, so that small cells have a chance
+        if allowed <= 0:
+            refused = ", ".join(f"{count:,} for {reason}" for reason, count in sorted(tally.refused.items()))
+            raise FaceForgeError(
+                f"{cell.name}: only {tally.made:,} of {cell.wanted:,} images after {tally.drawn:,} tries (refused: "
+                f"{refused}); check less, ask for fewer, raise max_tries, or train the model further on this class"
+            )
+        likely = lacking * max(tally.drawn, 1) / max(tally.made, 1) if tally.drawn else lacking
+        asked[place] = min(int(np.ceil(min(likely, 4 * lacking))), allowed, room)
+        room -= asked[place]
+    places = list(asked)
+    for turn in range(-sum(asked.values()) % BATCH):
+        asked[places[turn % len(places)]] += 1
+    return list(asked.items())
+
+
+def _reasons(images: NDArray[np.uint8], codes: NDArray[np.int32], checks: Sequence[Check]) -> list[str]:
+    """Why each image is refused; empty = it is not."""
+    reasons = [""] * len(images)
+    for check in reversed(checks):  # the first to refuse is the one that is told
+        for row in np.flatnonzero(check.refused(images, codes)):
+            reasons[row] = check.name
+    return reasons
+
+
+def _write(folder: Path, generator: Generator, rows: Sequence[_Row], tallies: Sequence[Tally]) -> ImageSet:
+    spec = generator.bundle.info.spec
+    with atomic_folder(folder) as partial:
+        writer = ImageSetWriter(
+            partial,
+            source="synthetic",
+            image_size=spec.image_size,
+            channels=spec.channels,
+            columns=tuple(generator.labels),
+            vocabularies=generator.labels,
+        )
+        for row, encoded in zip(rows, map_ordered(encode, (row.image for row in rows)), strict=True):
+            writer.add("train", encoded, _path(row.cell.labels, row.number), row.cell.labels)
+        info = writer.finish()
+        (partial / _STATE).write_text(json.dumps([asdict(tally) for tally in tallies]))
+    return ImageSet(folder, info)
+
+
+def _path(labels: Mapping[str, str], number: int) -> str:
+    """Names the image by its labels and its number in their series: `expression-smiling/00000042.png`."""
+    return f"{sheet_name(dict(labels)) or 'images'}/{number:08d}.png"
+
+
+def _finished(work: Path, parts: int) -> list[ImageSet]:
+    """The parts that are there, up to the first gap; what is behind it is removed."""
+    found: list[ImageSet] = []
+    for number in range(parts):
+        folder = work / f"part-{number:05d}"
+        try:
+            found.append(ImageSet.open(folder))
+        except FaceForgeError:
+            break
+    for leftover in sorted(work.glob("part-*"))[len(found) :]:
+        shutil.rmtree(leftover, ignore_errors=True)
+    return found
+
+
+def _note(tallies: Sequence[Tally]) -> str:
+    refused = sum(sum(tally.refused.values()) for tally in tallies)
+    return f"{refused:,} refused" if refused else ""

@@ -1,0 +1,84 @@
+"""The model to draw with, and what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from faceforge.errors import FaceForgeError
+from faceforge.files import sha256_file
+from faceforge.generate import Generator
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model, opened.
+
+    Attributes:
+        generator: draws the images.
+        name: `models:/NAME/VERSION` of a registered model, else `bundle` or `onnx`: no machine's folders.
+        sha256: over the model's files.
+        report: what its evaluation found; None = it has not been evaluated.
+        classifier: folder of the classifier that it was judged with, if that is at hand.
+    """
+
+    generator: Generator
+    name: str
+    sha256: str
+    report: dict[str, Any] | None
+    classifier: Path | None
+
+
+@contextmanager
+def open_model(source: str, report: Path | None = None, tracking_uri: str = "") -> Iterator[ModelSource]:
+    """The model of a bundle folder, an ONNX file or the registry, for the body.
+
+    Args:
+        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        report: folder that `faceforge evaluate` wrote; None: what is kept with the version, or lies beside the bundle.
+        tracking_uri: where the registry is.
+
+    Raises:
+        FaceForgeError: no such model or report.
+    """
+    if report is not None and not (report / "report.json").is_file():
+        raise FaceForgeError(f"{report} is not the output of an evaluation: it has no report.json")
+    with TemporaryDirectory() as scratch:
+        name = "onnx" if source.endswith(".onnx") else "bundle"
+        path = Path(source)
+        if source.startswith("models:"):
+            from faceforge.tracking.connection import connect
+            from faceforge.tracking.versions import download_version, full_name
+
+            connect(tracking_uri, create=False)
+            name = full_name(source)
+            path = download_version(name, Path(scratch)) / "bundle"
+        generator = Generator.load(path)
+        beside = [report] if report is not None else [path, path.absolute().parent]
+        yield ModelSource(
+            generator=generator,
+            name=name,
+            sha256=_digest(path),
+            report=next((json.loads((f / "report.json").read_text()) for f in beside if _has_report(f)), None),
+            classifier=next((f / "classifier" for f in beside if (f / "classifier").is_dir()), None),
+        )
+
+
+def _has_report(folder: Path) -> bool:
+    return (folder / "report.json").is_file()
+
+
+def _digest(path: Path) -> str:
+    """Over names and bytes of the model's files."""
+    names = ("bundle.json", "discriminator.keras", "generator.keras")
+    files = [path / name for name in names] if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name if path.is_dir() else 'onnx'} {sha256_file(file)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,154 @@
+"""From a model to a synthetic image set on disk.
+
+    OUT/train-00000-of-00001.parquet, dataset.json    the image set, as ingest writes it
+    OUT/folder, webdataset, tfds, coco                other formats, if asked for
+    OUT/README.md                                     dataset card
+    OUT/manifest.json                                 model, options, counts, hashes
+
+While it is made, finished parts wait in `.OUT.work` beside it; the same call goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceforge.data.imageset import ImageSet, Record
+from faceforge.data.info import DatasetInfo
+from faceforge.data.pixels import Encoded, encode, from_bytes, map_ordered
+from faceforge.data.writer import ImageSetWriter, check_target
+from faceforge.determinism import be_deterministic
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_file, atomic_folder
+from faceforge.synthesis.card import CARD, dataset_card
+from faceforge.synthesis.checks import Check, CopyCheck, LabelCheck, RealismCheck
+from faceforge.synthesis.classifier import find_classifier
+from faceforge.synthesis.draw import draw_parts
+from faceforge.synthesis.formats import write_format
+from faceforge.synthesis.manifest import MANIFEST, Manifest, make_manifest, request_text
+from faceforge.synthesis.options import SynthesisConfig
+from faceforge.synthesis.plan import Cell, make_plan
+from faceforge.synthesis.source import open_model
+
+if TYPE_CHECKING:
+    from faceforge.synthesis.source import ModelSource
+
+
+def synthesise(
+    model: str,
+    out: Path,
+    config: SynthesisConfig,
+    data: Path | None = None,
+    report: Path | None = None,
+    tracking_uri: str = "",
+    work: Path | None = None,
+) -> Manifest:
+    """Makes a synthetic image set; a stopped call goes on where it was, a finished one is not repeated.
+
+    Args:
+        model: bundle folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        out: folder to make; replaced if it is an image set of another order.
+        config: how many of what, and which to refuse.
+        data: image set of the real images: what `balance` fills up, and what checks go by.
+        report: output folder of the model's evaluation; None: what is kept with the version or lies beside the bundle.
+        tracking_uri: where the registry is.
+        work: folder for finished parts; None: `.OUT.work` beside `out`.
+
+    Raises:
+        FaceForgeError: impossible options, before anything is drawn; or too many candidates were refused.
+    """
+    out = Path(out)
+    check_target(out)
+    images = None if data is None else ImageSet.open(data)
+    with open_model(model, report, tracking_uri) as source:
+        _check_fit(source, images, data)
+        plan = make_plan(source.generator.labels, config, images)
+        text = request_text(source, images, config, plan)
+        request = hashlib.sha256(text.encode()).hexdigest()
+        if (done := _done(out, request)) is not None:
+            return done
+        if source.name != "onnx" or config.reject:
+            be_deterministic()
+        work = _work_folder(work or out.with_name(f".{out.name}.work"), text)
+        checks = _checks(source, images, config, plan, work)
+        parts, tallies = draw_parts(source.generator, plan, checks, config, work)
+        with atomic_folder(out) as partial:
+            made = ImageSet(partial, _merge(parts, partial, source))
+            for form in config.formats:
+                write_format(made, form, partial / form)
+            (partial / CARD).write_text(dataset_card(made.info, source, config, checks, plan, tallies))
+            manifest = make_manifest(partial, made, request, source, images, config, checks, plan, tallies)
+            (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    shutil.rmtree(work)
+    return manifest
+
+
+def _check_fit(source: ModelSource, images: ImageSet | None, data: Path | None) -> None:
+    spec = source.generator.bundle.info.spec
+    if images is not None and (images.info.image_size, images.info.channels) != (spec.image_size, spec.channels):
+        raise FaceForgeError(
+            f"image set {data} has {images.info.image_size} px and {images.info.channels} channels, the model makes "
+            f"{spec.image_size} px and {spec.channels}; name the set that it learnt from"
+        )
+
+
+def _checks(
+    source: ModelSource, images: ImageSet | None, config: SynthesisConfig, plan: list[Cell], work: Path
+) -> list[Check]:
+    """The checks asked for, in the order in which reasons are told."""
+    found: list[Check] = []
+    if "labels" in config.reject:
+        classifier = find_classifier(source.classifier, images, work / "classifier")
+        found.append(LabelCheck(classifier, source.generator.labels))
+    if "copies" in config.reject:
+        if images is None:
+            raise FaceForgeError("to refuse copies of training images, name the image set that the model learnt from")
+        found.append(CopyCheck(images))
+    if config.drop_worst:
+        found.append(RealismCheck(source.generator, plan, config.drop_worst, config.seed, config.truncation))
+    return found
+
+
+def _done(out: Path, request: str) -> Manifest | None:
+    """The manifest in `out` if it is of this very order."""
+    if not (out / MANIFEST).is_file():
+        return None
+    try:
+        manifest = Manifest.read(out)
+    except FaceForgeError:
+        return None
+    return manifest if manifest.request == request else None
+
+
+def _work_folder(work: Path, text: str) -> Path:
+    """Where parts wait; what another order has left there is removed."""
+    order = work / "order.json"
+    if not order.is_file() or order.read_text() != text:
+        shutil.rmtree(work, ignore_errors=True)
+        with atomic_file(order) as partial:
+            partial.write_text(text)
+    return work
+
+
+def _merge(parts: Iterable[ImageSet], folder: Path, source: ModelSource) -> DatasetInfo:
+    """The parts as one image set, streaming."""
+    spec, labels = source.generator.bundle.info.spec, source.generator.labels
+    writer = ImageSetWriter(
+        folder,
+        source=f"synthetic: {source.name} {source.sha256[:12]}",
+        image_size=spec.image_size,
+        channels=spec.channels,
+        columns=tuple(labels),
+        vocabularies=labels,
+    )
+
+    def measured(record: Record) -> tuple[Encoded, Record]:
+        return encode(from_bytes(record.image, spec.channels), record.image), record
+
+    for part in parts:
+        for encoded, record in map_ordered(measured, part.records("train")):
+            writer.add("train", encoded, record.path, record.labels)
+    return writer.finish()
