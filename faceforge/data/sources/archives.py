@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from faceforge.data.pixels import Pixels
 from faceforge.data.samples import Given, stamp
@@ -23,11 +23,7 @@ from faceforge.errors import FaceForgeError
 
 _OUTSIDE = "its name leads out of the archive"
 _TOO_LARGE = f"more than {MAX_FILE_BYTES // 2**20} MB when unpacked"
-_MAGIC: dict[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\0": lzma.LZMAFile,
-}
+_GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"  # first bytes of compressed files
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
@@ -42,7 +38,7 @@ def open_archive(file: Path) -> Files | None:
     try:
         if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
             return ZipFiles(file)
-        if head[257:262] == b"ustar" or any(head.startswith(magic) for magic in _MAGIC):
+        if head[257:262] == b"ustar" or head.startswith((_GZIP, _BZIP2, _XZ)):
             return TarFiles(file)
     except _DAMAGE as error:
         told = (str(error).splitlines() or ["it ends early"])[0]
@@ -167,12 +163,13 @@ class TarFiles(_Archive):
 
     def __init__(self, file: Path) -> None:
         with file.open("rb") as stream:
-            head = stream.read(8)
-        self._unpack = next((opener for magic, opener in _MAGIC.items() if head.startswith(magic)), None)
-        with self._open(file) as stream, tarfile.open(fileobj=(bounded := _Bounded(stream)), mode="r:") as archive:
+            self._head = stream.read(8)
+        with self._open(file) as unpacked:
+            bounded = _Bounded(unpacked)
+            archive = tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:")  # noqa: SIM115 - the stream is closed
             members = []
             while (entry := archive.next()) is not None:
-                archive.members.clear()  # or it would keep all it has met
+                cast(Any, archive).members.clear()  # or it would keep all it has met
                 if not entry.isdir():
                     members.append(self._member(entry))
             if bounded.last.strip(b"\0"):  # tarfile takes a damaged header for the end
@@ -182,7 +179,7 @@ class TarFiles(_Archive):
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
         """In one pass; the content of compressed members is handed on as it comes."""
         chosen = (self._images[place] for place in places)
-        if self._unpack is None:
+        if not self._head.startswith((_GZIP, _BZIP2, _XZ)):
             yield from (FileBytes(str(self._file), member.start, member.size) for member in chosen)
             return
         try:
@@ -200,7 +197,11 @@ class TarFiles(_Archive):
             return stream.read(self._tables[path].size)
 
     def _open(self, file: Path) -> IO[bytes]:
-        return self._unpack(file) if self._unpack else file.open("rb")
+        if self._head.startswith(_GZIP):
+            return cast(IO[bytes], gzip.open(file))
+        if self._head.startswith(_BZIP2):
+            return bz2.open(file)
+        return lzma.open(file) if self._head.startswith(_XZ) else file.open("rb")
 
     @staticmethod
     def _member(entry: tarfile.TarInfo) -> _Member:

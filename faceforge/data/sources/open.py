@@ -60,8 +60,8 @@ def _open(spec: str, config: IngestConfig, labels_csv: str) -> Source | Files:
     if kind == TFDS:
         return TfdsSource(rest, config)
     if is_url(spec):
-        files = find_parquet(spec)
-        return ParquetSource(Path(files[0].path).stem if len(files) == 1 else Path(spec).name, files, config)
+        found = find_parquet(spec)
+        return ParquetSource(Path(found[0].path).stem if len(found) == 1 else Path(spec).name, found, config)
     path = Path(spec).expanduser()
     if not spec or not path.exists():
         raise FaceForgeError(f"source {spec!r} does not exist; give {_KNOWN}")

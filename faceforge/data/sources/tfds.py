@@ -56,17 +56,16 @@ class TfdsSource(Source):
         self.name, self._config = f"{TFDS}:{self._builder.name}", config
         features = dict(info.features.items())
         self._image = _image_feature(self.name, features)
-        there = unambiguous([c for key in features if key != self._image for c in _columns((key,), features[key])])
+        self._identity = "Identity_No" in features.get("identity", ())
+        self._landmarks = {f"{n}_{axis}" for n in _LANDMARKS for axis in "xy"} <= set(features.get("landmarks", ()))
+        no_labels = {self._image} | ({"identity"} if self._identity else set())
+        no_labels |= {"landmarks"} if self._landmarks else set()
+        there = unambiguous([c for key in features if key not in no_labels for c in _columns((key,), features[key])])
         wanted, self.notes = usual(there, config.labels)
         by_name = {column.name: column for column in there}
         self.labels = choose_labels(self.name, list(by_name), wanted)
         self._columns = [by_name[label] for label in self.labels]
         self.vocabularies = {c.name: list(c.names) for c in self._columns if c.names and not c.listed}
-        landmarks = features.get("landmarks", {})
-        self._landmarks = isinstance(landmarks, Mapping) and all(
-            f"{n}_{a}" in landmarks for n in _LANDMARKS for a in "xy"
-        )
-        self._identity = "Identity_No" in features.get("identity", {}) if "identity" in features else False
         self._parts: list[_Part] = []
         total = 0
         for split in info.splits.values():
@@ -91,10 +90,15 @@ class TfdsSource(Source):
                         yield self._sample(row, part, number)
 
     def stamps(self) -> dict[str, str]:
-        """Name, version and the checksums of its splits."""
-        info = self._builder.info
-        splits = ", ".join(f"{part.name} {part.count} {info.splits[part.name].num_bytes} bytes" for part in self._parts)
-        return {info.full_name: splits}
+        """The files of its splits."""
+        from etils import epath  # type: ignore[import-untyped]  # what TFDS names files by
+
+        info, found = self._builder.info, {}
+        for part in self._parts:
+            for file in map(epath.Path, info.splits[part.name].filepaths):
+                status = file.stat()
+                found[f"{info.full_name}/{file.name}"] = f"{status.length} bytes, {status.mtime}"
+        return found
 
     def _rows(self, part: _Part, start: int, stop: int, only: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         """Examples of a split with their images still encoded; with `only`, nothing but these top-level features."""
@@ -196,11 +200,11 @@ def _columns(path: tuple[str, ...], feature: Any) -> list[Column]:
         return [Column(f"{name}_{member}", path, names, member=member) for member in names]
     if isinstance(feature, kinds.ClassLabel):
         return [Column(name, path, tuple(feature.names))]
-    if type(feature) not in (kinds.Tensor, kinds.Scalar, kinds.Text) or feature.numpy_dtype in (np.float32, np.float64):
+    if type(feature) not in (kinds.Tensor, kinds.Scalar, kinds.Text) or feature.np_dtype in (np.float32, np.float64):
         return []
     if feature.shape == ():
         return [Column(name, path)]
-    if len(feature.shape) == 1 and feature.shape[0] and feature.numpy_dtype == np.bool_:
+    if len(feature.shape) == 1 and feature.shape[0] and feature.np_dtype == np.bool_:
         return [Column(f"{name}_{place}", path, position=place) for place in range(feature.shape[0])]
     return []
 
