@@ -1,0 +1,178 @@
+"""Reads the pickles inside PyTorch checkpoints without running them.
+
+A pickle is a program that may call anything. Here its instructions are walked one by one: those that build
+dictionaries, tuples and numbers are followed, the few calls that a checkpoint of tensors needs are recognised by name
+and *described*, and everything else is refused. No name is imported and nothing is called, whatever the file says.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from typing import IO, Any, NamedTuple
+
+# What may be named at all; storage classes stand for their element type.
+STORAGES = {
+    "torch FloatStorage": "<f4",
+    "torch DoubleStorage": "<f8",
+    "torch HalfStorage": "<f2",
+    "torch LongStorage": "<i8",
+    "torch IntStorage": "<i4",
+}
+_DICT, _TENSOR, _PARAMETER = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+)
+_KNOWN = {*STORAGES, _DICT, _TENSOR, _PARAMETER}
+_IGNORED = {"PROTO", "FRAME"}
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
+_TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class PickleError(ValueError):
+    """The pickle is damaged, or wants more than a checkpoint of tensors needs; the message says what."""
+
+
+class Name(str):
+    """A global that the pickle names, `module name`; never imported."""
+
+
+class Storage(NamedTuple):
+    """Where numbers lie: the file's key of the block, its element type and its length in elements."""
+
+    key: str
+    dtype: str
+    length: int
+
+
+class Tensor(NamedTuple):
+    """A view of a storage; offset and strides in elements."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def read_pickle(stream: IO[bytes]) -> Any:
+    """The value of the pickle at the stream's position, which is left just behind it.
+
+    Returns:
+        dicts, lists, tuples, numbers, text, None, and `Tensor` where the checkpoint has tensors.
+
+    Raises:
+        PickleError: see there.
+    """
+    walk = _Walk()
+    try:
+        for operation, argument, _ in pickletools.genops(stream):
+            if operation.name == "STOP":
+                return walk.stack.pop()
+            walk.follow(operation.name, argument)
+    except PickleError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of the walk
+        raise PickleError(f"damaged pickle ({str(error).splitlines()[0] if str(error) else 'ends early'})") from None
+    raise PickleError("damaged pickle (ends early)")
+
+
+class _Walk:
+    """The stack machine; marks remember the height of the stack, the memo what was built."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def follow(self, name: str, argument: Any) -> None:
+        stack = self.stack
+        if name in _IGNORED:
+            return
+        if name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name in _LITERALS:
+            stack.append(argument)
+        elif name in _TUPLES:
+            stack.append(tuple(self._top(_TUPLES[name])))
+        elif name == "TUPLE":
+            stack.append(tuple(self._since_mark()))
+        elif name in {"EMPTY_DICT", "EMPTY_LIST"}:
+            stack.append({} if name == "EMPTY_DICT" else [])
+        elif name == "MARK":
+            self._marks.append(len(stack))
+        elif name in {"SETITEM", "SETITEMS"}:
+            items = self._top(2) if name == "SETITEM" else self._since_mark()
+            _of_kind(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
+        elif name in {"APPEND", "APPENDS"}:
+            items = self._top(1) if name == "APPEND" else self._since_mark()
+            _of_kind(stack[-1], list).extend(items)
+        elif name in {"BINPUT", "LONG_BINPUT"}:
+            self._memo[argument] = stack[-1]
+        elif name == "MEMOIZE":
+            self._memo[len(self._memo)] = stack[-1]
+        elif name in {"BINGET", "LONG_BINGET"}:
+            stack.append(self._memo[argument])
+        elif name == "GLOBAL":
+            stack.append(_named(argument))
+        elif name == "STACK_GLOBAL":
+            stack.append(_named(" ".join(self._top(2))))
+        elif name == "BINPERSID":
+            stack.append(_storage(stack.pop()))
+        elif name == "REDUCE":
+            arguments, what = stack.pop(), stack.pop()
+            stack.append(_described(what, arguments))
+        elif name == "BUILD":  # attributes of a dictionary (`_metadata`): not needed
+            stack.pop()
+            _of_kind(stack[-1], dict)
+        else:
+            raise PickleError(f"uses the pickle instruction {name}, which no checkpoint of tensors needs")
+
+    def _top(self, count: int) -> list[Any]:
+        if len(self.stack) < count:
+            raise PickleError("damaged pickle (the stack runs empty)")
+        items = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return items
+
+    def _since_mark(self) -> list[Any]:
+        return self._top(len(self.stack) - self._marks.pop())
+
+
+def _named(name: str) -> Name:
+    if name not in _KNOWN:
+        raise PickleError(f"wants to run {name.replace(' ', '.')!r}")
+    return Name(name)
+
+
+def _described(what: Any, arguments: Any) -> Any:
+    """What a recognised call would make."""
+    if isinstance(what, Name) and isinstance(arguments, tuple):
+        if what == _DICT and not arguments:
+            return {}
+        if what == _PARAMETER and arguments:
+            return _of_kind(arguments[0], Tensor)
+        if what == _TENSOR and len(arguments) >= 4:
+            storage, offset, shape, strides = arguments[:4]
+            return Tensor(_of_kind(storage, Storage), int(offset), _whole(shape), _whole(strides))
+    raise PickleError(f"calls {what!r} in a way that no checkpoint of tensors does")
+
+
+def _storage(told: Any) -> Storage:
+    """From `('storage', class, key, device, element count, ...)`."""
+    match told:
+        case ("storage", Name() as kind, str() as key, str(), int() as count, *_) if kind in STORAGES and count >= 0:
+            return Storage(key, STORAGES[kind], count)
+    raise PickleError("refers to a storage of an unknown kind")
+
+
+def _whole(numbers: Any) -> tuple[int, ...]:
+    if not all(isinstance(number, int) and number >= 0 for number in _of_kind(numbers, tuple)):
+        raise PickleError("has a tensor of impossible shape")
+    return tuple(numbers)
+
+
+def _of_kind(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise PickleError(f"has {type(value).__name__} where a checkpoint has {kind.__name__}")
+    return value
