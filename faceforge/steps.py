@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from faceforge.evaluation.report import Evaluation
+    from faceforge.synthesis.manifest import Manifest
     from faceforge.tracking.runs import StepRun
 
 INTERRUPTED = 130
@@ -224,6 +225,83 @@ def register(
         run.headline(tags={"faceforge.model": f"models:/{model_name}/{version}"})
     finish_parent(tracking.run_key, "FINISHED", tracking.experiment)  # this is the pipeline's last step
     return version
+
+
+def generate(model: str, data: str, settings: str, out: Path, work: str, tracking: Tracking) -> Manifest:
+    """Makes a synthetic image set; see `faceforge.synthesis.synthesise.synthesise`.
+
+    Args:
+        model: `models:/NAME@ALIAS` or another that it takes.
+        data: image set of real images; empty = none.
+        settings: the options, for example `per_class=500, reject=labels`.
+        out: folder of the set.
+        work: folder that outlives this attempt, for finished parts; empty: beside `out`.
+        tracking: where the run and the model are.
+    """
+    from faceforge.synthesis.options import synthesis_config
+    from faceforge.synthesis.synthesise import synthesise
+
+    config = synthesis_config(settings)
+    with tracked("generate", tracking) as run:
+        assert run is not None  # noqa: S101  (tracking is not optional here)
+        kept = Path(work) if work else None
+        manifest = synthesise(model, out, config, Path(data) if data else None, None, tracking.uri, kept)
+        run.log_metrics({f"synthetic/refused_{reason}": float(count) for reason, count in manifest.refused.items()})
+        run.headline(
+            params={"model": manifest.model["name"], **config.model_dump(mode="json")},
+            metrics={"synthetic/images": float(manifest.made)},
+            tags={"faceforge.model": manifest.model["name"], "faceforge.synthetic_digest": manifest.digest},
+            artifacts=[out / "README.md", out / "manifest.json"],
+        )
+        _log_data(run, ImageSet.open(out))
+    return manifest
+
+
+def check(dataset: Path, out: Path, tracking: Tracking) -> str:
+    """Reads a synthetic image set again and judges it, with the classifier of its model; `publish` or `refuse`."""
+    from faceforge.synthesis.classifier import classifier_of
+    from faceforge.synthesis.manifest import Manifest
+    from faceforge.synthesis.verify import verify
+
+    with tracked("check", tracking) as run:
+        assert run is not None  # noqa: S101
+        found = verify(dataset, classifier_of(Manifest.read(dataset).model["name"]))
+        path = found.write(out)
+        run.log_artifacts(path)
+        run.headline(metrics=found.metrics, tags={"faceforge.verdict": found.verdict})
+    print("\n".join([f"verdict: {found.verdict}", *(f"  {problem}" for problem in found.problems)]))
+    return found.verdict
+
+
+def publish(dataset: Path, report: Path, destination: str, tracking: Tracking) -> str:
+    """Hands a synthetic image set out and returns its address; one that was refused is not handed out.
+
+    Args:
+        dataset: the set.
+        report: what `check` found.
+        destination: folder or address (`s3://...`); empty = artifacts of the MLflow run.
+        tracking: the run.
+
+    Raises:
+        FaceForgeError: the set was refused, or the destination cannot be written to.
+    """
+    from faceforge.synthesis.publish import publish as publishing
+    from faceforge.synthesis.verify import VERDICT
+    from faceforge.tracking.runs import finish_parent
+
+    found = json.loads((report / VERDICT).read_text())
+    with tracked("publish", tracking) as run:
+        assert run is not None  # noqa: S101
+        if found["verdict"] != "publish":
+            raise FaceForgeError(f"the synthetic image set is not published: {'; '.join(found['problems'][:5])}")
+        if destination:
+            address = publishing(dataset, destination)
+        else:
+            run.log_artifacts(dataset, "dataset")
+            address = f"runs:/{run.run_id}/dataset"
+        run.headline(tags={"faceforge.published": address})
+    finish_parent(tracking.run_key, "FINISHED", tracking.experiment)  # this is the pipeline's last step
+    return address
 
 
 class _Follower:

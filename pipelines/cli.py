@@ -11,6 +11,8 @@ import click
 
 from faceforge.config import preset_names
 from faceforge.errors import EXIT_CODE, FaceForgeError
+from pipelines.cli_options import server_options
+from pipelines.synthesis_cli import synthesis
 
 Command = Callable[..., Any]
 
@@ -49,28 +51,15 @@ def _run_options(command: Command) -> Command:
     return command
 
 
-def _server_options(command: Command) -> Command:
-    options = [
-        click.option("--endpoint", default="", help="KFP API address; unset = KF_PIPELINES_ENDPOINT."),
-        click.option("--namespace", default="", help="Profile namespace of a multi-user installation."),
-        click.option("--service-account", default="", help="Kubernetes service account of the pods."),
-        click.option(
-            "--every", default=10.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds between looks."
-        ),
-        click.option(
-            "--timeout", default=0.0, type=click.FloatRange(min=0), help="Stop watching after so many seconds."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+pipeline.add_command(synthesis)
 
 
 @pipeline.command("compile")
+@click.option("--pipeline", "which", type=click.Choice(["training", "synthesis"]), help="Unset = training.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to; unset = pipelines/compiled/faceforge.yaml.",
+    help="Where to; unset = pipelines/compiled/, and both pipelines unless --pipeline names one.",
 )
 @click.option("--image", default="", help="Image of every step.")
 @click.option("--gpu", default=0, help="Accelerators for train.")
@@ -92,6 +81,7 @@ def _server_options(command: Command) -> Command:
 @click.option("--data-path", default="/data", show_default=True, help="Where ingest mounts that claim.")
 @click.option("--retries", default=0, help="How often a failed train pod is tried again (needs --checkpoint-claim).")
 def compile_(
+    which: str | None,
     output: Path | None,
     image: str,
     secret: tuple[str, ...],
@@ -101,7 +91,8 @@ def compile_(
     **plain: Any,
 ) -> None:
     """Write the pipeline as one YAML; the options change how its pods are made, never what it computes."""
-    from pipelines.compile import COMMITTED, compile_pipeline
+    from pipelines.compile import compile_pipeline
+    from pipelines.definitions import DEFINITIONS
     from pipelines.settings import compile_settings, read_pair, read_secret, read_toleration
 
     options = compile_settings(
@@ -112,7 +103,8 @@ def compile_(
         tolerations=tuple(read_toleration(text) for text in toleration),
         node_selector=dict(read_pair(text) for text in node_selector),
     )
-    click.echo(str(compile_pipeline(output or COMMITTED, options)))
+    for name in [which or "training"] if which or output else DEFINITIONS:
+        click.echo(str(compile_pipeline(output or DEFINITIONS[name].committed, options, DEFINITIONS[name])))
 
 
 @pipeline.command()
@@ -141,7 +133,7 @@ def run(settings: tuple[str, ...], runs: Path, fresh: bool, package: Path | None
 
 @pipeline.command()
 @_run_options
-@_server_options
+@server_options
 @click.option(
     "--package",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -178,7 +170,7 @@ def submit(
 
 @pipeline.command()
 @click.argument("run_id")
-@_server_options
+@server_options
 def watch(run_id: str, endpoint: str, namespace: str, service_account: str, every: float, timeout: float) -> None:
     """Follow a submitted run to its end; the exit code is 0 only if it has succeeded."""
     from pipelines import submit as remote

@@ -18,11 +18,9 @@ from components.export.component import export
 from components.ingest.component import ingest
 from components.register.component import register
 from components.train.component import train
+from pipelines.definitions import TRAINING
 from pipelines.settings import CompileSettings
 from pipelines.tasks import configure
-
-PIPELINE_NAME = "faceforge"
-STEPS = ("ingest", "augment", "train", "evaluate", "export", "register")
 
 
 class Outputs(NamedTuple):
@@ -38,7 +36,7 @@ class Outputs(NamedTuple):
 def build(options: CompileSettings) -> BaseComponent:
     """The pipeline with the cluster options of `options` applied to its tasks."""
 
-    @dsl.pipeline(name=PIPELINE_NAME, description="Face images -> tracked, judged and registered generative model")
+    @dsl.pipeline(name=TRAINING.name, description="Face images -> tracked, judged and registered generative model")
     def faceforge(
         source: str = "toyfaces",
         labels: str = "",
@@ -72,7 +70,7 @@ def build(options: CompileSettings) -> BaseComponent:
             model_name=model_name,
             **tracking,
         )
-        tasks = zip(STEPS, (ingested, augmented, trained, evaluated, exported, registered), strict=True)
+        tasks = zip(TRAINING.steps, (ingested, augmented, trained, evaluated, exported, registered), strict=True)
         for step, task in tasks:
             configure(step, task, options)
         return Outputs(

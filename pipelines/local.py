@@ -20,15 +20,24 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from faceforge.errors import FaceForgeError
 from pipelines.console import Console
+from pipelines.definitions import DEFINITIONS
 from pipelines.folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
-from pipelines.parameters import RunParameters, check_locally, identity
+from pipelines.outcome import keep_report, relative, summary
+from pipelines.parameters import (
+    RunParameters,
+    SynthesisParameters,
+    check_locally,
+    check_synthesis_locally,
+    identity,
+)
 
 if TYPE_CHECKING:
     from faceforge.tracking.runs import Status
 
-STEPS = ("ingest", "augment", "train", "evaluate", "export", "register")
 GRACE_SECONDS = 30.0
 """How long a step may take to save its state after the run was asked to stop."""
 
@@ -46,7 +55,7 @@ class InterruptedRunError(FaceForgeError):
 
 
 def run_local(
-    parameters: RunParameters,
+    parameters: RunParameters | SynthesisParameters,
     *,
     runs: Path = Path("runs"),
     fresh: bool = False,
@@ -71,17 +80,17 @@ def run_local(
         FaceForgeError: the parameters are wrong, or the same run is going on already.
     """
     started = time.monotonic()
-    checked, config = check_locally(parameters)
+    checked, config = _checked(parameters)
     runs = runs.absolute()
     digest = fingerprint(identity(checked, config))
     unfinished = None if fresh else find_unfinished(runs, digest)
     folder = unfinished or create(runs, digest)
     with folder.lock() as lock:
         _prepare(folder, checked, package)
-        show(f"run {folder.key} · {'continued · ' if unfinished else ''}log {_relative(folder.log)}")
+        show(f"run {folder.key} · {'continued · ' if unfinished else ''}log {relative(folder.log)}")
         with folder.log.open("a", encoding="utf-8") as log, _scratch(folder):
             log.write(f"=== attempt {folder.read()['attempts']} of run {folder.key}\n")
-            console = Console(STEPS, log, show)
+            console = Console(DEFINITIONS[checked.pipeline].steps, log, show)
             try:
                 code, stopped_by = _execute(folder, lock, console)
             except BaseException:
@@ -95,7 +104,7 @@ def run_local(
             folder.update(status="failed")
             _finish_parent(folder, checked, "FAILED", console.reason)
             raise PipelineFailedError(_failure(folder, console, code))
-        _keep_report(folder)
+        keep_report(folder)
         folder.update(status=FINISHED)
         _finish_parent(folder, checked, "FINISHED")
     for line in summary(folder, checked, time.monotonic() - started):
@@ -103,28 +112,15 @@ def run_local(
     return folder
 
 
-def summary(folder: RunFolder, parameters: RunParameters, seconds: float) -> Iterator[str]:
-    """What a finished run has come to, for a screen."""
-    outputs = folder.result()
-    yield ""
-    if (folder.root / "summary.txt").is_file():
-        yield from (folder.root / "summary.txt").read_text(encoding="utf-8").rstrip().splitlines()
-        yield ""
-    rows = {
-        "decision": outputs["decision"],
-        "model": f"models:/{parameters.model_name}/{outputs['version']}",
-        "sample grid": _relative(folder.root / "samples.png"),
-        "report": _relative(folder.root / "report.html"),
-        "exports": _relative(Path(outputs["exported"])),
-        "MLflow": f"make mlflow-ui   ({parameters.tracking_uri})"
-        if parameters.tracking_uri.startswith("sqlite:")
-        else parameters.tracking_uri,
-    }
-    yield from (f"{name:<12} {value}" for name, value in rows.items())
-    yield f"run {folder.key} succeeded in {seconds / 60:.1f} min"
+def _checked(
+    parameters: RunParameters | SynthesisParameters,
+) -> tuple[RunParameters | SynthesisParameters, BaseModel]:
+    if isinstance(parameters, RunParameters):
+        return check_locally(parameters)
+    return check_synthesis_locally(parameters)
 
 
-def _prepare(folder: RunFolder, parameters: RunParameters, package: Path | None) -> None:
+def _prepare(folder: RunFolder, parameters: RunParameters | SynthesisParameters, package: Path | None) -> None:
     if package is not None:
         shutil.copyfile(package, folder.package)
     arguments = {
@@ -133,7 +129,13 @@ def _prepare(folder: RunFolder, parameters: RunParameters, package: Path | None)
         "checkpoint_root": str(folder.root.parent),
     }
     attempts = int(folder.read().get("attempts", 0)) + 1
-    folder.update(arguments=arguments, compile=package is None, status="running", attempts=attempts)
+    folder.update(
+        pipeline=parameters.pipeline,
+        arguments=arguments,
+        compile=package is None,
+        status="running",
+        attempts=attempts,
+    )
 
 
 def _execute(folder: RunFolder, lock: int, console: Console) -> tuple[int, int]:
@@ -252,18 +254,12 @@ def _scratch(folder: RunFolder) -> Iterator[None]:
 def _failure(folder: RunFolder, console: Console, code: int) -> str:
     what = f"step {console.failed} failed" if console.failed else f"the pipeline ended with code {code}"
     reason = console.reason or "no reason was given"
-    return f"{what}: {reason} (log: {_relative(folder.log)}; the same command continues this run)"
+    return f"{what}: {reason} (log: {relative(folder.log)}; the same command continues this run)"
 
 
-def _keep_report(folder: RunFolder) -> None:
-    """The report where a person looks first."""
-    report = Path(folder.result()["report"])
-    for name in ("samples.png", "summary.txt", "report.html", "report.json"):
-        if (report / name).is_file():
-            shutil.copyfile(report / name, folder.root / name)
-
-
-def _finish_parent(folder: RunFolder, parameters: RunParameters, status: Status, reason: str = "") -> None:
+def _finish_parent(
+    folder: RunFolder, parameters: RunParameters | SynthesisParameters, status: Status, reason: str = ""
+) -> None:
     """Steps end their own runs; the parent ends with the pipeline. MLflow being away must not hide the outcome."""
     from faceforge.tracking.runs import finish_parent
 
@@ -272,8 +268,3 @@ def _finish_parent(folder: RunFolder, parameters: RunParameters, status: Status,
     except Exception as error:
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(f"the parent run could not be ended as {status}: {json.dumps(str(error))}\n")
-
-
-def _relative(path: Path) -> str:
-    """Short when below the working folder."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

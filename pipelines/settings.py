@@ -40,20 +40,26 @@ class CompileSettings(_Options):
     """
 
     image: str = Field(IMAGE, min_length=1, description="image of every step")
-    gpu: int = Field(0, ge=0, le=16, description="accelerators for train (evaluate and export run without)")
+    gpu: int = Field(0, ge=0, le=16, description="accelerators for train and generate (other steps run without)")
     gpu_type: str = Field("nvidia.com/gpu", min_length=1, description="resource name of the accelerator")
-    cpu: Quantity = Field("", description="CPU limit of train, for example 4 or 500m")
-    memory: Quantity = Field("", description="memory limit of train and evaluate, for example 8Gi")
-    shm_size: Quantity = Field("", description="size of /dev/shm in train and evaluate, in memory, for example 2Gi")
+    cpu: Quantity = Field("", description="CPU limit of train and generate, for example 4 or 500m")
+    memory: Quantity = Field("", description="memory limit of train, evaluate and generate, for example 8Gi")
+    shm_size: Quantity = Field(
+        "", description="size of /dev/shm in train, evaluate and generate, in memory, for example 2Gi"
+    )
     secrets: tuple[SecretEnv, ...] = Field((), description="secrets as environment variables of every step")
     pull_secrets: tuple[str, ...] = Field((), description="secrets to pull the image with")
-    tolerations: tuple[Toleration, ...] = Field((), description="taints that train tolerates")
-    node_selector: dict[str, str] = Field(default_factory=dict, description="labels a node must have to run train")
+    tolerations: tuple[Toleration, ...] = Field((), description="taints that train and generate tolerate")
+    node_selector: dict[str, str] = Field(
+        default_factory=dict, description="labels a node must have to run train or generate"
+    )
     checkpoint_claim: str = Field("", description="persistent volume claim that keeps checkpoints over retries")
     checkpoint_path: str = Field("/checkpoints", pattern="^/", description="where train mounts that claim")
-    data_claim: str = Field("", description="persistent volume claim that holds the source images")
-    data_path: str = Field("/data", pattern="^/", description="where ingest mounts that claim")
-    retries: int = Field(0, ge=0, le=10, description="how often a failed train pod is tried again; wants a claim")
+    data_claim: str = Field("", description="persistent volume claim that holds the real images")
+    data_path: str = Field("/data", pattern="^/", description="where ingest and generate mount that claim")
+    retries: int = Field(
+        0, ge=0, le=10, description="how often a failed train or generate pod is tried again; wants a claim"
+    )
 
     @property
     def checkpoint_root(self) -> str:

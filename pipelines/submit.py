@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError
-from pipelines.parameters import RunParameters
+from pipelines.parameters import RunParameters, SynthesisParameters
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -51,7 +51,12 @@ class Server:
 
 
 def submit(
-    package: Path, parameters: RunParameters, server: Server, *, caching: bool | None = None, run_key: str = ""
+    package: Path,
+    parameters: RunParameters | SynthesisParameters,
+    server: Server,
+    *,
+    caching: bool | None = None,
+    run_key: str = "",
 ) -> str:
     """Start a run of the compiled `package` and return its id.
 
@@ -75,7 +80,7 @@ def submit(
         started = client.create_run_from_pipeline_package(
             str(package),
             arguments=arguments,
-            run_name=f"{parameters.model_name} {key}",
+            run_name=f"{parameters.title} {key}",
             experiment_name=parameters.experiment,
             namespace=server.namespace or None,
             service_account=server.service_account or None,

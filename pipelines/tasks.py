@@ -1,4 +1,4 @@
-"""Cluster options put on the tasks of the pipeline."""
+"""Cluster options put on the tasks of a pipeline."""
 
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
@@ -15,19 +15,19 @@ def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
         kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.env})
     if options.pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(options.pull_secrets))
-    if step == "ingest" and options.data_claim:
+    if step in ("ingest", "generate") and options.data_claim:
         kubernetes.mount_pvc(task, options.data_claim, options.data_path)
-    if step in ("train", "evaluate"):
+    if step in ("train", "evaluate", "generate"):
         if options.memory:
             task.set_memory_limit(options.memory)
         if options.shm_size:
             # The default /dev/shm of a pod is 64 MiB, which shows as bus errors in the middle of training.
             kubernetes.empty_dir_mount(task, "shm", "/dev/shm", medium="Memory", size_limit=options.shm_size)  # noqa: S108
-    if step == "train":
-        _configure_training(task, options)
+    if step in ("train", "generate"):
+        _configure_computing(task, options)
 
 
-def _configure_training(task: PipelineTask, options: CompileSettings) -> None:
+def _configure_computing(task: PipelineTask, options: CompileSettings) -> None:
     if options.gpu:
         task.set_accelerator_type(options.gpu_type).set_accelerator_limit(options.gpu)
     if options.cpu:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.compile import compile_pipeline
+from pipelines.definitions import DEFINITIONS
 from pipelines.folder import RunFolder
 
 
@@ -30,7 +31,7 @@ def main(folder: RunFolder) -> int:
 
     state = folder.read()
     if state["compile"]:
-        compile_pipeline(folder.package)
+        compile_pipeline(folder.package, definition=DEFINITIONS[state.get("pipeline", "training")])
     remove_unfinished(folder.steps)
     pipeline = components.load_component_from_text(with_caching(folder.package.read_text(encoding="utf-8")))
     local.init(

@@ -44,6 +44,21 @@ def find_classifier(kept: Path | None, data: ImageSet | None, work: Path) -> Dom
     return trained
 
 
+def classifier_of(model: str) -> DomainClassifier | None:
+    """The classifier kept with a version `models:/NAME/VERSION`; None if there is none, or another kind of model.
+
+    MLflow must have been told where the registry is.
+    """
+    if not model.startswith("models:"):
+        return None
+    from tempfile import TemporaryDirectory
+
+    from faceforge.tracking.versions import download_version
+
+    with TemporaryDirectory() as scratch:
+        return _load(download_version(model, Path(scratch)) / "classifier")
+
+
 def _load(folder: Path) -> DomainClassifier | None:
     """The classifier in a folder, whatever it was trained from; None if there is no readable one."""
     try:

@@ -1,0 +1,1 @@
+"""The check step as a Kubeflow component."""

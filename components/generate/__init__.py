@@ -1,0 +1,1 @@
+"""The generate step as a Kubeflow component."""

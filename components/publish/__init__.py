@@ -1,0 +1,1 @@
+"""The publish step as a Kubeflow component."""

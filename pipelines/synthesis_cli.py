@@ -1,0 +1,93 @@
+"""`faceforge pipeline synthesis {run,submit}`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli_options import server_options
+
+Command = Callable[..., Any]
+
+
+@click.group()
+def synthesis() -> None:
+    """Make, check and hand out a synthetic image set with a registered model.
+
+    \b
+    Examples:
+      faceforge pipeline synthesis run --set per_class=500
+      faceforge pipeline synthesis run --data work/data --set balance=true --set reject=labels+copies
+      faceforge pipeline synthesis submit --set per_class=5000 --destination s3://faces/synthetic
+    """
+
+
+def _options(command: Command) -> Command:
+    options = [
+        click.option(
+            "--model", default="models:/faceforge@champion", show_default=True, help="As for faceforge generate."
+        ),
+        click.option("--data", default="", help="Image set of real images, to balance and to check against."),
+        click.option(
+            "--set", "settings", multiple=True, metavar="NAME=VALUE", help="count, per_class or balance, seed, ..."
+        ),
+        click.option("--destination", default="", help="Folder or s3://..., gs://...; unset = artifacts of the run."),
+        click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment."),
+        click.option("--tracking-uri", default="", help="MLflow; unset = MLFLOW_TRACKING_URI, else ./mlflow.db."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@synthesis.command()
+@_options
+@click.option("--runs", default="runs", show_default=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--fresh", is_flag=True, help="Start anew, even if such a run was left unfinished.")
+def run(settings: tuple[str, ...], runs: Path, fresh: bool, **values: str) -> None:
+    """Run it on this machine; a run that was stopped or has failed is continued."""
+    from pipelines.local import run_local
+    from pipelines.parameters import synthesis_parameters
+
+    run_local(synthesis_parameters(**values, **_set(settings)), runs=runs, fresh=fresh, show=_say)
+
+
+@synthesis.command()
+@_options
+@server_options
+@click.option("--package", type=click.Path(dir_okay=False, path_type=Path), help="Compiled pipeline; unset = ours.")
+@click.option("--detach", is_flag=True, help="Do not wait for the end.")
+def submit(
+    settings: tuple[str, ...],
+    endpoint: str,
+    namespace: str,
+    service_account: str,
+    every: float,
+    timeout: float,
+    package: Path | None,
+    detach: bool,
+    **values: str,
+) -> None:
+    """Submit it to Kubeflow Pipelines and wait until it has ended."""
+    from pipelines import submit as remote
+    from pipelines.definitions import SYNTHESIS
+    from pipelines.parameters import synthesis_parameters
+
+    server = remote.Server(endpoint, namespace, service_account)
+    run_id = remote.submit(package or SYNTHESIS.committed, synthesis_parameters(**values, **_set(settings)), server)
+    _say(f"submitted {run_id}")
+    if not detach:
+        remote.watch(run_id, server, every=every, timeout=timeout, show=_say)
+
+
+def _set(settings: tuple[str, ...]) -> dict[str, str]:
+    return {"settings": ", ".join(settings)} if settings else {}
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
