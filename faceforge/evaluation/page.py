@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +12,11 @@ from faceforge.evaluation import plots
 from faceforge.evaluation.comparison import AGREEMENT, FRECHET, RECALL
 from faceforge.evaluation.how import FLOOR, GROUPS, how_made
 from faceforge.evaluation.judging import Judged
-from faceforge.evaluation.pictures import real_and_generated
+from faceforge.evaluation.pictures import Picture, picture, real_and_generated
 from faceforge.evaluation.report import HEADLINES, Evaluation, figure
 from faceforge.evaluation.yardstick import Yardstick
 
 TEMPLATE = "report.html.jinja"
-SHOWN_EDGE = 64  # small images are enlarged to about this many pixels
-
-
-class Picture(NamedTuple):
-    """An image of the page.
-
-    Attributes:
-        section: the group of metrics it belongs to, or `samples`, `paired`, `differences`.
-        title: heading.
-        caption: how to read it.
-        png: content of a PNG file.
-        width: as shown, in CSS pixels; 0 = as it is.
-    """
-
-    section: str
-    title: str
-    caption: str
-    png: bytes
-    width: int = 0
 
 
 def illustrate(evaluation: Evaluation, judged: Judged, yardstick: Yardstick, sheet: NDArray[np.uint8]) -> list[Picture]:
@@ -75,15 +54,6 @@ def illustrate(evaluation: Evaluation, judged: Judged, yardstick: Yardstick, she
             )
         )
     return pictures
-
-
-def picture(section: str, title: str, caption: str, image: NDArray[np.uint8], edge: int) -> Picture:
-    """A sheet of images (uint8 (H, W, C)) whose single images have `edge` pixels; small ones are shown enlarged."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
-    return Picture(section, title, caption, buffer.getvalue(), image.shape[1] * max(1, round(SHOWN_EDGE / edge)))
 
 
 def limits(evaluation: Evaluation) -> dict[str, float]:

@@ -10,7 +10,8 @@ import pytest
 from faceforge.evaluation import plots
 from faceforge.evaluation.comparison import Interval
 from faceforge.evaluation.gate import Decision
-from faceforge.evaluation.page import Picture, picture, render
+from faceforge.evaluation.page import render
+from faceforge.evaluation.pictures import Picture, picture
 from faceforge.evaluation.report import Evaluation
 from faceforge.evaluation.tables import Table
 
