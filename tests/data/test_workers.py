@@ -1,0 +1,66 @@
+"""Real processes: they answer, die, hang and fail, and the run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from faceforge.data import workers
+from faceforge.data.workers import Workers
+
+
+def work(item: int | str) -> str:
+    if item == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == "hang":
+        time.sleep(60)
+    if item == "fail":
+        raise ZeroDivisionError("a fault of ours")
+    return f"{item} done"
+
+
+def note(item: int | str) -> str:
+    Path(str(item)).write_text(str(os.getpid()))
+    return str(os.getpid())
+
+
+def lost(item: int | str) -> str:
+    return f"{item} lost"
+
+
+def test_results_come_in_order_and_a_death_costs_one_item() -> None:
+    items: list[int | str] = [*range(40), "die", *range(40, 60)]
+    with Workers(work, lost, 2) as pool:
+        found = list(pool.map(items))
+    assert found == [*(f"{n} done" for n in range(40)), "die lost", *(f"{n} done" for n in range(40, 60))]
+
+
+def test_what_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Workers(work, lost, 1) as pool:
+        assert list(pool.map(["warm"])) == ["warm done"]
+        monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0.3)
+        assert list(pool.map(["hang"])) == ["hang lost"]
+
+
+def test_a_fault_of_ours_is_no_loss_but_an_error() -> None:
+    with Workers(work, lost, 1) as pool, pytest.raises(RuntimeError, match="a fault of ours"):
+        list(pool.map(["fail"]))
+
+
+def test_a_worker_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with Workers(work, lost, 1) as pool, pytest.raises(RuntimeError, match="could not start"):
+        list(pool.map(["x"]))
+
+
+def test_no_process_is_left(tmp_path: Path) -> None:
+    with Workers(note, lost, 2) as pool:
+        processes = {int(found) for found in pool.map([str(tmp_path / str(n)) for n in range(64)])}
+    assert processes
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
