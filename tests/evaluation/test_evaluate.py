@@ -13,7 +13,7 @@ from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.data.writer import write_image_set
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.calibration import read_calibration
-from faceforge.evaluation.evaluate import Rival, evaluate, judge_champion
+from faceforge.evaluation.evaluate import Rival, evaluate, judge_champion, kept_apart
 from faceforge.evaluation.judging import judge, real_against_real
 from faceforge.evaluation.report import Evaluation
 from faceforge.evaluation.yardstick import Yardstick
@@ -195,3 +195,40 @@ def test_too_few_holdout_images_are_refused_with_the_minimum(
     with pytest.raises(FaceForgeError, match=r"30 holdout images.*at least 64"):
         evaluate(bundles / "fair", tmp_path / "few", tmp_path / "out", config)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_set_that_has_grown_is_known_again_and_one_that_was_split_otherwise_is_not(
+    tmp_path: Path, bundles: Path
+) -> None:
+    from PIL import Image
+
+    from faceforge.config import IngestConfig
+    from faceforge.data.ingest import ingest
+
+    images, _ = draw_toyfaces(500, 32, seed=11)
+    source = tmp_path / "source"
+    source.mkdir()
+
+    def made(name: str, count: int, **changes: Any) -> ImageSet:
+        for number in range(count):
+            Image.fromarray(images[number]).save(source / f"{number}.png")
+        config = IngestConfig.model_validate({"image_size": 32, "holdout": 0.3, "labels": ()} | changes)
+        return ingest(str(source), tmp_path / name, config, "")
+
+    def known(model: ImageSet, judged: ImageSet) -> bool:
+        facts = {
+            "dataset_digest": model.info.digest,
+            "holdout_digest": model.info.holdout_digest,
+            "holdout_sketch": model.info.holdout_sketch,
+        }
+        info = BundleInfo.read(bundles / "good").model_copy(update=facts)
+        kept = {record.sha256 for record in judged.records("holdout", images=False)}
+        return kept_apart(info, judged.info, kept)
+
+    small, grown = made("small", 300), made("grown", 500)
+    assert len(small.info.holdout_sketch) == 64
+    assert known(small, small)
+    assert known(small, grown)
+    assert not known(grown, small)  # it trained on what is not there: who knows
+    assert not known(small, made("less", 500, holdout=0.1))
+    assert not known(small, made("cropped", 500, image_size=64))
