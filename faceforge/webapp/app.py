@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from PIL import Image
 
 from faceforge.data.toyfaces import draw_toyfaces
 from faceforge.webapp.check_page import check_page
@@ -11,7 +12,7 @@ from faceforge.webapp.generate_page import generate_page
 from faceforge.webapp.runs_page import runs_page
 
 # An own picture: browsers would fetch a named icon from the network.
-st.set_page_config(page_title="FaceForge", page_icon=draw_toyfaces(1, 64, seed=3)[0][0], layout="wide")
+st.set_page_config(page_title="FaceForge", page_icon=Image.fromarray(draw_toyfaces(1, 64, seed=3)[0][0]), layout="wide")
 page = st.navigation(
     [
         st.Page(generate_page, title="Generate", icon=":material/face:", url_path="generate", default=True),
