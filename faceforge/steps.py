@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,18 +75,46 @@ def choose_labels(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]
     return (config.model_copy(update={"labels": names}) if names else config), ""
 
 
-def ingest(source: str, labels: str, preset: str, settings: str, out: Path, tracking: Tracking | None) -> ImageSet:
-    """Makes an image set of a source; see `faceforge.data.ingest.ingest`."""
+def ingest(
+    source: str,
+    labels: str,
+    preset: str,
+    settings: str,
+    out: Path,
+    tracking: Tracking | None,
+    work: str = "",
+    prepared: Sequence[Path] = (),
+) -> ImageSet:
+    """Makes an image set of a source; see `faceforge.data.ingest.ingest`.
+
+    Args:
+        source: what to read.
+        labels: columns or a file; see `choose_labels`.
+        preset: name.
+        settings: overrides.
+        out: folder of the image set.
+        tracking: None = no MLflow.
+        work: folder for prepared images that outlives this attempt; empty: beside `out`.
+        prepared: folders that `prepare` has filled.
+    """
     from faceforge.data import ingest as ingesting
 
     config = resolve(preset, settings)
     chosen, table = choose_labels(config.ingest, labels)
     with tracked("ingest", tracking) as run:
-        images = ingesting.ingest(source, out, chosen, table)
+        images = ingesting.ingest(source, out, chosen, table, Path(work) if work else None, prepared)
         if run is not None:
             run.headline(params=flatten(config), tags=_revision())
             _log_data(run, images)
     return images
+
+
+def prepare(source: str, labels: str, preset: str, settings: str, share: int, shares: int, out: Path) -> None:
+    """Prepares one of several shares of a source; see `faceforge.data.ingest.prepare_share`."""
+    from faceforge.data.ingest import prepare_share
+
+    chosen, table = choose_labels(resolve(preset, settings).ingest, labels)
+    prepare_share(source, out, chosen, int(share), shares, table)
 
 
 def augment(data: Path, preset: str, settings: str, out: Path, tracking: Tracking | None) -> ImageSet:

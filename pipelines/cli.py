@@ -79,7 +79,10 @@ pipeline.add_command(synthesis)
 @click.option("--checkpoint-path", default="/checkpoints", show_default=True, help="Where train mounts that claim.")
 @click.option("--data-claim", default="", metavar="PVC", help="Volume claim that holds the source images.")
 @click.option("--data-path", default="/data", show_default=True, help="Where ingest mounts that claim.")
-@click.option("--retries", default=0, help="How often a failed train pod is tried again (needs --checkpoint-claim).")
+@click.option("--ingest-workers", default=1, help="Pods that share the work of ingest, for large sources.")
+@click.option(
+    "--retries", default=0, help="How often a failed ingest, train or generate pod is tried (needs --checkpoint-claim)."
+)
 def compile_(
     which: str | None,
     output: Path | None,

@@ -5,6 +5,9 @@
 `evaluate` judges on what ingest wrote (its holdout is frozen); its decision is text, and `register` always runs: a
 rejected model is kept as a version too, but gets no alias. All parameters are text and '' means "unset": neither
 the local runner nor the cluster agree on anything richer.
+
+Compiled with `ingest_workers` above 1, several pods prepare a share of the images each and `merge` takes the place of
+`ingest`; the image set is the same.
 """
 
 from typing import NamedTuple
@@ -16,6 +19,8 @@ from components.augment.component import augment
 from components.evaluate.component import evaluate
 from components.export.component import export
 from components.ingest.component import ingest
+from components.merge.component import merge
+from components.prepare.component import prepare
 from components.register.component import register
 from components.train.component import train
 from pipelines.definitions import TRAINING
@@ -56,7 +61,15 @@ def build(options: CompileSettings) -> BaseComponent:
             "run_key": run_key,
             "job": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         }
-        ingested = ingest(source=source, labels=labels, **recipe, **tracking)
+        what = {"source": source, "labels": labels, **recipe}
+        if options.ingest_workers > 1:
+            with dsl.ParallelFor(list(range(options.ingest_workers))) as share:
+                prepared = prepare(share=share, shares=options.ingest_workers, **what)
+                configure("prepare", prepared, options)
+            shares = dsl.Collected(prepared.outputs["prepared"])
+            ingested = merge(prepared=shares, **what, **tracking)
+        else:
+            ingested = ingest(checkpoint_root=checkpoint_root, **what, **tracking)
         data = ingested.outputs["data"]
         augmented = augment(data=data, **recipe, **tracking)
         trained = train(data=augmented.outputs["augmented"], checkpoint_root=checkpoint_root, **recipe, **tracking)

@@ -57,8 +57,9 @@ class CompileSettings(_Options):
     checkpoint_path: str = Field("/checkpoints", pattern="^/", description="where train mounts that claim")
     data_claim: str = Field("", description="persistent volume claim that holds the real images")
     data_path: str = Field("/data", pattern="^/", description="where ingest and generate mount that claim")
+    ingest_workers: int = Field(1, ge=1, le=1000, description="pods that share the work of ingest")
     retries: int = Field(
-        0, ge=0, le=10, description="how often a failed train or generate pod is tried again; wants a claim"
+        0, ge=0, le=10, description="how often a failed ingest, train or generate pod is tried again; wants a claim"
     )
 
     @property

@@ -15,8 +15,13 @@ def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
         kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.env})
     if options.pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(options.pull_secrets))
-    if step in ("ingest", "generate") and options.data_claim:
+    if step in ("ingest", "prepare", "generate") and options.data_claim:
         kubernetes.mount_pvc(task, options.data_claim, options.data_path)
+    if step in ("ingest", "train", "generate"):  # the steps that go on where they were stopped
+        if options.checkpoint_claim:
+            kubernetes.mount_pvc(task, options.checkpoint_claim, options.checkpoint_path)
+        if options.retries:
+            task.set_retry(num_retries=options.retries, backoff_duration="30s")
     if step in ("train", "evaluate", "generate"):
         if options.memory:
             task.set_memory_limit(options.memory)
@@ -32,10 +37,6 @@ def _configure_computing(task: PipelineTask, options: CompileSettings) -> None:
         task.set_accelerator_type(options.gpu_type).set_accelerator_limit(options.gpu)
     if options.cpu:
         task.set_cpu_limit(options.cpu)
-    if options.checkpoint_claim:
-        kubernetes.mount_pvc(task, options.checkpoint_claim, options.checkpoint_path)
-    if options.retries:
-        task.set_retry(num_retries=options.retries, backoff_duration="30s")
     for toleration in options.tolerations:
         kubernetes.add_toleration(
             task,

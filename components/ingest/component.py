@@ -11,17 +11,20 @@ def ingest(
     labels: str,
     preset: str,
     settings: str,
+    checkpoint_root: str,
     tracking_uri: str,
     experiment: str,
     run_key: str,
     job: str,
     data: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Decode, check, de-duplicate, resize and split the images of a source."""
+    """Decode, check, de-duplicate, resize and split the images of a source; a retry goes on with what is prepared."""
     from pathlib import Path
 
     from faceforge import steps
 
     with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        steps.ingest(source, labels, preset, settings, Path(data.path), tracking)
+        key = run_key or job
+        tracking = steps.Tracking(tracking_uri, experiment, key, {"faceforge.pipeline_job": job})
+        work = str(Path(checkpoint_root) / key / "prepared") if checkpoint_root else ""
+        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, work)

@@ -1,0 +1,1 @@
+"""The ingest step as a Kubeflow component."""
