@@ -14,6 +14,7 @@ import click
 import faceforge
 from faceforge import steps
 from faceforge.config import preset_names, resolve
+from faceforge.fid_cli import fid
 from faceforge.generate_cli import generate
 from faceforge.presets import PRESETS
 from faceforge.registry_cli import registry
@@ -241,6 +242,7 @@ def export(bundle: Path, out: Path, **tracking: str) -> None:
             click.echo(f"{name:<12} {path}")
 
 
+main.add_command(fid)
 main.add_command(generate)
 main.add_command(registry)
 main.add_command(serve)

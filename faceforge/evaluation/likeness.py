@@ -6,13 +6,13 @@ Which name needs how many is said in `HOW`; a measure with fewer is left out, ne
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.errors import FaceForgeError
 from faceforge.evaluation.extrapolation import MIN_SAMPLES as MIN_EXTRAPOLATED
 from faceforge.evaluation.extrapolation import frechet_infinity
 from faceforge.evaluation.frechet import frechet_distance
@@ -25,9 +25,25 @@ from faceforge.evaluation.precision_recall import overlap
 Measure = Literal["fid", "fid_infinity", "kid", "overlap", "inception_score"]
 ToLogits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 MEASURES: tuple[Measure, ...] = ("fid", "fid_infinity", "kid", "overlap", "inception_score")
+# How each is called, the first metric it gives, and how many images of each kind it takes.
+LABELS: dict[Measure, str] = {
+    "fid": "FID",
+    "fid_infinity": "FID at infinity",
+    "kid": "KID",
+    "overlap": "precision and recall",
+    "inception_score": "Inception score",
+}
+FIRST_NAME: dict[Measure, str] = {**{name: name for name in MEASURES}, "overlap": "precision"}
 PER_CLASS: tuple[Measure, ...] = ("fid", "kid", "overlap")
 MIN_FID = 2048  # of each kind: with fewer, the covariance of 2,048 features is not even of full rank
-MIN_PAIRED = 100  # of each kind, for everything else
+MIN_PAIRED = 100  # of each kind, for measures that do not need the covariance
+MINIMA: dict[Measure, int] = {
+    "fid": MIN_FID,
+    "fid_infinity": MIN_EXTRAPOLATED + 1,
+    "kid": MIN_PAIRED,
+    "overlap": MIN_PAIRED,
+    "inception_score": MIN_FID,
+}
 
 HOW = {
     "inception.../fid": "Frechet Inception distance: features of the 2015 Inception network after TF1 resizing, float64"
@@ -65,64 +81,51 @@ def inception_metrics(
         real_labels, fake_labels: codes (N, columns) and (M, columns); None = no measures per class.
         vocabularies: label column -> classes, in the order of the labels' columns.
         seed: of subsets.
-
-    Raises:
-        FaceForgeError: fewer than `MIN_PAIRED` images of a kind.
     """
     metrics = measure(Gathered.of(real), Gathered.of(fake), MEASURES, network.logits, seed)
     if real_labels is not None and fake_labels is not None:
         for name, of_real, of_fake in _classes(real_labels, fake_labels, vocabularies or {}):
-            if min(of_real.sum(), of_fake.sum()) >= MIN_PAIRED:
+            if of_real.any() and of_fake.any():
                 parts = Gathered.of(real[of_real]), Gathered.of(fake[of_fake])
-                found = measure(*parts, PER_CLASS, network.logits, seed)
+                found = measure(*parts, PER_CLASS, None, seed)
                 metrics |= {f"{metric}_class_{name}": value for metric, value in found.items()}
     return {f"{network.space}/{name}": value for name, value in metrics.items()}
 
 
 def measure(
-    real: Gathered, fake: Gathered, wanted: Collection[Measure], to_logits: ToLogits | None, seed: int = 0
+    real: Gathered,
+    fake: Gathered,
+    wanted: Collection[Measure],
+    to_logits: ToLogits | None,
+    seed: int = 0,
+    minima: Mapping[Measure, int] = MINIMA,
 ) -> dict[str, float]:
-    """The wanted measures, those with too few images left out, without the space's name in front.
+    """The wanted measures without the space's name in front; those with too few images are left out.
 
     Args:
         real, fake: gathered features.
         wanted: of `MEASURES`.
         to_logits: `Inception.logits`; None = no Inception score.
         seed: of subsets.
-
-    Raises:
-        FaceForgeError: too few images of a kind for anything but FID.
+        minima: how many images of each kind each measure takes.
     """
-    counts = [part.gaussian.count or MIN_FID for part in (real, fake)]  # 0 = unknown, from other programs' files
-    if min(counts) < MIN_PAIRED:
-        raise FaceForgeError(
-            f"{counts[0]:,} real images and {counts[1]:,} samples are too few; give at least {MIN_PAIRED:,} of each"
-        )
+    counts = [part.gaussian.count or sys.maxsize for part in (real, fake)]  # 0 = unknown, from other programs' files
+    rows = min(len(real.rows), len(fake.rows))
     found: dict[str, float] = {}
-    paired = min(len(real.rows), len(fake.rows)) >= MIN_PAIRED
-    if "fid" in wanted and min(counts) >= MIN_FID:
-        found["fid"] = fid(real, fake)
-    if "fid_infinity" in wanted and min(counts) >= MIN_FID and len(fake.rows) > MIN_EXTRAPOLATED:
+    if "fid" in wanted and min(counts) >= minima["fid"]:
+        first, second = real.gaussian, fake.gaussian
+        found["fid"] = frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
+    if "fid_infinity" in wanted and len(fake.rows) >= minima["fid_infinity"] and min(counts) >= minima["fid"]:
         found["fid_infinity"], found["fid_infinity_error"] = frechet_infinity(real.gaussian, fake.rows, seed)
-    if "kid" in wanted and paired:
+    if "kid" in wanted and rows >= minima["kid"]:
         found["kid"], found["kid_std"] = kernel_distance(real.rows, fake.rows, seed)
-    if "overlap" in wanted and paired:
+    if "overlap" in wanted and rows >= minima["overlap"]:
         near, wide = overlap(real.rows, fake.rows, k=3), overlap(real.rows, fake.rows, k=5)
-        found |= {
-            "precision": near.precision,
-            "recall": near.recall,
-            "density": wide.density,
-            "coverage": wide.coverage,
-        }
-    if "inception_score" in wanted and to_logits is not None and len(fake.rows) >= MIN_FID:
+        found |= {"precision": near.precision, "recall": near.recall}
+        found |= {"density": wide.density, "coverage": wide.coverage}
+    if "inception_score" in wanted and to_logits is not None and len(fake.rows) >= minima["inception_score"]:
         found["inception_score"], found["inception_score_std"] = inception_score(to_logits(fake.rows), seed=seed)
     return found
-
-
-def fid(real: Gathered, fake: Gathered) -> float:
-    """The Frechet distance of what was gathered, however few images that were."""
-    first, second = real.gaussian, fake.gaussian
-    return frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
 
 
 def _classes(
