@@ -19,8 +19,6 @@ class _Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pipeline: ClassVar[str]
-    experiment: str = "faceforge"
-    tracking_uri: str = ""
 
 
 class RunParameters(_Parameters):
@@ -33,6 +31,8 @@ class RunParameters(_Parameters):
     preset: str = "toy"
     settings: str = ""
     model_name: str = "faceforge"
+    experiment: str = "faceforge"
+    tracking_uri: str = ""
 
     @property
     def title(self) -> str:
@@ -61,6 +61,8 @@ class SynthesisParameters(_Parameters):
     data: str = ""
     settings: str = "per_class=500"
     destination: str = ""
+    experiment: str = "faceforge"
+    tracking_uri: str = ""
 
     @property
     def title(self) -> str:

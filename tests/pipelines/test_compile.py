@@ -9,13 +9,15 @@ from click.testing import CliRunner
 
 from faceforge.errors import FaceForgeError
 from pipelines.cli import pipeline
-from pipelines.compile import COMMITTED, compile_pipeline
-from pipelines.faceforge_pipeline import STEPS
+from pipelines.compile import compile_pipeline
+from pipelines.definitions import DEFINITIONS, SYNTHESIS, TRAINING, Definition
 from pipelines.settings import compile_settings, read_pair, read_secret, read_toleration
 
+STEPS = TRAINING.steps
 
-def compiled(path: Path, **options: object) -> list[dict[str, Any]]:
-    compile_pipeline(path, compile_settings(**options))
+
+def compiled(path: Path, definition: Definition = TRAINING, **options: object) -> list[dict[str, Any]]:
+    compile_pipeline(path, compile_settings(**options), definition)
     return list(yaml.safe_load_all(path.read_text()))
 
 
@@ -23,9 +25,10 @@ def executors(spec: dict[str, Any]) -> dict[str, Any]:
     return dict(spec["deploymentSpec"]["executors"])
 
 
-def test_the_committed_file_is_current(tmp_path: Path) -> None:
-    fresh = compile_pipeline(tmp_path / "faceforge.yaml", compile_settings(image="faceforge:latest"))
-    assert COMMITTED.read_text() == fresh.read_text(), "run: make pipeline-compile"
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
+def test_the_committed_files_are_current(definition: Definition, tmp_path: Path) -> None:
+    fresh = compile_pipeline(tmp_path / "fresh.yaml", compile_settings(image="faceforge:latest"), definition)
+    assert definition.committed.read_text() == fresh.read_text(), "run: make pipeline-compile"
 
 
 def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
@@ -41,6 +44,33 @@ def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
         "export": {"train", "evaluate"},
         "register": {"export", "evaluate"},
     }
+
+
+def test_a_synthetic_set_is_checked_before_it_is_handed_out(tmp_path: Path) -> None:
+    spec, platform = compiled(
+        tmp_path / "p.yaml", SYNTHESIS, gpu=1, memory="8Gi", checkpoint_claim="parts", retries=2, data_claim="photos"
+    )
+    tasks = spec["root"]["dag"]["tasks"]
+    waits = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+    assert waits == {"generate": set(), "check": {"generate"}, "publish": {"generate", "check"}}
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    assert set(parameters) == {
+        "model", "data", "settings", "destination", "experiment", "tracking_uri", "run_key", "checkpoint_root",
+    }  # fmt: skip
+    assert all(p["parameterType"] == "STRING" and isinstance(p["defaultValue"], str) for p in parameters.values())
+    assert parameters["checkpoint_root"]["defaultValue"] == "/checkpoints"
+    assert tasks["generate"]["retryPolicy"]["maxRetryCount"] == 2
+    assert executors(spec)["exec-generate"]["container"]["resources"]["accelerator"]["count"] == "1"
+    assert "accelerator" not in executors(spec)["exec-check"]["container"].get("resources", {})
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert {mount["mountPath"] for mount in pods["exec-generate"]["pvcMount"]} == {"/data", "/checkpoints"}
+
+
+def test_a_pipeline_is_compiled_by_name(tmp_path: Path) -> None:
+    output = tmp_path / "p.yaml"
+    result = CliRunner().invoke(pipeline, ["compile", "--pipeline", "synthesis", "--output", str(output)])
+    assert result.exit_code == 0, result.output
+    assert yaml.safe_load(output.read_text())["pipelineInfo"]["name"] == "faceforge-synthesis"
 
 
 def test_no_pod_installs_packages_and_no_step_is_cached(tmp_path: Path) -> None:

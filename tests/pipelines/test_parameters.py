@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from faceforge.config import resolve
 from faceforge.errors import FaceForgeError
 from pipelines.cli import pipeline
-from pipelines.parameters import check_locally, identity, run_parameters
+from pipelines.parameters import check_locally, check_synthesis_locally, identity, run_parameters, synthesis_parameters
 
 
 def test_unknown_names_and_bad_values_are_refused_in_one_line() -> None:
@@ -55,3 +55,23 @@ def test_a_run_that_cannot_succeed_is_refused_before_anything_is_written(
     assert line.startswith("error: ")
     assert message in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_synthesis_run_is_checked_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FaceForgeError, match="pipeline parameter 'modle' does not exist; parameters: model, data"):
+        synthesis_parameters(modle="x")
+    with pytest.raises(FaceForgeError, match="setting 'perclass' does not exist; did you mean 'per_class'"):
+        synthesis_parameters(settings="perclass=3")
+    with pytest.raises(FaceForgeError, match="just one of count, per_class and balance"):
+        synthesis_parameters(settings="seed=1")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    cases = {
+        "models:/faceforge@champion": {},
+        "is not a model bundle": {"model": "nowhere"},
+        "does not exist": {"data": "nowhere"},
+        "name their image set as data": {"settings": "balance=true"},
+    }
+    for said, values in cases.items():
+        with pytest.raises(FaceForgeError, match=said):
+            check_synthesis_locally(synthesis_parameters(**{"tracking_uri": uri, **values}))
