@@ -15,11 +15,12 @@ from faceforge.errors import FaceForgeError
 from faceforge.evaluation.calibration import calibrate
 from faceforge.evaluation.comparison import Comparison, compare
 from faceforge.evaluation.domain import DomainClassifier
+from faceforge.evaluation.examination import examine
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.judging import Judged, judge, real_against_real
 from faceforge.evaluation.page import illustrate, render
 from faceforge.evaluation.pictures import sample_sheet
-from faceforge.evaluation.report import Evaluation
+from faceforge.evaluation.report import Evaluation, spans
 from faceforge.evaluation.tables import class_tables
 from faceforge.evaluation.yardstick import Yardstick, comparable, prepare
 from faceforge.files import atomic_file
@@ -77,7 +78,8 @@ def evaluate(
     yardstick = prepare(images, out / "classifier", config, compared)
     floor = real_against_real(yardstick)
     judged = judge(candidate, yardstick, config)
-    metrics = {**judged.metrics, **floor}
+    findings = examine(candidate, judged, yardstick, config)
+    metrics = {**judged.metrics, **findings.metrics, **floor}
     rival = Rival(None, same_data=False, error=champion_error)
     if champion is not None and not champion_error:
         rival = judge_champion(champion, images.info, kept, yardstick, config)
@@ -96,7 +98,7 @@ def evaluate(
         metrics=metrics,
         champion_metrics=rival_metrics,
         floor=floor,
-        intervals=comparison.candidate,
+        intervals={**spans(metrics), **comparison.candidate},
         differences=comparison.differences,
         decision=decision,
         champion_name=champion_name,
@@ -117,12 +119,15 @@ def evaluate(
         },
         settings=config.model_dump(mode="json"),
         calibration=_calibration(judged),
-        tables=class_tables(judged, yardstick),
+        tables=[*class_tables(judged, yardstick), *findings.tables],
+        notes=findings.notes,
     )
     sheet = sample_sheet(candidate, config.seed)
     save_png(out / "samples.png", sheet)
     _write(out / "summary.txt", evaluation.summary())
-    _write(out / "report.html", render(evaluation, illustrate(evaluation, judged, yardstick, sheet)))
+    _write(
+        out / "report.html", render(evaluation, [*illustrate(evaluation, judged, yardstick, sheet), *findings.pictures])
+    )
     _write(out / "report.json", evaluation.model_dump_json(indent=2) + "\n")
     return evaluation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from faceforge.evaluation import discriminator
+from faceforge.evaluation import discriminator, two_sample
 
 HOW = {
     "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
@@ -17,6 +17,7 @@ HOW = {
     "domain/label_agreement_...": "the same share for one label column",
     "domain/real_label_accuracy": "the same share for real holdout images: the most to expect of a model",
     **discriminator.HOW,
+    **two_sample.HOW,
 }
 
 FLOOR = "the same measure with training images in place of samples, same counts: the best to expect"
@@ -30,6 +31,10 @@ GROUPS = {
     "discriminator": (
         "The model's own discriminator",
         "How the two networks balance; says nothing about how real the samples look. The gate does not use it.",
+    ),
+    "two_sample": (
+        "An independent classifier",
+        "Trained on part of the holdout images and samples, tried on the rest: 0.5 = it cannot tell them apart.",
     ),
     "privacy": (
         "Memorisation and privacy",

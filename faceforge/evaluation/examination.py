@@ -1,0 +1,66 @@
+"""What is asked of the candidate alone, beside the comparison: each question may fail without costing the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from faceforge.config import EvaluateConfig
+from faceforge.data.sheet import image_grid
+from faceforge.errors import FaceForgeError
+from faceforge.evaluation.judging import Judged
+from faceforge.evaluation.pictures import Picture, picture
+from faceforge.evaluation.tables import Table
+from faceforge.evaluation.two_sample import two_sample_test
+from faceforge.evaluation.yardstick import Yardstick
+from faceforge.models.bundle import Bundle
+from faceforge.progress import Progress
+
+
+@dataclass
+class Findings:
+    """Numbers, what real images give in the place of samples (`..._floor`), and what illustrates them."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, other: Findings) -> None:
+        """Takes over what another has found."""
+        self.metrics |= other.metrics
+        self.pictures += other.pictures
+        self.tables += other.tables
+        self.notes += other.notes
+
+
+Question = Callable[[Bundle, Judged, Yardstick, EvaluateConfig], Findings]
+
+
+def examine(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
+    """Asks all questions; one that cannot be answered becomes a note."""
+    found = Findings()
+    with Progress("examine", len(QUESTIONS), unit="question") as progress:
+        for title, question in QUESTIONS.items():
+            try:
+                found.add(question(bundle, judged, yardstick, config))
+            except FaceForgeError as error:
+                found.notes.append(f"{title}: left out, {error}")
+            progress.advance(1, note=title)
+    return found
+
+
+def _two_sample(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
+    n, edge = yardstick.compared, yardstick.holdout.shape[1]
+    spaces = {"domain": (yardstick.holdout_features, judged.evidence.features)}
+    found = two_sample_test(yardstick.holdout, judged.samples[:n], spaces, seed=config.seed)
+    return Findings(
+        metrics=found.metrics,
+        pictures=[
+            picture("two_sample", "Most fake", "Samples it is surest of.", image_grid(found.most_fake, 8, 1), edge),
+            picture("two_sample", "Most real", "Samples it takes for real.", image_grid(found.most_real, 8, 1), edge),
+        ],
+    )
+
+
+QUESTIONS: dict[str, Question] = {"two-sample test": _two_sample}
