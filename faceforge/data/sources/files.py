@@ -34,6 +34,10 @@ class Files(ABC):
     problems: dict[int, str]
     tables: list[str]
 
+    def usable(self) -> Iterator[str]:
+        """The paths of files without problems."""
+        return (path for place, path in enumerate(self.paths) if place not in self.problems)
+
     @abstractmethod
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
         """For each position in `paths` (ascending, without problems): what reads the file; see `Sample.read`."""

@@ -65,9 +65,7 @@ class FileSource(Source):
         self._files, self._labelling, self._config = files, labelling, config
         classes: dict[str, set[str | None]] = {column: set() for column in self.labels}
         splits: set[Split | None] = set()
-        for place, path in enumerate(files.paths):
-            if place in files.problems:
-                continue
+        for path in files.usable():
             sample = labelling.annotate(path)
             splits.add(sample.split)
             for column, value in with_missing(sample.labels, config).items():
@@ -121,9 +119,9 @@ class TreeLabels(Labelling):
 
     def __init__(self, files: Files, config: IngestConfig) -> None:
         super().__init__()
-        tops = {path.partition("/")[0] for place, path in enumerate(files.paths) if place not in files.problems}
+        tops = {path.partition("/")[0] for path in files.usable()}
         self._depth = 1 if len(tops) > 1 and all(split_called(top) for top in tops) else 0
-        nested = any(path.count("/") > self._depth for path in files.paths)
+        nested = any(path.count("/") > self._depth for path in files.usable())
         self.labels = choose_labels(files.name, (FOLDER_COLUMN,) if nested else (), config.labels)
 
     def annotate(self, path: str) -> Sample:

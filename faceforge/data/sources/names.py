@@ -28,13 +28,13 @@ class NameLabels(Labelling):
         self._pattern, fields, self._folders, self._whole = _compile(config.labels_from_name)
         values: dict[str, Counter[str]] = {field: Counter() for field in fields}
         named = 0
-        for path in files.paths:
+        for path in files.usable():
             if found := self._match(path):
                 named += 1
                 for field in fields:
                     values[field][found[field]] += 1
         if not named:
-            first = files.paths[0]
+            first = next(files.usable(), "")
             raise FaceForgeError(
                 f"ingest.labels_from_name = {config.labels_from_name!r} fits none of {len(files.paths):,} names "
                 f"in {files.name} (the first: {first})"
