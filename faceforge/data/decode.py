@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -12,12 +13,14 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # plain rasters: nothing that runs an interpreter
-MAX_PIXELS = 64_000_000  # a decompressed image beyond this is a mistake, or an attack on memory
+MAX_PIXELS = 36_000_000  # a decompressed image beyond this is a mistake, or an attack on memory
+MAX_JPEG_PIXELS = 120_000_000  # JPEG is decoded at a fraction of its size, unless a small part of it is wanted
 _BIG = 8_000_000  # pixels; of such images each process decodes one at a time, so that threads do not add up
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _INDEXED = {"P": "RGB", "1": "L"}
 _one_big = threading.Lock()
+warnings.filterwarnings("ignore", module=r"PIL\.")  # a line for every odd tag of every file would drown the progress
 
 
 class RejectedError(Exception):
@@ -38,9 +41,9 @@ def opened(data: bytes) -> Iterator[Image.Image]:
         raise RejectedError("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels > MAX_PIXELS:
-                raise RejectedError(f"too large ({image.width} x {image.height} pixels, limit {MAX_PIXELS:,})")
+            pixels, limit = image.width * image.height, MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+            if pixels > limit:
+                raise RejectedError(f"too large ({image.width} x {image.height}, above {limit // 10**6} megapixels)")
             with _one_big if pixels > _BIG else nullcontext():
                 yield image
     except RejectedError:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
@@ -107,19 +108,18 @@ def test_a_tiny_region_of_a_large_picture_stays_cheap() -> None:
 
 def test_boxes_and_landmarks_are_of_the_upright_full_size_picture() -> None:
     """A large JPEG is decoded at a fraction of its size; what was annotated must be scaled along."""
-    import io
-
     picture = np.full((1600, 1200, 3), 255, np.uint8)
     picture[400:1040, 300:940] = (0, 160, 0)
     sideways = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.rot90(picture)).save(sideways, "JPEG", quality=95, exif=exif)
-    boxed = prepare_image(sideways.getvalue(), settings(crop="box", crop_margin=0, min_contrast=0), (300, 400, 640, 640))
+    data, exact = sideways.getvalue(), {"crop_margin": 0, "min_contrast": 0}
+    boxed = prepare_image(data, settings(crop="box", **exact), (300, 400, 640, 640))
     assert abs(boxed.pixels[1:-1, 1:-1].astype(int) - (0, 160, 0)).max() < 12
     assert (boxed.measures.width, boxed.measures.height) == (1200, 1600)
     marks = placed(620, 720, 600, 0.0)
-    turned = prepare_image(sideways.getvalue(), settings(crop="landmarks", crop_margin=0, min_contrast=0), None, marks)
+    turned = prepare_image(data, settings(crop="landmarks", **exact), None, marks)
     assert abs(turned.pixels.astype(int) - (0, 160, 0)).max() < 12
 
 

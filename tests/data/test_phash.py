@@ -66,7 +66,8 @@ def test_search_does_not_depend_on_how_it_is_cut_up(monkeypatch: pytest.MonkeyPa
 
 def test_same_shapes_in_other_colours_are_no_copies() -> None:
     hashes = np.array([5, 5], np.uint64)
-    red, nearly, blue = (np.array([colour] * 16, np.uint8).ravel() for colour in ((200, 0, 0), (203, 4, 0), (0, 0, 200)))
+    colours = ((200, 0, 0), (203, 4, 0), (0, 0, 200))
+    red, nearly, blue = (np.array([colour] * 16, np.uint8).ravel() for colour in colours)
     rows, of = near_duplicates(hashes, hashes[:1], 0, (np.stack([blue, nearly]), red[None]))
     assert (rows.tolist(), of.tolist()) == ([1], [0])
 
