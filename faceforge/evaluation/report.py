@@ -22,9 +22,9 @@ HEADLINES = (
     "domain/density",
     "domain/coverage",
     "domain/label_agreement",
+    "two_sample/accuracy_pixels",
     "discriminator/accuracy",
     "discriminator/accuracy_train",
-    "discriminator/pairwise",
 )
 
 
@@ -78,8 +78,10 @@ class Evaluation(BaseModel):
 
     @property
     def compared_metrics(self) -> list[str]:
-        """The metrics of the candidate itself: neither floors nor what else is known of real images."""
-        return [name for name in self.metrics if not name.endswith("_floor") and name not in _OF_REAL_IMAGES.values()]
+        """The metrics of the candidate itself: no floors, no ends of intervals, nothing known of real images only."""
+        ends = {f"{name}{end}" for name in self.intervals for end in ("_low", "_high")}
+        left_out = ends | set(_OF_REAL_IMAGES.values())
+        return [name for name in self.metrics if not name.endswith("_floor") and name not in left_out]
 
     def summary(self) -> str:
         """One screen: the decision, and candidate, champion and real images side by side."""
@@ -111,6 +113,15 @@ class Evaluation(BaseModel):
             f"report.html has pictures, {f'{rest} more numbers' if rest else 'tables'} and how each number was made.",
         ]
         return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def spans(metrics: dict[str, float]) -> dict[str, Interval]:
+    """The intervals that are given as metrics `..._low` and `..._high` beside their own."""
+    return {
+        name: Interval(value=value, low=metrics[f"{name}_low"], high=metrics[f"{name}_high"])
+        for name, value in metrics.items()
+        if f"{name}_low" in metrics and f"{name}_high" in metrics
+    }
 
 
 _OF_REAL_IMAGES = {"domain/label_agreement": "domain/real_label_accuracy"}  # where the floor has a name of its own
