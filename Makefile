@@ -24,11 +24,13 @@ DEV_VENV := $(if $(filter gpu,$(LOCK)),$(VENV)-dev,$(VENV))
 INSTALLED := $(VENV)/.installed-$(LOCK)
 DEV_INSTALLED := $(DEV_VENV)/.installed-dev
 
+ALL_EXTRAS := --extra pipeline --extra onnx --extra serve
+
 RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --set '$(SETTINGS)' \
 	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui ui
+.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui locks ui
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -79,6 +81,14 @@ ui: $(INSTALLED) ## Generate, check and explore faces at http://localhost:8501 (
 $(INSTALLED): locks/$(LOCK).txt pyproject.toml
 	@$(call install,$(VENV),locks/$(LOCK).txt)
 	@touch $@
+
+locks: ## Resolve the dependencies anew (needs uv)
+	@set -e; lock() { echo "locks/$$1.txt"; file=$$1; shift; uv pip compile pyproject.toml --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file locks/$$file.txt "$$@"; }; \
+	lock cpu --extra cpu $(ALL_EXTRAS); \
+	lock gpu --extra gpu $(ALL_EXTRAS) --constraint locks/cpu.txt; \
+	lock dev --extra dev --extra server --extra cpu $(ALL_EXTRAS) --constraint locks/cpu.txt; \
+	lock lite --extra lite --constraint locks/cpu.txt
 
 # The dev lock holds all of the CPU lock, so that what runs the tests can run the pipeline.
 $(DEV_INSTALLED): locks/dev.txt pyproject.toml
