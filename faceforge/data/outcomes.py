@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from faceforge.config import IngestConfig
@@ -9,6 +10,8 @@ from faceforge.data.info import Split
 from faceforge.data.pixels import Encoded, encode
 from faceforge.data.prepare import Measures, RejectedError, prepare_image
 from faceforge.data.samples import Sample
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files; those that matter become reasons
 
 
 @dataclass(frozen=True)

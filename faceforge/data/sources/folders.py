@@ -66,7 +66,7 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, str]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
-            elif entry.is_symlink() and entry.is_dir():
+            elif entry.is_symlink() and os.path.isdir(entry.path):  # of links in a circle, `entry.is_dir` raises
                 yield path, "a link to a folder is not followed; name that folder as a source of its own"
             elif is_image(entry.name):
                 yield path, _problem(root, entry)
