@@ -65,7 +65,7 @@ class IngestConfig(Section):
         0.0, ge=0, description="least variance of the Laplacian (grey 0..255, after resizing); 0 = blur is allowed"
     )
     near_duplicates: int = Field(
-        -1,
+        4,
         ge=-1,
         le=8,
         description="perceptual hashes (64 bits) that differ in so many bits are copies; such go from train; -1 = keep",
@@ -142,6 +142,9 @@ class EvaluateConfig(Section):
     min_label_agreement: Share = Field(0.7, description="below this share of the real holdout's accuracy: reject")
     min_recall: Share = Field(0.0, description="below this domain recall: reject")
     max_frechet: float | None = Field(None, gt=0, description="above this domain/frechet: reject; unset = no limit")
+    max_copies: Share = Field(
+        0.05, description="above this share of samples that are copies of training images (unseen images: 0.01): reject"
+    )
     min_improvement: Share = Field(
         0.02, description="relative drop of domain/frechet that a new champion must surely bring"
     )
