@@ -37,9 +37,10 @@ HOW = {
     "discriminator/pairwise...": "share of (real image, sample) pairs of equal labels where the real one scores higher",
     "discriminator/calibration_error": "expected calibration error in 10 bins of Platt's sigmoid, fitted on one half"
     " of holdout images and samples and measured on the other, both ways round",
-    "privacy/membership_..._discriminator": "an attacker who holds the discriminator takes the images it scores highest"
-    " for training images: AUC (0.5 = learns nothing), and share of training images found at 1 % false alarms (0.01 ="
-    " learns nothing)",
+    "privacy/membership_auc_discriminator": "an attacker who holds the discriminator takes the images it scores highest"
+    " for training images: chance that a training image scores higher than a holdout image; 0.5 = learns nothing",
+    "privacy/membership_tpr_discriminator": "share of training images this attack finds at 1 % false alarms; 0.01 ="
+    " learns nothing",
 }
 
 

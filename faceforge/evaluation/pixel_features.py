@@ -45,7 +45,7 @@ def _gradients(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _colour(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Mean colour of 8 x 8 areas in [0, 1]: (N, 64 C)."""
-    return thumbnails(images, _GRID).reshape(len(images), -1).astype(np.float32) / 255
+    return thumbnails(images, _GRID).reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def _texture(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -24,8 +24,8 @@ PICTURES = 16
 MIN_IMAGES = 50  # of each kind
 
 HOW = {
-    "two_sample/accuracy_pixels...": "share of holdout images and samples that an independent linear classifier on fixed"
-    " features of the pixels (gradients, colour, spectrum of blocks) tells rightly, 5-fold cross-validated; 0.5 ="
+    "two_sample/accuracy_pixels...": "share of holdout images and samples that an independent linear classifier on"
+    " fixed features of the pixels (gradients, colour, spectrum of blocks) tells rightly, 5-fold cross-validated; 0.5 ="
     " indistinguishable; sees artefacts that people may overlook; _low, _high: 95 % interval",
     "two_sample/accuracy_domain...": "the same on the features of the domain classifier: what matters for the labels;"
     " blind to artefacts that a classifier of labels has no need to see",
@@ -71,8 +71,9 @@ def two_sample_test(
     real, fake = real[:count], fake[:count]
     folds = _folds(np.concatenate([real, fake]), seed)
     given = {name: (first[:count], second[:count]) for name, (first, second) in (spaces or {}).items()}
-    metrics, margin = {}, np.zeros(2 * count)
-    for name, (first, second) in {**given, "pixels": (pixel_features(real), pixel_features(fake))}.items():
+    given["pixels"] = pixel_features(real), pixel_features(fake)  # the last: its margins order the pictures
+    metrics: dict[str, float] = {}
+    for name, (first, second) in given.items():
         margin = _margins(np.concatenate([first, second]).astype(np.float32), folds)
         # A tie is a guess.
         right = np.concatenate([margin[:count] < 0, margin[count:] > 0]).mean() + 0.5 * (margin == 0).mean()
