@@ -81,7 +81,9 @@ def test_a_table_outside_or_a_pattern_labels_an_archive(tmp_path: Path) -> None:
     assert labels_of(listing(file, labels_from_name="{n}_{k}", labels=("k",)))["2_y.png"] == {"k": "y"}
 
 
-@pytest.mark.parametrize("name", ["../../evil.png", "/tmp/evil.png", "a/../../evil.png", "..\\evil.png", "C:\\evil.png"])
+@pytest.mark.parametrize(
+    "name", ["../../evil.png", "/tmp/evil.png", "a/../../evil.png", "..\\evil.png", "C:\\evil.png"]
+)
 @pytest.mark.parametrize("write", [write_zip, write_tar])
 def test_members_that_lead_out_are_told(tmp_path: Path, write: Write, name: str) -> None:
     file = write(tmp_path / "a", {name: picture(1), "1.png": picture(2), "2.png": picture(3)})
@@ -170,7 +172,11 @@ def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path) -> None:
     for name, data in content.items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_bytes(data)
-    sources = [tmp_path / "folder", write_zip(tmp_path / "a.zip", content), write_tar(tmp_path / "b.tgz", content, "w:gz")]
+    sources = [
+        tmp_path / "folder",
+        write_zip(tmp_path / "a.zip", content),
+        write_tar(tmp_path / "b.tgz", content, "w:gz"),
+    ]
     digests = {
         ingest(str(source), tmp_path / f"set{number}", settings(holdout=0.3, min_edge=1)).info.digest
         for number, source in enumerate(sources)

@@ -34,7 +34,8 @@ def lists() -> dict[str, str]:
     marks = " ".join(str(v) for v in (69, 109, 106, 113, 77, 142, 73, 152, 108, 154))
     landmarks = f"{LISTED}\n{POINTS}\n" + "".join(f"{n:06d}.jpg {marks}\n" for n in numbers)
     return {
-        "list_attr_celeba.txt": f"{LISTED}\n{' '.join(ATTRIBUTES)} \n" + "".join(f"{n:06d}.jpg{values[n]}\n" for n in numbers),
+        "list_attr_celeba.txt": f"{LISTED}\n{' '.join(ATTRIBUTES)} \n"
+        + "".join(f"{n:06d}.jpg{values[n]}\n" for n in numbers),
         "list_eval_partition.txt": "".join(f"{n:06d}.jpg {n % 5 // 3 + (n % 5 == 4)}\n" for n in numbers),
         "identity_CelebA.txt": "".join(f"{n:06d}.jpg {n // 3}\n" for n in numbers),
         "list_bbox_celeba.txt": f"{LISTED}\nimage_id x_1 y_1 width height\n"

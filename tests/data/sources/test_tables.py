@@ -31,7 +31,9 @@ def test_a_csv_labels_a_folder(make_folder: MakeFolder, tmp_path: Path, text: st
 def test_a_parquet_table_labels_a_folder(make_folder: MakeFolder, tmp_path: Path, beside: bool) -> None:
     root = make_folder("a.png", "b.png", "c.png")
     file = (root / "metadata.parquet") if beside else (tmp_path / "people.parquet")
-    table = pd.DataFrame({"file_name": ["a.png", "b.png", "c.png"], "age": [7.0, None, 8.0], "glad": [True, False, True]})
+    table = pd.DataFrame(
+        {"file_name": ["a.png", "b.png", "c.png"], "age": [7.0, None, 8.0], "glad": [True, False, True]}
+    )
     table.assign(tags=[["hat"], [], ["hat", "coat"]]).to_parquet(file)
     given = "" if beside else file
     assert labels_of(listing(root, given, labels=("age", "glad"))) == {
