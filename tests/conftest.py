@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,12 @@ def _bundle(folder: Path, labels: dict[str, list[str]], channels: int) -> Path:
         versions={"faceforge": "0"},
     )
     return Bundle(info, *build_networks(spec, seed=1)).save(folder)
+
+
+@pytest.fixture(scope="session")
+def make_bundle() -> Callable[[Path, dict[str, list[str]], int], Path]:
+    """Call with a folder, label columns and channels: an untrained bundle."""
+    return _bundle
 
 
 @pytest.fixture(scope="session")

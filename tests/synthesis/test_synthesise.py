@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from faceforge.data.imageset import ImageSet
+from faceforge.errors import FaceForgeError
+from faceforge.generate import Generator
+from faceforge.synthesis import draw
+from faceforge.synthesis.checks import RealismCheck
+from faceforge.synthesis.latents import start_of
+from faceforge.synthesis.manifest import Manifest
+from faceforge.synthesis.options import SynthesisConfig, synthesis_config
+from faceforge.synthesis.plan import make_plan
+from faceforge.synthesis.publish import publish
+from faceforge.synthesis.synthesise import synthesise
+from faceforge.synthesis.verify import verify
+
+ORDER = "per_class=90, drop_worst=0.2, seed=4, truncation=0.9"
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draw, "PART_IMAGES", 100)
+
+
+@pytest.fixture(scope="module")
+def config() -> SynthesisConfig:
+    return synthesis_config(ORDER)
+
+
+@pytest.fixture(scope="module")
+def made(bundle: Path, config: SynthesisConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The set of `ORDER`, in parts of another size than in the tests."""
+    out = tmp_path_factory.mktemp("made") / "faces"
+    synthesise(str(bundle), out, config)
+    return out
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def rows(folder: Path) -> dict[str, tuple[str, str]]:
+    """Path in the set -> digest and label."""
+    return {r.path: (r.sha256, r.labels["expression"]) for r in ImageSet.open(folder).records("train")}
+
+
+def test_just_as_many_as_ordered_and_pandas_reads_them(made: Path) -> None:
+    manifest = Manifest.read(made)
+    table = pd.read_parquet(made / "train-00000-of-00001.parquet")
+    assert table["expression"].value_counts().to_dict() == {"neutral": 90, "smiling": 90, "glasses": 90}
+    assert [cell.made for cell in manifest.cells] == [90] * 3
+    assert all(cell.drawn == cell.made + cell.refused["realism"] for cell in manifest.cells)
+    assert manifest.refused["realism"] > 0
+    assert table["expression"].iloc[:30].nunique() == 3, "classes are mixed"
+    assert not list(made.parent.glob(".*"))
+
+
+def test_hugging_face_datasets_read_it_in_one_line(made: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    files = str(made / "train-*.parquet")
+    table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path))
+    assert table.num_rows == 270
+    assert table[0]["image"].size == (32, 32)
+    images, codes = ImageSet.open(made).load("train")
+    assert images.shape == (270, 32, 32, 3)
+    assert np.bincount(codes[:, 0]).tolist() == [90] * 3
+
+
+def test_an_image_can_be_drawn_again_from_its_name(made: Path, generator: Generator) -> None:
+    cell = make_plan(generator.labels, synthesis_config("per_class=1"), None)[2]
+    record = next(r for r in ImageSet.open(made).records("train") if r.labels["expression"] == "glasses")
+    number = int(Path(record.path).stem)
+    start = start_of(cell, (3,)) + number
+    again = generator.generate(1, label="glasses", seed=4, truncation=0.9, start=start)
+    stored, _ = ImageSet.open(made).load("train")
+    assert (stored == again.images).all(axis=(1, 2, 3)).sum() == 1
+
+
+def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
+    bundle: Path, config: SynthesisConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesise(str(bundle), tmp_path / "whole" / "faces", config)
+    refused, calls = RealismCheck.refused, []
+
+    def stop(self: RealismCheck, *images: np.ndarray) -> np.ndarray:
+        calls.append(len(images[0]))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return refused(self, *images)
+
+    monkeypatch.setattr(RealismCheck, "refused", stop)
+    out = tmp_path / "stopped" / "faces"
+    with pytest.raises(KeyboardInterrupt):
+        synthesise(str(bundle), out, config)
+    assert not out.exists()
+    assert len(list((out.parent / ".faces.work").glob("part-*"))) >= 1
+    before = sum(calls)
+    synthesise(str(bundle), out, config)
+    assert content(out) == content(tmp_path / "whole" / "faces")
+    assert sum(calls) - before < before, "finished parts were drawn again"
+    assert not list(out.parent.glob(".*"))
+
+
+def test_what_is_made_does_not_depend_on_parts_nor_on_how_many_are_wanted(
+    bundle: Path, made: Path, config: SynthesisConfig, tmp_path: Path
+) -> None:
+    synthesise(str(bundle), tmp_path / "parts", config)
+    assert rows(tmp_path / "parts") == rows(made)
+    synthesise(str(bundle), tmp_path / "fewer", synthesis_config(ORDER.replace("90", "40")))
+    fewer = rows(tmp_path / "fewer")
+    assert len(fewer) == 120
+    assert fewer.items() <= rows(made).items()
+
+
+def test_a_finished_set_is_not_made_again_but_another_order_is(
+    bundle: Path, config: SynthesisConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "faces"
+    first = synthesise(str(bundle), out, config)
+    with monkeypatch.context() as patched:
+        patched.setattr(Generator, "generate", None)
+        assert synthesise(str(bundle), out, config) == first
+    assert synthesise(str(bundle), out, synthesis_config("count=5")).made == 5
+
+
+def test_labels_are_checked_by_the_classifier_and_tries_are_bounded(
+    bundle: Path, data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrained model shows no label: a classifier of real faces sees one and the same class in nearly all."""
+    from faceforge.evaluation.domain import train_classifier
+
+    trained = train_classifier(data.load("train"), data.load("holdout"), data.info.labels, epochs=1, seed=0)
+    report = tmp_path / "report"
+    trained.save(report / "classifier")
+    (report / "report.json").write_text('{"metrics": {"privacy/copies": 0.0}, "how": {"privacy/copies": "how so"}}')
+    order = synthesis_config("per_class=20, reject=labels, max_tries=3")
+    with pytest.raises(
+        FaceForgeError, match=r"only \d+ of 20 images after \d+ tries \(refused: \d+ for labels\)"
+    ) as told:
+        synthesise(str(bundle), tmp_path / "faces", order, report=report)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "faces").exists()
+    with pytest.raises(FaceForgeError, match="needs a classifier"):
+        synthesise(str(bundle), tmp_path / "faces", order)
+
+
+def test_balancing_makes_classes_equal(bundle: Path, data: ImageSet, tmp_path: Path) -> None:
+    manifest = synthesise(str(bundle), tmp_path / "more", synthesis_config("balance=true, reject=copies"), data.root)
+    there, more = (
+        ImageSet.open(path).info.counts["train"].classes["expression"] for path in (data.root, tmp_path / "more")
+    )
+    assert len({there[name] + more[name] for name in there}) == 1
+    assert manifest.data["digest"] == data.info.digest
+    assert manifest.checks["copies"]["training_images"] == 400
+
+
+def test_the_card_tells_what_the_evaluation_found(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(
+        json.dumps(
+            {
+                "metrics": {"domain/frechet": 1.25, "privacy/copies": 0.5},
+                "how": {"privacy/copies": "share of copies"},
+                "counts": {"samples": 2000},
+                "decision": {"verdict": "promote"},
+            }
+        )
+    )
+    synthesise(str(bundle), tmp_path / "faces", synthesis_config("count=3"), report=tmp_path)
+    card = (tmp_path / "faces" / "README.md").read_text()
+    assert "| domain/frechet | 1.25 |" in card
+    assert "`privacy/copies`: share of copies" in card
+    assert "The evaluation of the model did not measure it." in card  # usefulness
+    assert "Verdict: promote" in card
+    assert card.startswith("---\n")
+
+
+def test_a_folder_with_other_files_is_not_replaced(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(FaceForgeError, match="not an image set"):
+        synthesise(str(bundle), tmp_path, synthesis_config("count=3"))
+
+
+def test_only_whole_sets_are_published(bundle: Path, tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    synthesise(str(bundle), faces, synthesis_config("count=40, formats=coco"))
+    found = verify(faces)
+    assert (found.verdict, found.metrics["synthetic/images"]) == ("publish", 40)
+    address = Path(publish(faces, str(tmp_path / "shelf")))
+    assert content(address) == content(faces)
+    assert Path(publish(faces, str(tmp_path / "shelf"))) == address
+    remote = publish(faces, "memory://shelf")
+    import fsspec
+
+    files, root = fsspec.url_to_fs(remote)
+    assert files.cat_file(f"{root}/coco/annotations.json") == (faces / "coco" / "annotations.json").read_bytes()
+    with pytest.raises(FaceForgeError, match="cannot be written to"):
+        publish(faces, "nosuchprotocol://x")
+
+    (address / "coco" / "annotations.json").write_text("{}")
+    assert verify(address).problems == ["coco/annotations.json is missing or not as it was made"]
+    (faces / "stranger.txt").write_text("x")
+    assert verify(faces).problems == ["stranger.txt is not in the manifest"]
