@@ -10,7 +10,7 @@ from itertools import groupby
 
 import numpy as np
 
-from faceforge.data.info import SPLITS, Split
+from faceforge.data.info import SPLITS, Combination, Split
 
 
 class Contents:
@@ -35,6 +35,18 @@ class Contents:
     def count(self, split: Split) -> int:
         """Images of a split."""
         return len(self._combinations[split])
+
+    def combinations(self, most: int) -> tuple[list[Combination], int]:
+        """How often classes occur together: the most frequent in train first (ties by name), and how many there are."""
+        train, holdout = (np.bincount(np.array(self._combinations[s]), minlength=len(self._labels)) for s in SPLITS)
+        ranked = sorted((-train[number], names, number) for names, number in self._labels.items())
+        found = [
+            Combination(
+                labels=dict(zip(self._columns, names, strict=True)), train=train[number], holdout=holdout[number]
+            )
+            for _, names, number in ranked[:most]
+        ]
+        return found, len(ranked)
 
     def digest(self) -> str:
         """Hex SHA-256 over the sorted lines `split ["sha256", {"column": "class"}]` of both splits."""

@@ -53,11 +53,50 @@ class LeftOut(_Part):
     duplicate_count: int = 0
 
 
+class Combination(_Part):
+    """How many images have these classes, one per label column."""
+
+    labels: dict[str, str]
+    train: int
+    holdout: int
+
+
+class Distribution(_Part):
+    """A histogram: `counts[i]` images lie from `edges[i]` to below `edges[i + 1]`, outliers in the outermost bins."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class ThumbnailMoments(_Part):
+    """Mean and covariance of the images averaged to 4 x 4 pixels, grey levels 0..1; see `data.statistics`.
+
+    Attributes:
+        count: of images.
+        size: K, the numbers of a thumbnail: 16 per channel.
+        packed: the mean and the upper triangle of the covariance, row by row: base64 of little-endian float32.
+    """
+
+    count: int
+    size: int
+    packed: str
+
+
 class Statistics(_Part):
-    """Per channel, over the pixels of the train split, in 0..1."""
+    """What the train split looks like.
+
+    Attributes:
+        mean: per channel, over all pixels, 0..1.
+        std: likewise.
+        distributions: of width and height (of the source images, pixels), brightness, contrast and sharpness
+            (`prepare.Measures`); empty for augmented sets and arrays.
+        thumbnails: for the distance between sets (`data.drift`); likewise.
+    """
 
     mean: list[float]
     std: list[float]
+    distributions: dict[str, Distribution] = Field(default_factory=dict)
+    thumbnails: ThumbnailMoments | None = None
 
 
 class DatasetInfo(_Part):
@@ -69,6 +108,8 @@ class DatasetInfo(_Part):
         channels: 1 (greyscale) or 3 (RGB).
         labels: label column -> its classes, in the order of their codes.
         counts: split -> how many images, per class.
+        combinations: what classes occur together, the most frequent first (the first `LISTED_AT_MOST`), where there are
+            several label columns; `combination_count` counts all.
         rejects: what was refused and why (the first `LISTED_AT_MOST`; `reject_count` counts all).
         duplicates: what was left out because its pixels were there already (likewise).
         notes: what was odd about the source, a sentence each.
@@ -85,6 +126,8 @@ class DatasetInfo(_Part):
     channels: int
     labels: dict[str, list[str]]
     counts: dict[str, SplitCounts]
+    combinations: list[Combination] = Field(default_factory=list)
+    combination_count: int = 0
     rejects: list[Reject] = Field(default_factory=list)
     reject_count: int = 0
     duplicates: list[Duplicate] = Field(default_factory=list)

@@ -260,7 +260,7 @@ def _write(source: Source, config: IngestConfig, parts: Parts, decision: Decisio
             progress.advance(1)
             if side >= 0 and outcome.image is not None:
                 labels = {column: value for column, value in outcome.labels.items() if value is not None}
-                writer.add(SPLITS[side], outcome.image, outcome.path, labels)
+                writer.add(SPLITS[side], outcome.image, outcome.path, labels, measures=outcome.measures)
     return writer.finish(decision.left_out, drop_unused=True, notes=source.notes)
 
 

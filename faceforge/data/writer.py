@@ -19,6 +19,7 @@ from faceforge.data.contents import Contents
 from faceforge.data.imageset import ImageSet
 from faceforge.data.info import (
     INFO_FILE,
+    LISTED_AT_MOST,
     RESERVED_COLUMNS,
     SKETCH,
     SPLITS,
@@ -26,10 +27,11 @@ from faceforge.data.info import (
     LeftOut,
     Split,
     SplitCounts,
-    Statistics,
     versions,
 )
 from faceforge.data.pixels import Encoded, Pixels, encode
+from faceforge.data.prepare import Measures
+from faceforge.data.statistics import StatisticsBuilder
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
 
@@ -71,20 +73,24 @@ class ImageSetWriter:
         self._bytes = dict.fromkeys(SPLITS, 0)
         self._contents = Contents(self._columns)
         self._counts: dict[str, dict[str, dict[str, int]]] = {s: {c: {} for c in self._columns} for s in SPLITS}
-        self._sums = [0] * channels
-        self._squares = [0] * channels
-        self._moments = 0
+        self._statistics = StatisticsBuilder(channels, image_size)
 
-    def add(self, split: Split, image: Encoded, path: str, labels: Mapping[str, str], source: str = "") -> None:
-        """One image; `path` is where it came from, `source` overrides the set's."""
+    def add(
+        self,
+        split: Split,
+        image: Encoded,
+        path: str,
+        labels: Mapping[str, str],
+        source: str = "",
+        measures: Measures | None = None,
+    ) -> None:
+        """One image; `path` is where it came from, `source` overrides the set's, `measures` go into its statistics."""
         row = {"image": {"bytes": image.png, "path": path}, **labels, "sha256": image.sha256}
         self._rows[split].append({**row, "source": source or self._source})
         self._bytes[split] += len(image.png)
         self._count(split, image.sha256, labels)
         if split == "train":
-            self._moments += 1
-            self._sums = [a + b for a, b in zip(self._sums, image.sums, strict=True)]
-            self._squares = [a + b for a, b in zip(self._squares, image.squares, strict=True)]
+            self._statistics.add(image, measures)
         if len(self._rows[split]) >= ROWS_PER_GROUP:
             self._flush(split)
         if self._bytes[split] >= SHARD_BYTES:
@@ -110,6 +116,7 @@ class ImageSetWriter:
             for number, shard in enumerate(self._shards[split]):
                 shard.rename(self._folder / f"{split}-{number:05d}-of-{len(self._shards[split]):05d}.parquet")
         labels = {column: self._vocabulary(column, drop_unused) for column in self._columns}
+        combinations, distinct = self._contents.combinations(LISTED_AT_MOST) if len(labels) > 1 else ([], 0)
         info = DatasetInfo(
             source=self._source,
             image_size=self._size,
@@ -122,9 +129,11 @@ class ImageSetWriter:
                 )
                 for split in SPLITS
             },
+            combinations=combinations,
+            combination_count=distinct,
             **dict(left_out or LeftOut()),
             notes=list(notes),
-            statistics=self._statistics(),
+            statistics=self._statistics.finish(),
             digest=self._contents.digest(),
             holdout_digest=self._contents.split_digest("holdout"),
             holdout_sketch=self._contents.smallest("holdout", SKETCH),
@@ -144,12 +153,6 @@ class ImageSetWriter:
         met = {name for split in SPLITS for name in self._counts[split][column]}
         known = [name for name in self._known[column] if name in met or not drop_unused]
         return [*known, *natural_order(met.difference(known))]
-
-    def _statistics(self) -> Statistics:
-        pixels = max(self._moments * self._size**2, 1)
-        means = [total / pixels / 255 for total in self._sums]
-        spread = [max(sq / pixels / 255**2 - mean**2, 0) ** 0.5 for sq, mean in zip(self._squares, means, strict=True)]
-        return Statistics(mean=means, std=spread)
 
     def _flush(self, split: Split) -> None:
         if not self._rows[split]:
