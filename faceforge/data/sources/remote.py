@@ -99,9 +99,12 @@ def _told(path: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise FaceForgeError(f"{path} cannot be read without another package: {error}") from None
+    except FileNotFoundError:
+        raise FaceForgeError(f"{path} does not exist, or is out of reach") from None
     except Exception as error:
-        told = (str(error).splitlines() or [""])[0]
-        raise FaceForgeError(f"{path} cannot be read: {type(error).__name__} {told}".rstrip()) from None
+        told = f"{type(error).__name__}: {(str(error).splitlines() or ['no reason given'])[0]}"
+        where = "check the address and your access to it, or fetch the file first" if "://" in path else "mend it"
+        raise FaceForgeError(f"{path} cannot be read ({told}); {where}") from None
 
 
 def _system(url: str) -> tuple[Any, str]:

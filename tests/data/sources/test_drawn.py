@@ -41,7 +41,9 @@ def test_digits_are_all_there_and_look_like_digits() -> None:
     assert (source.name, source.labels, source.count) == ("digits", ("digit",), 1797)
     assert source.vocabularies == {"digit": [str(digit) for digit in range(10)]}
     assert min(Counter(sample.labels["digit"] for sample in samples).values()) == 174
-    pixels = {digit: np.mean([s.read() for s in samples if s.labels["digit"] == digit], axis=0) for digit in "01"}
+    pixels = {
+        digit: np.mean([np.asarray(s.read()) for s in samples if s.labels["digit"] == digit], axis=0) for digit in "01"
+    }
     assert pixels["0"].shape == (8, 8, 3)
     assert pixels["0"][3:5, 3:5].mean() < 60 < 150 < pixels["1"][3:5, 3:5].mean()  # a ring is empty, a stroke is not
     assert len(listing("digits", limit=100)) == 100

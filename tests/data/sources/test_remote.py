@@ -67,10 +67,10 @@ def test_parquet_behind_http(server: str, tmp_path: Path) -> None:
 
 
 def test_what_is_not_behind_http_is_told(server: str, tmp_path: Path) -> None:
-    refuse("gone.parquet cannot be read", f"{server}/gone.parquet")
+    refuse("gone.parquet does not exist", f"{server}/gone.parquet")
     (tmp_path / "www" / "text.parquet").write_text("text")
     refuse("text.parquet is not a readable Parquet file", f"{server}/text.parquet")
-    refuse("cannot be read", "http://127.0.0.1:9/faces.parquet")
+    refuse("out of reach", "http://127.0.0.1:9/faces.parquet")
 
 
 def test_folders_and_patterns_in_a_store(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_folders_and_patterns_in_a_store(tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_of_addresses_are_told() -> None:
-    refuse("cannot be read: ValueError", "nowhere://bucket/faces.parquet")
+    refuse("cannot be read .ValueError.*check the address", "nowhere://bucket/faces.parquet")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_a_parquet_table_labels_a_folder(make_folder: MakeFolder, tmp_path: Path
     table = pd.DataFrame(
         {"file_name": ["a.png", "b.png", "c.png"], "age": [7.0, None, 8.0], "glad": [True, False, True]}
     )
-    table.assign(tags=[["hat"], [], ["hat", "coat"]]).to_parquet(file)
+    table.assign(tags=pd.Series([["hat"], [], ["hat", "coat"]], dtype=object)).to_parquet(file)
     given = "" if beside else file
     assert labels_of(listing(root, given, labels=("age", "glad"))) == {
         "a.png": {"age": "7", "glad": "1"},

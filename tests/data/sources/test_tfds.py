@@ -36,7 +36,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     tfds = pytest.importorskip("tensorflow_datasets", reason="tensorflow-datasets is not installed")
     kinds = tfds.features
 
-    class TinyFaces(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc, name-defined]
+    class TinyFaces(tfds.core.GeneratorBasedBuilder):  # type: ignore[name-defined]
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self) -> Any:
