@@ -9,12 +9,15 @@ from faceforge.config import EvaluateConfig
 from faceforge.data.sheet import image_grid
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.judging import Judged
+from faceforge.evaluation.memorisation import memorisation
 from faceforge.evaluation.pictures import Picture, picture
 from faceforge.evaluation.tables import Table
 from faceforge.evaluation.two_sample import two_sample_test
 from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import Bundle
 from faceforge.progress import Progress
+
+SEARCHED_AT_MOST = 2000  # samples among which copies are looked for, in all training images
 
 
 @dataclass
@@ -63,4 +66,16 @@ def _two_sample(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: Ev
     )
 
 
-QUESTIONS: dict[str, Question] = {"two-sample test": _two_sample}
+def _memorisation(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
+    edge = yardstick.holdout.shape[1]
+    samples = judged.samples[: min(yardstick.compared, SEARCHED_AT_MOST)]
+    found = memorisation(yardstick.all_train, yardstick.holdout, samples, seed=config.seed)
+    sheet = image_grid(found.closest.swapaxes(0, 1).reshape(-1, *found.closest.shape[2:]), len(found.closest), pad=1)
+    caption = (
+        "Top: the samples most like copies, the most suspicious first. Middle: the training image nearest to each."
+        " Bottom: the nearest holdout image, which the model never saw."
+    )
+    return Findings(metrics=found.metrics, pictures=[picture("privacy", "Closest pairs", caption, sheet, edge)])
+
+
+QUESTIONS: dict[str, Question] = {"copies": _memorisation, "two-sample test": _two_sample}

@@ -16,6 +16,7 @@ from faceforge.config import EvaluateConfig
 from faceforge.evaluation.comparison import AGREEMENT, FRECHET, RECALL, Interval
 
 REAL_ACCURACY = "domain/real_label_accuracy"
+COPIES = ("privacy/copies_pixels", "privacy/copies_features")
 
 Verdict = Literal["promote", "hold", "reject"]
 
@@ -77,7 +78,7 @@ def decide(
 def _needed(candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> list[str]:
     """Metrics without which there is no decision; those of labels as soon as either model speaks of them."""
     labelled = any(name in metrics for metrics in (candidate, champion or {}) for name in (AGREEMENT, REAL_ACCURACY))
-    return [FRECHET, RECALL, *([AGREEMENT, REAL_ACCURACY] if labelled else [])]
+    return [FRECHET, RECALL, *([AGREEMENT, REAL_ACCURACY] if labelled else []), *COPIES]
 
 
 def _beyond_thresholds(candidate: Mapping[str, float], config: EvaluateConfig) -> list[str]:
@@ -93,6 +94,12 @@ def _beyond_thresholds(candidate: Mapping[str, float], config: EvaluateConfig) -
                 f"{AGREEMENT} {candidate[AGREEMENT]:.3f} is below {least:.3f}, which is evaluate.min_label_agreement"
                 f" = {config.min_label_agreement:g} of the accuracy on real images, {candidate[REAL_ACCURACY]:.3f}"
             )
+    failures += [
+        f"{name} {candidate[name]:.3f} is above evaluate.max_copies = {config.max_copies:g}: the model returns images"
+        " it was trained on"
+        for name in COPIES
+        if candidate[name] > config.max_copies
+    ]
     return failures
 
 

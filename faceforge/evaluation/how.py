@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from faceforge.evaluation import discriminator, two_sample
+from faceforge.evaluation import discriminator, memorisation, two_sample
 
 HOW = {
     "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
@@ -18,6 +18,7 @@ HOW = {
     "domain/real_label_accuracy": "the same share for real holdout images: the most to expect of a model",
     **discriminator.HOW,
     **two_sample.HOW,
+    **memorisation.HOW,
 }
 
 FLOOR = "the same measure with training images in place of samples, same counts: the best to expect"
@@ -38,9 +39,30 @@ GROUPS = {
     ),
     "privacy": (
         "Memorisation and privacy",
-        "Whether training images come back as samples. It can show that they do; that nothing leaks it cannot show.",
+        f"Whether training images come back as samples. {memorisation.LIMITS}",
     ),
 }
+
+
+EXPECTED = {
+    "privacy/closer_to_train_...": 0.5,
+    "privacy/distance_ratio_...": 1.0,
+    "privacy/copies_...": 0.01,
+    "privacy/duplicates_...": 0.01,
+    "privacy/membership_auc_...": 0.5,
+    "privacy/membership_tpr_...": 0.01,
+    "two_sample/accuracy_...": 0.5,
+    "discriminator/accuracy": 0.5,
+    "discriminator/accuracy_train": 0.5,
+    "discriminator/auc...": 0.5,
+    "discriminator/pairwise...": 0.5,
+}
+"""What unseen real images would give in the place of samples, where that follows from how the number is made."""
+
+
+def expected(name: str) -> float | None:
+    """The entry of `EXPECTED` for a metric; None = there is none."""
+    return next((value for key, value in EXPECTED.items() if fnmatchcase(name, key.replace("...", "*"))), None)
 
 
 def how_made(name: str, how: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from faceforge.evaluation.comparison import Interval
 from faceforge.evaluation.gate import Decision
-from faceforge.evaluation.how import HOW
+from faceforge.evaluation.how import HOW, expected
 from faceforge.evaluation.tables import Table
 
 # What a screen has room for; the rest is in the reports.
@@ -25,6 +25,9 @@ HEADLINES = (
     "two_sample/accuracy_pixels",
     "discriminator/accuracy",
     "discriminator/accuracy_train",
+    "privacy/copies_pixels",
+    "privacy/copies_features",
+    "privacy/closer_to_train_pixels",
 )
 
 
@@ -74,7 +77,7 @@ class Evaluation(BaseModel):
 
     def real(self, metric: str) -> float | None:
         """What real images give in the place of samples; None where nothing corresponds."""
-        return self.metrics.get(_OF_REAL_IMAGES.get(metric, f"{metric}_floor"))
+        return self.metrics.get(_OF_REAL_IMAGES.get(metric, f"{metric}_floor"), expected(metric))
 
     @property
     def compared_metrics(self) -> list[str]:

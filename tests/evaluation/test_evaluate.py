@@ -12,6 +12,7 @@ from faceforge.data.imageset import ImageSet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.data.writer import write_image_set
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation import examination
 from faceforge.evaluation.calibration import read_calibration
 from faceforge.evaluation.evaluate import Rival, evaluate, judge_champion, kept_apart
 from faceforge.evaluation.judging import judge, real_against_real
@@ -23,8 +24,10 @@ LABELS = {COLUMN: list(EXPRESSIONS)}
 
 
 @pytest.fixture(scope="module")
-def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of bundles: `good` draws the mean face of a class, `fair` a single one, `noise` none."""
+def bundles(data: Path, faces: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of bundles: `good` draws the mean face of a class, `fair` a single one, `noise` none; `memorised` draws
+    those it was trained on, `gifted` others of the same kind.
+    """
     root = tmp_path_factory.mktemp("bundles")
     images, codes = draw_toyfaces(300, 32, seed=9)
     face = {code: from_uint8(images[codes[:, 0] == code]).mean(axis=0) for code in range(3)}
@@ -41,10 +44,30 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(root / "younger", mean, spread=0.05, digest="less", held="less", sketch=info.holdout_sketch[::2])
     save(root / "strange", first, spread=0.05, column="mood", **known)
     save(root / "larger", np.zeros((3, 64, 64, 3)), spread=0.1, **known)
+    save_memorised(root / "memorised", faces.train, faces.train_codes, BundleInfo.read(root / "good"))
+    save_memorised(root / "gifted", faces.fresh, faces.fresh_codes, BundleInfo.read(root / "good"))
     (root / "damaged").mkdir()
     (root / "damaged" / "bundle.json").write_bytes((root / "good" / "bundle.json").read_bytes())
     (root / "damaged" / "generator.keras").write_bytes(b"half a file")
     return root
+
+
+def save_memorised(folder: Path, images: np.ndarray, codes: np.ndarray, info: BundleInfo) -> None:
+    """A bundle whose generator returns one of `images`, chosen by the latents among those of the label."""
+    import keras
+
+    count, pixels = len(images), images[0].size
+    z, label = keras.Input((info.spec.latent_size,)), keras.Input((1,), dtype="int32")
+    pick = keras.layers.Dense(count, use_bias=False, kernel_initializer=keras.initializers.RandomNormal(seed=0))
+    allowed = keras.layers.Embedding(3, count)
+    scores = keras.layers.Add()([pick(z), keras.layers.Flatten()(allowed(label))])
+    chosen = keras.layers.Softmax()(keras.layers.Rescaling(1e6)(scores))  # as good as one-hot
+    table = keras.layers.Dense(pixels, use_bias=False)
+    made = keras.layers.Reshape(images.shape[1:])(table(chosen))
+    generator = keras.Model([z, label], made)
+    table.set_weights([from_uint8(images).reshape(count, pixels)])
+    allowed.set_weights([np.where(codes[:, 0] == np.arange(3)[:, None], 0.0, -1e3).astype(np.float32)])
+    Bundle(info, generator, Bundle.load(folder.with_name("good")).discriminator).save(folder)
 
 
 def save(
@@ -108,6 +131,13 @@ def test_first_sound_model_is_promoted_and_everything_is_written(
     assert not list(out.glob(".*"))  # nothing half-written
 
 
+@pytest.fixture
+def only_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the candidate alone, only what the gate needs is asked."""
+    monkeypatch.setattr(examination, "QUESTIONS", {"copies": examination.QUESTIONS["copies"]})
+
+
+@pytest.mark.usefixtures("only_copies")
 def test_better_than_the_champion_is_promoted(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
     evaluation = evaluate(bundles / "good", data, out, config, champion=bundles / "fair", champion_name="faceforge v1")
     assert evaluation.decision.verdict == "promote"
@@ -116,6 +146,7 @@ def test_better_than_the_champion_is_promoted(bundles: Path, data: Path, out: Pa
     assert "faceforge v1" in (out / "summary.txt").read_text()
 
 
+@pytest.mark.usefixtures("only_copies")
 def test_the_champion_itself_is_held(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
     evaluation = evaluate(bundles / "fair", data, out, config, champion=bundles / "fair")
     assert evaluation.decision.verdict == "hold"
@@ -124,11 +155,32 @@ def test_the_champion_itself_is_held(bundles: Path, data: Path, out: Path, confi
     assert {(span.low, span.value, span.high) for span in evaluation.differences.values()} == {(0.0, 0.0, 0.0)}
 
 
-def test_worse_and_unreadable_champion_and_noise(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
-    assert evaluate(bundles / "fair", data, out, config, champion=bundles / "good").decision.verdict == "hold"
-    damaged = evaluate(bundles / "good", data, out, config, champion=bundles / "damaged")
-    assert damaged.decision.verdict == "hold"
-    assert "generator.keras is unreadable" in damaged.champion_error
+@pytest.mark.usefixtures("only_copies")
+def test_worse_than_the_champion_is_not_promoted(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
+    evaluation = evaluate(bundles / "fair", data, out, config, champion=bundles / "good")
+    assert evaluation.decision.verdict == "hold"
+    assert evaluation.differences["domain/frechet"].high < 0
+
+
+@pytest.mark.usefixtures("only_copies")
+def test_training_images_as_samples_are_caught_though_they_are_the_best_of_samples(
+    bundles: Path, data: Path, out: Path, config: EvaluateConfig
+) -> None:
+    evaluation = evaluate(bundles / "memorised", data, out, config, champion=bundles / "fair")
+    assert evaluation.decision.verdict == "reject"
+    assert "images it was trained on" in evaluation.decision.reasons[0]
+    assert evaluation.differences["domain/frechet"].low > config.min_improvement  # without the rule: promoted
+    assert evaluation.metrics["privacy/copies_pixels"] > 0.9
+    # As good, of the same kind, but not copied.
+    gifted = evaluate(bundles / "gifted", data, out, config, champion=bundles / "fair")
+    assert gifted.decision.verdict == "promote"
+    assert gifted.metrics["privacy/copies_pixels"] < config.max_copies
+
+
+@pytest.mark.usefixtures("only_copies")
+def test_noise_is_rejected_and_an_unreachable_champion_named(
+    bundles: Path, data: Path, out: Path, config: EvaluateConfig
+) -> None:
     noise = evaluate(bundles / "noise", data, out, config, champion_error="registry is down")
     assert noise.decision.verdict == "reject"
     assert noise.champion_error == "registry is down"
@@ -165,6 +217,7 @@ def test_champion_is_comparable_if_it_never_saw_the_holdout(
     assert rival.same_data is same
 
 
+@pytest.mark.usefixtures("only_copies")
 def test_candidate_of_other_data_is_judged_but_never_promoted(
     bundles: Path, data: Path, out: Path, config: EvaluateConfig
 ) -> None:

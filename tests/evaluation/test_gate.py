@@ -13,13 +13,15 @@ from faceforge.evaluation.gate import Decision, decide
 CONFIG = EvaluateConfig.model_validate(
     {"min_label_agreement": 0.5, "min_recall": 0.1, "min_improvement": 0.02, "max_frechet": 20}
 )
+ORIGINAL = {"privacy/copies_pixels": 0.01, "privacy/copies_features": 0.02}
 SOUND = {
+    **ORIGINAL,
     "domain/frechet": 10.0,
     "domain/recall": 0.5,
     "domain/label_agreement": 0.9,
     "domain/real_label_accuracy": 0.98,
 }
-UNLABELLED = {"domain/frechet": 10.0, "domain/recall": 0.5}
+UNLABELLED = {"domain/frechet": 10.0, "domain/recall": 0.5, **ORIGINAL}
 SURE = 0.01  # half the width of the intervals, where a row does not say otherwise
 
 
@@ -34,7 +36,7 @@ def without(base: dict[str, float], *names: str) -> dict[str, float]:
 def differences(new: dict[str, float], old: dict[str, float], half: float = SURE) -> dict[str, Interval]:
     """What `compare` would say, with intervals of a given width."""
     found = {}
-    for name in set(new) & set(old) - {"domain/real_label_accuracy"}:
+    for name in set(new) & set(old) & {"domain/frechet", "domain/recall", "domain/label_agreement"}:
         value = new[name] - old[name]
         if name == "domain/frechet":
             value = (old[name] - new[name]) / old[name] if old[name] else math.nan
@@ -67,6 +69,21 @@ ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
     "agreement is too low": (but(SOUND, label_agreement=0.48), None, "reject", "min_label_agreement"),
     "agreement is just enough": (but(SOUND, label_agreement=0.49), None, "promote", ""),
     "better but below a threshold": (but(SOUND, frechet=5.0, recall=0.0), SOUND, "reject", "min_recall"),
+    "copies training images": (SOUND | {"privacy/copies_pixels": 0.9}, None, "reject", "copies_pixels.*max_copies"),
+    "copies them slightly changed": (SOUND | {"privacy/copies_features": 0.06}, None, "reject", "max_copies"),
+    "best of all, by copying": (
+        but(SOUND, frechet=0.1, recall=1.0) | {"privacy/copies_pixels": 1.0},
+        SOUND,
+        "reject",
+        "images it was trained on",
+    ),
+    "copies are NaN": (SOUND | {"privacy/copies_pixels": math.nan}, None, "reject", "not a finite"),
+    "copies were not looked for": (
+        {name: value for name, value in SOUND.items() if name not in ORIGINAL},
+        None,
+        "hold",
+        "copies_pixels.*missing",
+    ),
     # No champion.
     "first sound model": (SOUND, None, "promote", "no champion yet"),
     "first sound model, unlabelled": (UNLABELLED, None, "promote", "no champion yet"),
