@@ -112,6 +112,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _MEANINGS = {
+    400: "the body cannot be read",
     401: "API key missing or wrong",
     406: "none of the accepted formats exists",
     408: "the request came too slowly",
@@ -121,7 +122,7 @@ _MEANINGS = {
     429: "too many requests at the moment; see Retry-After",
     503: "no model yet, or no time left",
 }
-_ALWAYS = _problems(401, 408, 413, 422, 429, 503)
+_ALWAYS = _problems(400, 401, 408, 413, 422, 429, 503)
 _IMAGES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": messages.DrawnImages,
