@@ -52,7 +52,7 @@ class Gathered(NamedTuple):
                 known = "rows" in arrays and "identity" in arrays
                 rows = arrays["rows"] if known else np.empty((0, len(gaussian.mean)), np.float32)
                 return cls(gaussian, rows, str(arrays["identity"]) if known else "")
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise FaceForgeError(f"{path} is damaged ({str(error).splitlines()[0]}); make it again") from None
 
 

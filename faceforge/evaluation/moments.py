@@ -46,7 +46,7 @@ class Gaussian:
             with np.load(path, allow_pickle=False) as arrays:
                 mean, covariance = (np.asarray(arrays[name], np.float64) for name in ("mu", "sigma"))
                 count = int(arrays["count"]) if "count" in arrays else 0
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise FaceForgeError(f"{path} holds no statistics (mu, sigma): {reason}; compute them anew") from None
         if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):

@@ -40,7 +40,7 @@ class _Tensor:
         return sys.modules["torch._utils"]._rebuild_tensor_v2, self.parts
 
 
-def dumped(content: Any, blocks: dict[str, _Block], monkeypatch: pytest.MonkeyPatch) -> bytes:
+def dumped(content: Any, blocks: dict[str, _Block]) -> bytes:
     """The pickle of a checkpoint, protocol 2, made by Python's own pickler with stand-ins for PyTorch's names."""
     torch, utils = ModuleType("torch"), ModuleType("torch._utils")
     for kind in KINDS.values():
@@ -58,7 +58,7 @@ def dumped(content: Any, blocks: dict[str, _Block], monkeypatch: pytest.MonkeyPa
             blocks[thing.key] = thing
             return "storage", getattr(torch, KINDS[thing.data.dtype.str]), thing.key, "cpu", thing.data.size
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setitem(sys.modules, "torch", torch)
         patched.setitem(sys.modules, "torch._utils", utils)
         stream = io.BytesIO()
@@ -77,15 +77,15 @@ def tensors(arrays: Arrays) -> OrderedDict[str, Any]:
     return found
 
 
-@pytest.fixture
-def save_zip(monkeypatch: pytest.MonkeyPatch) -> Save:
+@pytest.fixture(scope="session")
+def save_zip() -> Save:
     """`(path, arrays or any content) -> path`, in today's layout."""
 
     def save(path: Path, content: Any) -> Path:
         blocks: dict[str, _Block] = {}
         if content and all(isinstance(value, np.ndarray) for value in content.values()):
             content = tensors(content)
-        data = dumped(content, blocks, monkeypatch)
+        data = dumped(content, blocks)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr("archive/data.pkl", data)
             archive.writestr("archive/byteorder", "little")
@@ -97,15 +97,15 @@ def save_zip(monkeypatch: pytest.MonkeyPatch) -> Save:
     return save
 
 
-@pytest.fixture
-def save_stream(monkeypatch: pytest.MonkeyPatch) -> Save:
+@pytest.fixture(scope="session")
+def save_stream() -> Save:
     """The same in the layout before PyTorch 1.6."""
 
     def save(path: Path, content: Any) -> Path:
         blocks: dict[str, _Block] = {}
         if all(isinstance(value, np.ndarray) for value in content.values()):
             content = tensors(content)
-        body = dumped(content, blocks, monkeypatch)
+        body = dumped(content, blocks)
         machine = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
         keys = sorted(blocks)
         with path.open("wb") as stream:

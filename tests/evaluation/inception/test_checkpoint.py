@@ -50,9 +50,7 @@ class Attack:
 
 
 @pytest.mark.parametrize("layout", ["save_zip", "save_stream"])
-def test_a_malicious_pickle_is_refused_and_not_run(
-    layout: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_malicious_pickle_is_refused_and_not_run(layout: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     marker = tmp_path / "ran"
     path = request.getfixturevalue(layout)(tmp_path / "x.pth", {"a": Attack(marker)})
     with pytest.raises(FaceForgeError, match=r"wants to run 'posix.system'"):
