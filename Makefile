@@ -30,7 +30,7 @@ RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --s
 	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui locks ui
+.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui locks serve ui
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -74,6 +74,9 @@ rollback: $(INSTALLED) ## Make the previous champion the champion again (REASON=
 mlflow-ui: $(INSTALLED) ## Browse runs and models at http://localhost:5000 (PORT=)
 	@exec $(VENV)/bin/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
 		--host 127.0.0.1 --port '$(or $(PORT),5000)'
+
+serve: $(INSTALLED) ## Serve the champion over HTTP at http://localhost:8000 (MODEL= PORT=); follows promotions
+	@exec $(VENV)/bin/faceforge serve --model 'models:/$(MODEL)@champion' --port '$(or $(PORT),8000)' $(ARGS)
 
 ui: $(INSTALLED) ## Generate, check and explore faces at http://localhost:8501 (PORT=)
 	@exec $(VENV)/bin/faceforge ui --name '$(MODEL)' --experiment '$(EXPERIMENT)' --port '$(or $(PORT),8501)' $(ARGS)

@@ -231,7 +231,7 @@ def evaluate(
 @_out
 @_tracked
 def export(bundle: Path, out: Path, **tracking: str) -> None:
-    """Write a model as bundle, Keras, HDF5 and SavedModel, with sheets of samples.
+    """Write a model as bundle, Keras, HDF5, ONNX and SavedModel, with sheets of samples.
 
     \b
     Example:

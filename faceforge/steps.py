@@ -232,7 +232,11 @@ def register(
     from faceforge.tracking.runs import finish_parent
 
     judged = json.loads((report / "report.json").read_text())
-    kept = {"report.json": report / "report.json", "samples.png": exported / "samples" / "all.png"}
+    kept = {
+        "report.json": report / "report.json",
+        "samples.png": exported / "samples" / "all.png",
+        "generator.onnx": exported / "generator.onnx",
+    }
     if (report / "report.html").is_file():
         kept["report.html"] = report / "report.html"
     if (report / "classifier").is_dir():

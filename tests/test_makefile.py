@@ -94,6 +94,12 @@ def test_the_ui_reads_what_runs_write(environment: Path) -> None:
     assert "[5001]" in line
 
 
+def test_the_champion_is_served(environment: Path) -> None:
+    line = make("serve", f"VENV={environment}", "MODEL=faces").stdout
+    assert line == "faceforge [serve] [--model] [models:/faces@champion] [--port] [8000]\n"
+    assert "[8080]" in make("serve", f"VENV={environment}", "PORT=8080").stdout
+
+
 def test_nothing_is_installed_twice(environment: Path) -> None:
     assert "installing" not in make("setup", f"VENV={environment}").stdout
 
