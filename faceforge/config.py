@@ -136,6 +136,9 @@ class EvaluateConfig(Section):
 
     samples: int = Field(2000, ge=100, description="generated images to judge")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of latents and labels of the judged samples")
+    inception_weights: str = Field(
+        "", description="weights of the FID network: path, address, or `download`; empty = no inception metrics"
+    )
     classifier_epochs: int = Field(
         6, ge=1, le=200, description="passes of the domain classifier over the training split"
     )

@@ -120,7 +120,7 @@ def evaluate(
         settings=config.model_dump(mode="json"),
         calibration=_calibration(judged),
         tables=[*class_tables(judged, yardstick), *findings.tables],
-        notes=findings.notes,
+        notes=[*yardstick.notes, *findings.notes],
     )
     sheet = sample_sheet(candidate, config.seed)
     save_png(out / "samples.png", sheet)

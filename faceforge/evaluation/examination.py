@@ -11,12 +11,14 @@ from faceforge.errors import FaceForgeError
 from faceforge.evaluation.judging import Judged
 from faceforge.evaluation.memorisation import memorisation
 from faceforge.evaluation.pictures import Picture, picture
+from faceforge.evaluation.realism import realism
 from faceforge.evaluation.tables import Table
 from faceforge.evaluation.two_sample import two_sample_test
 from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import Bundle
 from faceforge.progress import Progress
 
+DETECTED_AT_MOST = 500  # samples, and holdout images, in which faces are looked for
 SEARCHED_AT_MOST = 2000  # samples among which copies are looked for, in all training images
 
 
@@ -78,4 +80,15 @@ def _memorisation(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: 
     return Findings(metrics=found.metrics, pictures=[picture("privacy", "Closest pairs", caption, sheet, edge)])
 
 
-QUESTIONS: dict[str, Question] = {"copies": _memorisation, "two-sample test": _two_sample}
+def _realism(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
+    edge = yardstick.holdout.shape[1]
+    at_most = min(yardstick.compared, DETECTED_AT_MOST)
+    found = realism(yardstick.holdout[:at_most], judged.samples[:at_most])
+    pictures = []
+    if len(found.without_face):
+        sheet = image_grid(found.without_face, 8, pad=1)
+        pictures.append(picture("realism", "Without a face", "Samples in which it finds none.", sheet, edge))
+    return Findings(found.metrics, pictures, notes=[f"face detection: {found.note}"] if found.note else [])
+
+
+QUESTIONS: dict[str, Question] = {"copies": _memorisation, "two-sample test": _two_sample, "face detection": _realism}

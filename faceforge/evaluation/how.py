@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from faceforge.evaluation import discriminator, memorisation, two_sample
+from faceforge.evaluation import discriminator, likeness, memorisation, realism, two_sample
 
 HOW = {
     "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
@@ -19,11 +19,22 @@ HOW = {
     **discriminator.HOW,
     **two_sample.HOW,
     **memorisation.HOW,
+    **realism.HOW,
+    **likeness.HOW,
 }
 
 FLOOR = "the same measure with training images in place of samples, same counts: the best to expect"
 
 GROUPS = {
+    "inception": (
+        "FID and its kin",
+        "In the features of the 2015 Inception network, against the training images, as papers do. Comparable across"
+        " programs, at equal numbers of samples; a model that copies its training images scores best of all.",
+    ),
+    "inception_unverified": (
+        "FID's formula with other weights",
+        "The weights are not the published ones: compare these numbers with nothing from elsewhere.",
+    ),
     "domain": (
         "Likeness",
         "Measured in the features of a classifier trained on the real training images at hand. Comparable only"
@@ -36,6 +47,11 @@ GROUPS = {
     "two_sample": (
         "An independent classifier",
         "Trained on part of the holdout images and samples, tried on the rest: 0.5 = it cannot tell them apart.",
+    ),
+    "realism": (
+        "Realism",
+        "What OpenCV's face detector makes of the samples; it knows frontal faces of photographs, and nothing of this"
+        " data or model.",
     ),
     "privacy": (
         "Memorisation and privacy",

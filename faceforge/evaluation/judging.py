@@ -55,6 +55,8 @@ def judge(bundle: Bundle, yardstick: Yardstick, config: EvaluateConfig) -> Judge
         "samples": (bundle.logits(samples[:n], labels[:n, columns]), labels[:n, columns]),
     }
     metrics |= discriminator_metrics(bundle.info.loss, *scored.values())
+    if yardstick.reference is not None:
+        metrics |= yardstick.reference.metrics(samples, labels, names, config.seed)
     finite = bool(np.isfinite(features).all())
     mask = recalled(yardstick.holdout_features, features, k=3) if finite else np.zeros(n, bool)
     return Judged(

@@ -22,6 +22,7 @@ HEADLINES = (
     "domain/density",
     "domain/coverage",
     "domain/label_agreement",
+    "realism/relative",
     "two_sample/accuracy_pixels",
     "discriminator/accuracy",
     "discriminator/accuracy_train",
@@ -112,7 +113,7 @@ class Evaluation(BaseModel):
             f"{self.counts['compared']:,} samples against as many of {self.counts['holdout']:,} holdout images;"
             f" labels judged on {self.counts['samples']:,} samples.",
             f"Classifier on the holdout: {heads}.",
-            *(textwrap.fill(note, 98, subsequent_indent="  ") for note in self.notes),
+            *(textwrap.fill(note, 98, subsequent_indent="  ", break_on_hyphens=False) for note in self.notes),
             f"report.html has pictures, {f'{rest} more numbers' if rest else 'tables'} and how each number was made.",
         ]
         return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -127,7 +128,10 @@ def spans(metrics: dict[str, float]) -> dict[str, Interval]:
     }
 
 
-_OF_REAL_IMAGES = {"domain/label_agreement": "domain/real_label_accuracy"}  # where the floor has a name of its own
+_OF_REAL_IMAGES = {
+    "domain/label_agreement": "domain/real_label_accuracy",
+    "realism/detected": "realism/detected_real",
+}  # where the floor has a name of its own
 
 
 def figure(value: float | None) -> str:

@@ -13,6 +13,7 @@ from faceforge.data.imageset import ImageSet
 from faceforge.data.info import DatasetInfo
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.domain import DomainClassifier, train_classifier
+from faceforge.evaluation.reference import Reference, open_reference
 
 MIN_IMAGES = 64  # of samples, holdout and training images each
 COMPARED_AT_MOST = 10_000  # pairwise distances grow with the square
@@ -31,6 +32,8 @@ class Yardstick(NamedTuple):
     train_labels: NDArray[np.int32]  # (n, columns)
     all_train: NDArray[np.uint8]  # (T, H, W, C): every training image, among which copies are looked for
     all_train_labels: NDArray[np.int32]  # (T, columns)
+    reference: Reference | None = None  # the training images in the features of the FID network
+    notes: tuple[str, ...] = ()  # what is missing, and how to get it
 
     @property
     def compared(self) -> int:
@@ -64,6 +67,7 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
     # Image sets may be ordered by class: take subsets in an order of our own.
     order = np.random.default_rng([config.seed, 1]).permutation(len(holdout[0]))
     chosen = np.random.default_rng([config.seed, 2]).permutation(len(train[0]))[:compared]
+    reference, notes = open_reference(config.inception_weights, *train, vocabularies, config.seed)
     judged, seen = holdout[0][order[:compared]], train[0][chosen]
     return Yardstick(
         classifier=classifier,
@@ -76,6 +80,8 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
         train_labels=train[1][chosen],
         all_train=train[0],
         all_train_labels=train[1],
+        reference=reference,
+        notes=tuple(notes),
     )
 
 
