@@ -1,7 +1,7 @@
 """In what share of the samples does a face detector find a face, relative to real images?
 
 The honest form of "x % realistic": the detector is OpenCV's cascade of Viola & Jones (2001), which knows frontal faces
-of photographs and nothing of this data or model. It finds coarse structure, not quality: a blurred face is a face to it.
+of photographs and nothing of this data or model. It finds coarse structure, not quality: to it, a blurred face is one.
 """
 
 from __future__ import annotations
@@ -79,6 +79,6 @@ def has_face(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.shape[-1] == 3 else image[..., 0]
         shrinks = image.shape[0] > _EDGE
         grey = cv2.resize(grey, (_EDGE, _EDGE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        grey = cv2.copyMakeBorder(grey, *[_BORDER] * 4, cv2.BORDER_REPLICATE)
+        grey = np.pad(grey, _BORDER, "edge")
         found[row] = len(cascade.detectMultiScale(grey, 1.1, 3, minSize=(_SMALLEST, _SMALLEST))) > 0
     return found
