@@ -55,11 +55,11 @@ pipeline.add_command(synthesis)
 
 
 @pipeline.command("compile")
-@click.option("--pipeline", "which", type=click.Choice(["training", "synthesis"]), help="Unset = training.")
+@click.option("--pipeline", "which", type=click.Choice(["training", "synthesis"]), help="Which one.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to; unset = pipelines/compiled/, and both pipelines unless --pipeline names one.",
+    help="Where to; unset = pipelines/compiled/, both pipelines unless --pipeline names one.",
 )
 @click.option("--image", default="", help="Image of every step.")
 @click.option("--gpu", default=0, help="Accelerators for train.")
