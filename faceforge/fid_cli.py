@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,7 @@ def fid(
       faceforge fid photos/ --save photos.npz
       faceforge fid photos.npz samples/
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # numbers and progress, not TensorFlow's greetings
     with steps.guarded():
         from faceforge.errors import FaceForgeError
         from faceforge.evaluation.fid import FID_ONLY, KID_ONLY, compare_sets, gather_set

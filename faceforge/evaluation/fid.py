@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.gathered import Gathered, cached, gather
@@ -18,7 +17,8 @@ FID_ONLY: tuple[Measure, ...] = ("fid",)
 KID_ONLY: tuple[Measure, ...] = ("kid",)
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """One of the two sets.
 
     Attributes:

@@ -65,10 +65,13 @@ def mmd2(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
 
 
 def _kernel_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    return sum(
-        float(((first[start : start + CHUNK] @ second.T / first.shape[1] + 1) ** 3).sum())
-        for start in range(0, len(first), CHUNK)
-    )
+    total = 0.0
+    for start in range(0, len(first), CHUNK):
+        base = first[start : start + CHUNK] @ second.T
+        base /= first.shape[1]
+        base += 1
+        total += float((base * base * base).sum())  # many times faster than ** 3
+    return total
 
 
 def _own(rows: NDArray[np.float64]) -> float:

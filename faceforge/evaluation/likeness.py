@@ -71,6 +71,7 @@ def inception_metrics(
     fake_labels: NDArray[np.integer] | None = None,
     vocabularies: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
+    minima: Mapping[Measure, int] = MINIMA,
 ) -> dict[str, float]:
     """All measures of likeness in Inception features, per class too; see `HOW`.
 
@@ -81,13 +82,14 @@ def inception_metrics(
         real_labels, fake_labels: codes (N, columns) and (M, columns); None = no measures per class.
         vocabularies: label column -> classes, in the order of the labels' columns.
         seed: of subsets.
+        minima: how many images of each kind each measure takes; it is left out with fewer.
     """
-    metrics = measure(Gathered.of(real), Gathered.of(fake), MEASURES, network.logits, seed)
+    metrics = measure(Gathered.of(real), Gathered.of(fake), MEASURES, network.logits, seed, minima)
     if real_labels is not None and fake_labels is not None:
         for name, of_real, of_fake in _classes(real_labels, fake_labels, vocabularies or {}):
             if of_real.any() and of_fake.any():
                 parts = Gathered.of(real[of_real]), Gathered.of(fake[of_fake])
-                found = measure(*parts, PER_CLASS, None, seed)
+                found = measure(*parts, PER_CLASS, None, seed, minima)
                 metrics |= {f"{metric}_class_{name}": value for metric, value in found.items()}
     return {f"{network.space}/{name}": value for name, value in metrics.items()}
 
