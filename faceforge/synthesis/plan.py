@@ -79,9 +79,9 @@ def _present(counted: Mapping[str, Sequence[str]], data: ImageSet | None) -> Cou
     """Train images of every combination of classes."""
     if data is None:
         raise FaceForgeError("balance needs the image set to balance; name it")
+    data.label_columns(list(counted))  # tells which are missing
     for column, classes in counted.items():
-        (name,) = data.label_columns([column])
-        if unknown := [found for found in data.info.labels[name] if found not in classes]:
+        if unknown := [found for found in data.info.labels[column] if found not in classes]:
             raise FaceForgeError(
                 f"image set {data.root} has {column} = {unknown[0]!r}, which the model does not know; "
                 f"its classes: {', '.join(classes)}"
