@@ -7,6 +7,8 @@ al. 2020). A linear classifier on them tells smiling from neutral and sharp from
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,9 +20,22 @@ _CHUNK = 256  # images at a time
 
 
 def pixel_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Features float32 (N, D) of images uint8 (N, S, S, C), N >= 1, S >= 8, C 1 or 3; D depends on C only."""
-    chunks = [images[at : at + _CHUNK] for at in range(0, len(images), _CHUNK)]
-    return np.concatenate([np.hstack([_gradients(part), _colour(part), _texture(part)]) for part in chunks])
+    """Features float32 (N, 324 + 192 C) of images uint8 (N, S, S, C), N >= 1, S >= 8, C 1 or 3."""
+    return _chunked(images, lambda part: np.hstack([_gradients(part), _colour(part), _texture(part)]))
+
+
+def layout_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The part of `pixel_features` that is hardly touched by blur or noise, float32 (N, 324 + 64 C): no texture.
+
+    For classifiers of labels: one that saw the texture would learn to tell samples from real images instead.
+    """
+    return _chunked(images, lambda part: np.hstack([_gradients(part), _colour(part)]))
+
+
+def _chunked(
+    images: NDArray[np.uint8], describe: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    return np.concatenate([describe(images[at : at + _CHUNK]) for at in range(0, len(images), _CHUNK)])
 
 
 def thumbnails(images: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
