@@ -4,13 +4,13 @@
     python benchmarks/ingest.py --width 1024 --height 1024 --count 1000
     python benchmarks/ingest.py --images photos/ --rounds 5
 
-All contenders read the same files, decode them, take the central square, reduce it to 64 x 64 with a filter as wide as the
-reduction, encode PNG, and write a data set to disk, on all cores:
+All contenders read the same files, decode them, take the central square, reduce it to 64 x 64 with a filter as wide as
+the reduction, encode PNG, and write a data set to disk, on all cores:
 
     faceforge   `faceforge.data.ingest.ingest`: besides, it looks for duplicates, measures, splits and counts
     tfds        TensorFlow Datasets' `ImageFolder`, mapped in parallel, written as TFRecord
     datasets    Hugging Face `load_dataset("imagefolder")`, `map` in a process per core, written as Parquet
-    bare        nothing but decode, resize and encode (Pillow, OpenCV's encoder), in a process per core; nothing is written
+    bare        nothing but decode, resize and encode (Pillow, OpenCV's encoder), in a process per core; writes nothing
 
 Each runs in a process of its own; imports are not timed, starting workers is. Rounds are interleaved, medians compared.
 A contender that is not installed is left out, with a line that says so.
