@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_ratings_are_calibrated_and_follow_the_discriminator(generator: Generato
     # Labels left open: those that suit an image best.
     assert (rating.discriminate(real) >= chances - 1e-12).all()
     assert (rating.discriminate(real, attributes={"age": "old"}) <= rating.discriminate(real) + 1e-12).all()
-    wrong: np.ndarray
+    wrong: Any
     for wrong in (real.astype(np.float32), real[:, :16], real[0]):
         with pytest.raises(FaceForgeError, match="uint8"):
             rating.discriminate(wrong)
