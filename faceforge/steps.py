@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceforge.config import Config, IngestConfig, flatten, resolve
-from faceforge.data.imageset import ImageSet, Split
+from faceforge.data.imageset import ImageSet
+from faceforge.data_log import log_drift, log_image_set, log_input
 from faceforge.errors import EXIT_CODE, FaceForgeError
 from faceforge.files import atomic_file, atomic_folder
 
@@ -84,6 +85,7 @@ def ingest(
     tracking: Tracking | None,
     work: str = "",
     prepared: Sequence[Path] = (),
+    model_name: str = "",
 ) -> ImageSet:
     """Makes an image set of a source; see `faceforge.data.ingest.ingest`.
 
@@ -96,6 +98,7 @@ def ingest(
         tracking: None = no MLflow.
         work: folder for prepared images that outlives this attempt; empty: beside `out`.
         prepared: folders that `prepare` has filled.
+        model_name: registered model with whose champion's training set this one is compared; empty: with none.
     """
     from faceforge.data import ingest as ingesting
 
@@ -105,7 +108,9 @@ def ingest(
         images = ingesting.ingest(source, out, chosen, table, Path(work) if work else None, prepared)
         if run is not None:
             run.headline(params=flatten(config), tags=_revision())
-            _log_data(run, images)
+            log_image_set(run, images)
+            if model_name:
+                log_drift(run, images, model_name)
     return images
 
 
@@ -126,7 +131,7 @@ def augment(data: Path, preset: str, settings: str, out: Path, tracking: Trackin
         images = augmenting.augment(data, out, config.augment, config.train.seed)
         if run is not None:
             run.log_params(config.augment.model_dump(mode="json"))
-            _log_data(run, images)
+            log_image_set(run, images)
     return images
 
 
@@ -159,7 +164,7 @@ def train_in(data: Path, work: Path, config: Config, run: StepRun | None, checkp
         return training(data, work, config, checkpoints=checkpoints)
     run.log_params(config.model.model_dump(mode="json") | config.train.model_dump(mode="json"))
     bundle = training(data, work, config, _Follower(run), checkpoints)
-    _log_data_input(run, ImageSet.open(data))
+    log_input(run, ImageSet.open(data).info)
     facts = json.loads((bundle / "bundle.json").read_text())
     summary = {name: float(value) for name, value in facts["training"].items() if isinstance(value, int | float)}
     run.headline(metrics={f"training/{name}": value for name, value in summary.items()})
@@ -285,7 +290,7 @@ def generate(model: str, data: str, settings: str, out: Path, work: str, trackin
             tags={"faceforge.model": manifest.model["name"], "faceforge.synthetic_digest": manifest.digest},
             artifacts=[out / "README.md", out / "manifest.json"],
         )
-        _log_data(run, ImageSet.open(out))
+        log_image_set(run, ImageSet.open(out))
     return manifest
 
 
@@ -370,42 +375,6 @@ def _revision() -> dict[str, str]:
     from faceforge.tracking.revision import code_revision
 
     return {"faceforge.revision": code_revision() or "unknown"}
-
-
-def _log_data(run: StepRun, images: ImageSet) -> None:
-    """Counts, the description and a sheet of an image set."""
-    from faceforge.data.sheet import save_png
-
-    info = images.info
-    counts = {f"data/{split}": float(count.total) for split, count in info.counts.items()}
-    run.log_metrics(counts | {"data/rejects": float(info.reject_count), "data/duplicates": float(info.duplicate_count)})
-    _log_data_input(run, images)
-    with tempfile.TemporaryDirectory() as scratch:
-        sheet = Path(scratch) / "images.png"
-        save_png(sheet, first_images(images, "train", 64))
-        run.log_artifacts(sheet)
-    run.log_artifacts(images.root / "dataset.json")
-
-
-def first_images(images: ImageSet, split: Split, count: int) -> NDArray[np.uint8]:
-    """A contact sheet of the first images of a split, uint8 (H, W, C)."""
-    from itertools import islice
-
-    import numpy as np
-
-    from faceforge.data.pixels import from_bytes
-    from faceforge.data.sheet import image_grid
-
-    rows = [from_bytes(record.image, images.info.channels) for record in islice(images.records(split), count)]
-    return image_grid(np.stack(rows), min(16, len(rows)))
-
-
-def _log_data_input(run: StepRun, images: ImageSet) -> None:
-    from faceforge.tracking.runs import DatasetRef
-
-    info = images.info
-    name = Path(info.source).name or info.source
-    run.headline(dataset=DatasetRef(name=name, digest=info.parent_digest or info.digest, source=info.source))
 
 
 def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:

@@ -67,9 +67,9 @@ def build(options: CompileSettings) -> BaseComponent:
                 prepared = prepare(share=share, shares=options.ingest_workers, **what)
                 configure("prepare", prepared, options)
             shares = dsl.Collected(prepared.outputs["prepared"])
-            ingested = merge(prepared=shares, **what, **tracking)
+            ingested = merge(prepared=shares, model_name=model_name, **what, **tracking)
         else:
-            ingested = ingest(checkpoint_root=checkpoint_root, **what, **tracking)
+            ingested = ingest(checkpoint_root=checkpoint_root, model_name=model_name, **what, **tracking)
         data = ingested.outputs["data"]
         augmented = augment(data=data, **recipe, **tracking)
         trained = train(data=augmented.outputs["augmented"], checkpoint_root=checkpoint_root, **recipe, **tracking)

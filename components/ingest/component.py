@@ -12,6 +12,7 @@ def ingest(
     preset: str,
     settings: str,
     checkpoint_root: str,
+    model_name: str,
     tracking_uri: str,
     experiment: str,
     run_key: str,
@@ -27,4 +28,4 @@ def ingest(
         key = run_key or job
         tracking = steps.Tracking(tracking_uri, experiment, key, {"faceforge.pipeline_job": job})
         work = str(Path(checkpoint_root) / key / "prepared") if checkpoint_root else ""
-        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, work)
+        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, work, model_name=model_name)

@@ -14,6 +14,7 @@ def merge(
     preset: str,
     settings: str,
     prepared: dsl.Input[List[dsl.Dataset]],  # noqa: UP006
+    model_name: str,
     tracking_uri: str,
     experiment: str,
     run_key: str,
@@ -28,4 +29,4 @@ def merge(
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
         shares = [Path(share.path) for share in prepared]
-        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, "", shares)
+        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, "", shares, model_name=model_name)

@@ -1,0 +1,57 @@
+"""What the champion was trained on, as its pipeline run told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from faceforge.errors import FaceForgeError
+from faceforge.tracking.connection import readable
+from faceforge.tracking.runs import STEP_TAG
+from faceforge.tracking.versions import CHAMPION
+
+_FILE = "dataset.json"
+PARENT_TAG = "faceforge.parent_run_id"  # of a model version: the pipeline run that made it
+
+
+@dataclass(frozen=True)
+class ChampionData:
+    """The `dataset.json` that the champion's ingest step has logged.
+
+    Attributes:
+        version: of the model; '' = there is no champion.
+        text: the file's content; '' where there is no champion.
+    """
+
+    version: str = ""
+    text: str = ""
+
+
+def champion_data(name: str) -> ChampionData:
+    """Fetches the description of the image set behind the champion of the registered model `name`.
+
+    Raises:
+        FaceForgeError: the registry does not answer, or the champion's run is gone.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    with readable("MLflow"), TemporaryDirectory() as folder:
+        client = MlflowClient()
+        try:
+            number = client.get_registered_model(name).aliases.get(CHAMPION)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return ChampionData()
+            raise
+        if not number:
+            return ChampionData()
+        version = client.get_model_version(name, str(number))
+        parent = client.get_run(version.tags.get(PARENT_TAG, ""))
+        query = f"tags.`{STEP_TAG}` = 'ingest' and tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+        steps = client.search_runs([parent.info.experiment_id], query, max_results=1)
+        if not steps:
+            raise FaceForgeError(f"the run of {name} version {number} has no ingest step")
+        file = client.download_artifacts(steps[0].info.run_id, _FILE, folder)
+        return ChampionData(str(number), Path(file).read_text())
