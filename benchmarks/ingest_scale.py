@@ -4,8 +4,9 @@
     python benchmarks/ingest_scale.py --counts 20000 200000 --source faces.parquet --edge 64
 
 The images of a source (default: toy faces) are repeated, each copy marked with its number so that no two are equal, and
-written as Parquet of JPEG (the search for near duplicates, which they all are, is off); then `faceforge ingest` runs in a process of its own. Memory is the greatest sum of what all
-its processes hold, sampled ten times a second; what they share is counted in each of them.
+written as Parquet of JPEG; then `faceforge ingest` runs in a process of its own, without the search for near
+duplicates, which they all are. Memory is the greatest sum of what all its processes hold, sampled ten times a second;
+what they share is counted in each of them.
 """
 
 from __future__ import annotations

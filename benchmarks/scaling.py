@@ -1,0 +1,74 @@
+"""The tables of docs/scaling.md, from rates that the other benchmarks measure.
+
+    python benchmarks/scaling.py --prepare 500 --write 7000 --stored 9000 --train 180
+
+Nothing is measured here: it is arithmetic, so that better rates or other prices give a new page in a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+COUNTS = {"200 thousand": 200_000, "10 million": 10_000_000, "1 billion": 1_000_000_000}
+DECODED = 64 * 64 * 3
+DECIDED = 200  # bytes of memory per image while it is decided what stays (digests, their order, hashes, thumbnails)
+
+
+def main() -> None:
+    """Prints two Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prepare", type=float, default=500, help="images/s that one core prepares")
+    parser.add_argument("--write", type=float, default=7000, help="images/s of deciding and writing, one process")
+    parser.add_argument("--stored", type=float, default=9000, help="bytes of a stored image, 64 px")
+    parser.add_argument("--train", type=float, default=180, help="images/s of training")
+    parser.add_argument("--core-hour", type=float, default=0.05, help="price of a core for an hour")
+    parser.add_argument("--gigabyte-month", type=float, default=0.02, help="price of storage")
+    options = parser.parse_args()
+    print(
+        "| images | stored | prepared by 2 cores | by 64 cores | decided and written | memory to decide | cores cost |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name, count in COUNTS.items():
+        work = count / options.prepare
+        serial = count / options.write
+        row = [
+            name,
+            size(count * options.stored),
+            span(work / 2),
+            span(work / 64),
+            span(serial),
+            size(count * DECIDED),
+            f"{(work + serial) / 3600 * options.core_hour:,.2f}",
+        ]
+        print(f"| {' | '.join(row)} |")
+    print()
+    print("| images | decoded, uint8 | one pass of training | storage costs a month |")
+    print("|---|---|---|---|")
+    for name, count in COUNTS.items():
+        row = [
+            name,
+            size(count * DECODED),
+            span(count / options.train),
+            f"{count * options.stored / 1e9 * options.gigabyte_month:,.2f}",
+        ]
+        print(f"| {' | '.join(row)} |")
+
+
+def span(seconds: float) -> str:
+    """A duration for people."""
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:,.0f} {name}"
+    return f"{seconds / 86_400:,.0f} days"
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    for limit, unit, name in ((1e9, 1e6, "MB"), (1e12, 1e9, "GB")):
+        if count < limit:
+            return f"{count / unit:,.0f} {name}"
+    return f"{count / 1e12:,.1f} TB"
+
+
+if __name__ == "__main__":
+    main()
