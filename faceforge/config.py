@@ -134,7 +134,7 @@ class TrainConfig(Section):
 class EvaluateConfig(Section):
     """How a model is judged and when it is promoted."""
 
-    samples: int = Field(2000, ge=100, description="generated images to judge")
+    samples: int = Field(2048, ge=100, description="generated images to judge; FID takes no fewer than 2,048")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of latents and labels of the judged samples")
     inception_weights: str = Field(
         "", description="weights of the FID network: path, address, or `download`; empty = no inception metrics"
