@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from faceforge.config import EvaluateConfig
 from faceforge.data.sheet import image_grid
@@ -14,6 +17,7 @@ from faceforge.evaluation.pictures import Picture, picture
 from faceforge.evaluation.realism import realism
 from faceforge.evaluation.tables import Table
 from faceforge.evaluation.two_sample import two_sample_test
+from faceforge.evaluation.usefulness import Labelled, RareClass, rare_class, usefulness
 from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import Bundle
 from faceforge.progress import Progress
@@ -91,4 +95,74 @@ def _realism(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: Evalu
     return Findings(found.metrics, pictures, notes=[f"face detection: {found.note}"] if found.note else [])
 
 
-QUESTIONS: dict[str, Question] = {"copies": _memorisation, "two-sample test": _two_sample, "face detection": _realism}
+def _usefulness(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
+    if not judged.columns:
+        return Findings()
+    names = list(yardstick.vocabularies)
+    columns = [names.index(name) for name in judged.columns]
+    chosen = np.random.default_rng([config.seed, 5]).permutation(len(yardstick.all_train))[: len(judged.samples)]
+    n = yardstick.compared
+    real, holdout, fake = (
+        Labelled.of(images, codes[:, columns])
+        for images, codes in (
+            (yardstick.all_train[chosen], yardstick.all_train_labels[chosen]),
+            (yardstick.holdout, yardstick.holdout_labels[:n]),
+            (judged.samples, judged.labels),
+        )
+    )
+    vocabularies = {name: yardstick.vocabularies[name] for name in judged.columns}
+    found = usefulness(real, holdout, fake, vocabularies)
+    table = Table(
+        title="Usefulness: recall class by class",
+        caption=(
+            "Share of the holdout images of a class that a linear classifier on fixed features recognises, trained on"
+            " real images, on as many samples, and on both."
+        ),
+        columns=["class", "real images", "samples", "holdout", "trained on real", "on samples", "on both"],
+        rows=[
+            [
+                f"{row.column}: {row.name}",
+                *(row.real_images, row.samples, row.holdout_images),
+                *map(_finite, (row.real, row.synthetic, row.both)),
+            ]
+            for row in found.classes
+        ],
+    )
+    findings = Findings(metrics=found.metrics, tables=[table])
+    try:
+        rare = rare_class(real, holdout, fake, vocabularies)
+    except FaceForgeError as error:
+        findings.notes.append(f"rare class: left out, {error}")
+    else:
+        findings.metrics |= rare.metrics
+        findings.tables.append(_rare_table(rare))
+    return findings
+
+
+def _rare_table(rare: RareClass) -> Table:
+    kinds = {"few real images": "before", "the same, weighted up": "reweighted", "the same and samples": "after"}
+    numbers = ("recall_{}", "recall_{}_spread", "balanced_{}")
+    return Table(
+        title=f"Usefulness: {rare.column} {rare.name} made rare",
+        caption=(
+            f"Recall of the class in the holdout when {rare.kept} of its training images are kept, when these are"
+            f" weighted up, and when {rare.added} samples are added; over {len(rare.recalls)} draws."
+        ),
+        columns=["trained on", "recall of the class", "standard deviation", "mean recall of all classes"],
+        rows=[
+            [words, *(_finite(rare.metrics[f"usefulness/rare_{number.format(kind)}"]) for number in numbers)]
+            for words, kind in kinds.items()
+        ],
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+QUESTIONS: dict[str, Question] = {
+    "copies": _memorisation,
+    "two-sample test": _two_sample,
+    "face detection": _realism,
+    "usefulness": _usefulness,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from faceforge.evaluation import discriminator, likeness, memorisation, realism, two_sample
+from faceforge.evaluation import discriminator, likeness, memorisation, realism, two_sample, usefulness
 
 HOW = {
     "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
@@ -20,6 +20,7 @@ HOW = {
     **two_sample.HOW,
     **memorisation.HOW,
     **realism.HOW,
+    **usefulness.HOW,
     **likeness.HOW,
 }
 
@@ -52,6 +53,10 @@ GROUPS = {
         "Realism",
         "What OpenCV's face detector makes of the samples; it knows frontal faces of photographs, and nothing of this"
         " data or model.",
+    ),
+    "usefulness": (
+        "Usefulness",
+        "Whether samples can stand for real training images: classifiers are trained on either, tried on the holdout.",
     ),
     "privacy": (
         "Memorisation and privacy",

@@ -24,6 +24,7 @@ HEADLINES = (
     "domain/label_agreement",
     "realism/relative",
     "two_sample/accuracy_pixels",
+    "usefulness/ratio",
     "discriminator/accuracy",
     "discriminator/accuracy_train",
     "privacy/copies_pixels",
