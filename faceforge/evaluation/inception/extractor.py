@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ class Inception:
         space: prefix of the metrics in its features: `inception` for the published weights only.
     """
 
-    def __init__(self, file: WeightsFile, precision: str = "auto") -> None:
+    def __init__(self, weights: Mapping[str, NDArray[Any]], file: WeightsFile, precision: str = "auto") -> None:
         """Builds the network; a second or two.
 
         Args:
-            file: see `find_weights`.
+            weights: tensors by name; see `read_weights`.
+            file: they were read from.
             precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor or a GPU computes in it.
         """
         import keras
@@ -44,7 +45,6 @@ class Inception:
         self.file = file
         self.precision = choose_precision(precision).removeprefix("mixed_")
         self.space = "inception" if file.published else "inception_unverified"
-        weights = read_weights(file)
         self._to_logits = output_matrix(weights)
         network = inception_network(weights, self.precision)
 
@@ -61,7 +61,12 @@ class Inception:
     @classmethod
     def load(cls, where: str = "", precision: str = "auto", cache: Path | None = None) -> Inception:
         """From what `find_weights` is told; raises as it does."""
-        return cls(find_weights(where, cache), precision)
+        return cls.of(find_weights(where, cache), precision)
+
+    @classmethod
+    def of(cls, file: WeightsFile, precision: str = "auto") -> Inception:
+        """From a file that was found; raises as `read_weights` does."""
+        return cls(read_weights(file), file, precision)
 
     @property
     def identity(self) -> str:

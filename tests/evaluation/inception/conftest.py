@@ -34,7 +34,7 @@ class _Tensor:
     """Pickles as PyTorch's tensors do."""
 
     def __init__(self, block: _Block, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> None:
-        self.parts = (block, offset, shape, strides, False, OrderedDict())
+        self.parts: tuple[Any, ...] = (block, offset, shape, strides, False, OrderedDict())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return sys.modules["torch._utils"]._rebuild_tensor_v2, self.parts

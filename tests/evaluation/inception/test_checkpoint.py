@@ -34,7 +34,7 @@ def test_reads_both_layouts(layout: str, tmp_path: Path, request: pytest.Fixture
 
 
 def test_reads_views_of_a_storage_and_a_state_dict_inside(tmp_path: Path, save_zip: Save) -> None:
-    module: Any = save_zip.__globals__  # type: ignore[attr-defined]
+    module: Any = save_zip.__globals__
     block = module["_Block"]("0", np.arange(12, dtype=np.float32))
     transposed = module["_Tensor"](block, (2, 3), (1, 4), 2)
     found = read_checkpoint(save_zip(tmp_path / "x.pth", {"state_dict": {"t": transposed}, "epoch": 3}))
@@ -95,7 +95,7 @@ def test_damage_is_told_in_one_line(tmp_path: Path, save_zip: Save, save_stream:
 
 
 def test_tensors_beyond_their_storage_and_lying_sizes_are_refused(tmp_path: Path, save_zip: Save) -> None:
-    module: Any = save_zip.__globals__  # type: ignore[attr-defined]
+    module: Any = save_zip.__globals__
     block = module["_Block"]("0", np.arange(12, dtype=np.float32))
     for shape, strides, offset in (((13,), (1,), 0), ((2,), (1,), 11), ((3, 5), (5, 1), 0), ((2,), (1, 1), 0)):
         tensor = module["_Tensor"](block, shape, strides, offset)

@@ -1,0 +1,190 @@
+"""Speed of FID, KID and the network they are made with, beside the reference implementations; one run, medians.
+
+    python benchmarks/evaluation.py
+    python benchmarks/evaluation.py --peer ~/torch-venv/bin/python     # one that has torch and torch-fidelity
+
+Frechet distance: ours against pytorch-fid's formula (scipy's sqrtm) at 2,048 dimensions, of rank 2,048 and of rank 999.
+KID: ours against torch-fidelity's formula in numpy, one subset of 1,000. Network: images of 64 px through ours in
+float32 and bfloat16, and through torch-fidelity's in the peer's Python, same batch, random weights. Rounds are
+interleaved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+SIZE = 64
+
+
+def main() -> None:
+    """Prints one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=256, help="through the network in a round")
+    parser.add_argument("--dimensions", type=int, default=2048)
+    parser.add_argument("--peer", default=sys.executable, help="Python that has torch and torch-fidelity")
+    parser.add_argument("--serve-peer", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve_peer:
+        serve_peer(options.images)
+        return
+    found = {"rounds": options.rounds, "images": options.images, "dimensions": options.dimensions}
+    found |= formulas(options.dimensions, options.rounds) | network(options.images, options.rounds, options.peer)
+    print(json.dumps(found))
+
+
+def formulas(dimensions: int, rounds: int) -> dict[str, Any]:
+    """Seconds of the distances, and how often ours fits into the reference's time."""
+    from faceforge.evaluation.frechet import frechet_distance, gaussian
+    from faceforge.evaluation.kernel import mmd2
+
+    rng = np.random.default_rng(0)
+    scales = np.linspace(1, 0.01, dimensions)
+    real, fake = (rng.normal(shift, 1, (2 * dimensions, dimensions)) * scales for shift in (0, 0.1))
+    few = min(1000, dimensions // 2)
+    cases = {
+        "frechet": (gaussian(real), gaussian(fake)),
+        "frechet_singular": (gaussian(real[:few]), gaussian(fake[:few])),
+    }
+    contenders: dict[str, Callable[[], Any]] = {}
+    for name, (one, other) in cases.items():
+        contenders[name] = partial(frechet_distance, *one, *other)
+        contenders[f"{name}_reference"] = partial(reference_frechet, *one, *other)
+    contenders["kid_subset"] = partial(mmd2, real[:1000], fake[:1000])
+    contenders["kid_subset_reference"] = partial(reference_mmd2, real[:1000], fake[:1000])
+    seconds = interleaved(contenders, rounds)
+    ours = ("frechet", "frechet_singular", "kid_subset")
+    return {f"{name}_seconds": round(value, 3) for name, value in seconds.items()} | {
+        f"{name}_times_faster": round(seconds[f"{name}_reference"] / seconds[name], 1) for name in ours
+    }
+
+
+def network(count: int, rounds: int, peer: str) -> dict[str, Any]:
+    """Images a second through the networks."""
+    from faceforge.evaluation.inception.extractor import Inception
+    from faceforge.evaluation.inception.weights import WeightsFile
+
+    images = np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
+    weights, file = random_weights(), WeightsFile(Path("random"), "")
+    contenders: dict[str, Callable[[], Any]] = {}
+    for precision in ("float32", "bfloat16"):
+        contenders[precision] = partial(Inception(weights, file, precision).features, images)
+    process, reason = start_peer(peer, count)
+    if process is not None:
+        contenders["torch_fidelity"] = partial(ask, process)
+    rates = {name: round(count / seconds, 1) for name, seconds in interleaved(contenders, rounds).items()}
+    if process is not None:
+        process.terminate()
+    found: dict[str, Any] = {f"{name}_images_per_second": rate for name, rate in rates.items()}
+    if process is None:
+        return found | {"torch_fidelity": f"skipped: {reason}"}
+    best = max(rates["float32"], rates["bfloat16"])
+    return found | {"network_times_faster": round(best / rates["torch_fidelity"], 1)}
+
+
+def interleaved(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, all of them once in every round."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for contender in contenders.values():
+        contender()  # import, compile
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            began = time.perf_counter()
+            contender()
+            times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def reference_frechet(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> float:
+    """As pytorch-fid computes it."""
+    from scipy.linalg import sqrtm
+
+    root = sqrtm(cov1 @ cov2)
+    if not np.isfinite(root).all():
+        offset = np.eye(len(cov1)) * 1e-6
+        root = sqrtm((cov1 + offset) @ (cov2 + offset))
+    apart = mean1 - mean2
+    return float(apart @ apart + np.trace(cov1) + np.trace(cov2) - 2 * np.trace(root.real))
+
+
+def reference_mmd2(first: Any, second: Any) -> float:
+    """As torch-fidelity computes it."""
+    size = first.shape[1]
+    xx, yy, xy = ((a @ b.T / size + 1) ** 3 for a, b in ((first, first), (second, second), (first, second)))
+    n = len(first)
+    return float((xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (n * (n - 1)) - 2 * xy.mean())
+
+
+def random_weights() -> dict[str, Any]:
+    """For every tensor of the network; speed does not depend on them."""
+    from faceforge.evaluation.inception.tensors import tensor_shapes
+
+    rng = np.random.default_rng(0)
+    weights = {}
+    for name, shape in tensor_shapes().items():
+        values = rng.standard_normal(shape, np.float32)
+        weights[name] = np.abs(values) + 1 if name.endswith("var") else values * (2 / np.prod(shape[1:])) ** 0.5
+    return weights
+
+
+def start_peer(python: str, count: int) -> tuple[subprocess.Popen[str] | None, str]:
+    """This file in another Python, waiting for lines; or why not."""
+    command = [python, __file__, "--serve-peer", "--images", str(count)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    reason = process.stdout.readline().strip()
+    if reason != "ready":
+        process.wait()
+        return None, reason or f"{python} failed"
+    return process, ""
+
+
+def ask(process: subprocess.Popen[str]) -> None:
+    """One round of the peer."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    process.stdout.readline()
+
+
+def serve_peer(count: int) -> None:
+    """Computes features with torch-fidelity's network whenever a line comes in."""
+    for name in ("torch", "torch_fidelity"):
+        if importlib.util.find_spec(name) is None:
+            print(f"{name} is not installed in {sys.executable}", flush=True)
+            return
+    torch = importlib.import_module("torch")
+    extractors = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)).permute(0, 3, 1, 2).contiguous()
+    # Its constructor wants a file of weights; speed does not depend on them.
+    with patch("torch.load"), patch.object(extractors.FeatureExtractorInceptionV3, "load_state_dict"):
+        extractor = extractors.FeatureExtractorInceptionV3("peer", ["2048"], feature_extractor_weights_path="none")
+    extractor.eval()
+    print("ready", flush=True)
+    with torch.no_grad():
+        for _ in sys.stdin:
+            for batch in images.split(64):
+                extractor(batch)
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
