@@ -28,4 +28,4 @@ def ingest(
         key = run_key or job
         tracking = steps.Tracking(tracking_uri, experiment, key, {"faceforge.pipeline_job": job})
         work = str(Path(checkpoint_root) / key / "prepared") if checkpoint_root else ""
-        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, work, model_name=model_name)
+        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, work, (), model_name)

@@ -29,4 +29,4 @@ def merge(
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
         shares = [Path(share.path) for share in prepared]
-        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, "", shares, model_name=model_name)
+        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, "", shares, model_name)

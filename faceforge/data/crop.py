@@ -86,7 +86,7 @@ def around(box: Box, size: tuple[int, int], margin: float) -> Region:
     if wide <= 0 or high <= 0 or not (0 <= x <= size[0] and 0 <= y <= size[1]):
         raise RejectedError(f"the box {left}, {top}, {wide} x {high} is not in the picture ({size[0]} x {size[1]})")
     edge = min(max(wide, high) * (1 + 2 * margin), *size)
-    return Region(*(min(max(at, edge / 2), end - edge / 2) for at, end in zip((x, y), size, strict=True)), edge)
+    return Region(min(max(x, edge / 2), size[0] - edge / 2), min(max(y, edge / 2), size[1] - edge / 2), edge)
 
 
 def aligned(landmarks: Sequence[tuple[float, float]], size: tuple[int, int], margin: float) -> Region:

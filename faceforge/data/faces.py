@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from faceforge.data.decode import RejectedError
 SMALLEST_FACE = 1 / 8  # of the picture's shorter edge; smaller ones are passers-by, and mostly false alarms
 _SEARCHED = 160  # pixels of the shorter edge: the smallest face then has the 20 px that the cascade needs
 _BORDER = 0.25  # of the shorter edge, added on all sides by repeating the outermost pixels
+_CASCADE = "haarcascade_frontalface_alt2.xml"
 _local = threading.local()
 
 
@@ -31,8 +33,8 @@ def find_face(image: Image.Image) -> Box:
     found = _cascade().detectMultiScale(levels, scaleFactor=1.1, minNeighbors=3, minSize=(smallest, smallest))
     if len(found) == 0:
         raise RejectedError("no face found")
-    x, y, wide, high = max(map(tuple, found), key=lambda face: (face[2], face[3], face[1], face[0]))
-    return tuple(round(value / scale) for value in (x - border, y - border, wide, high))  # type: ignore[return-value]
+    wide, high, y, x = max((w, h, y, x) for x, y, w, h in found.tolist())
+    return round((x - border) / scale), round((y - border) / scale), round(wide / scale), round(high / scale)
 
 
 def _cascade() -> Any:
@@ -41,5 +43,5 @@ def _cascade() -> Any:
         import cv2
 
         cv2.setNumThreads(1)  # pictures are worked on in parallel already
-        _local.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
+        _local.cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / _CASCADE))
     return _local.cascade

@@ -17,7 +17,7 @@ from faceforge.config import IngestConfig
 from faceforge.data.decode import RejectedError
 from faceforge.data.prepare import prepare_image
 
-CONFIG = IngestConfig(image_size=32, min_contrast=0)
+CONFIG = IngestConfig.model_validate({"image_size": 32, "min_contrast": 0})
 
 
 def colour(data: bytes) -> list[int]:

@@ -11,6 +11,7 @@ from faceforge.data.prepare import prepare_image
 from faceforge.data.statistics import StatisticsBuilder
 from faceforge.data.toyfaces import draw_toyfaces
 
+CONFIG = IngestConfig.model_validate({"image_size": 32})
 FACES, _ = draw_toyfaces(800, image_size=32)
 
 
@@ -18,7 +19,7 @@ def described(images: Pixels, classes: dict[str, dict[str, int]] | None = None, 
     """What ingest would write about these training images."""
     builder = StatisticsBuilder(3, 32)
     for image in images:
-        prepared = prepare_image(image.repeat(enlarged, 0).repeat(enlarged, 1), IngestConfig(image_size=32))
+        prepared = prepare_image(image.repeat(enlarged, 0).repeat(enlarged, 1), CONFIG)
         builder.add(encode(prepared.pixels), prepared.measures)
     classes = classes or {}
     return DatasetInfo(

@@ -27,7 +27,9 @@ def test_a_set_at_a_glance(tmp_path: Path) -> None:
             Image.fromarray(noisy).save(file)
     (tmp_path / "source" / "blue" / "broken.png").write_bytes(b"none")
     Image.new("RGB", (90, 10)).save(tmp_path / "source" / "blue" / "long.png")
-    images = ingest(str(tmp_path / "source"), tmp_path / "set", IngestConfig(image_size=32, holdout=0.3))
+    images = ingest(
+        str(tmp_path / "source"), tmp_path / "set", IngestConfig.model_validate({"image_size": 32, "holdout": 0.3})
+    )
     picture, page = write_overview(images, tmp_path / "overview")
     with Image.open(picture) as opened:
         pixels = np.asarray(opened.convert("RGB"), int)

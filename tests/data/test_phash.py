@@ -12,7 +12,7 @@ from faceforge.data.prepare import Measures, prepare_image
 
 
 def measures(image: Image.Image) -> Measures:
-    return prepare_image(np.asarray(image), IngestConfig(image_size=32)).measures
+    return prepare_image(np.asarray(image), IngestConfig.model_validate({"image_size": 32})).measures
 
 
 def picture(seed: int) -> Image.Image:
@@ -74,5 +74,5 @@ def test_same_shapes_in_other_colours_are_no_copies() -> None:
 
 def test_nothing_is_near_nothing() -> None:
     none, some = np.empty(0, np.uint64), np.array([1], np.uint64)
-    for pair in ((none, some), (some, none), (none, none)):
-        assert [len(found) for found in near_duplicates(*pair, 4)] == [0, 0]
+    for train, holdout in ((none, some), (some, none), (none, none)):
+        assert [len(found) for found in near_duplicates(train, holdout, 4)] == [0, 0]

@@ -16,7 +16,7 @@ FACES, _ = draw_toyfaces(600, image_size=32)  # more than are counted at once
 def built(images: Pixels, channels: int = 3) -> StatisticsBuilder:
     builder = StatisticsBuilder(channels, 32)
     for image in images:
-        prepared = prepare_image(image, IngestConfig(image_size=32, channels=channels))  # type: ignore[arg-type]
+        prepared = prepare_image(image, IngestConfig.model_validate({"image_size": 32, "channels": channels}))
         builder.add(encode(prepared.pixels), prepared.measures)
     return builder
 
@@ -41,7 +41,7 @@ def test_distributions_count_every_image_once() -> None:
 
 def test_outliers_fall_into_the_outermost_bins() -> None:
     builder = StatisticsBuilder(3, 32)
-    prepared = prepare_image(FACES[0], IngestConfig(image_size=32))
+    prepared = prepare_image(FACES[0], IngestConfig.model_validate({"image_size": 32}))
     for width in (1, 100_000):
         builder.add(encode(prepared.pixels), prepared.measures._replace(width=width))
     counts = builder.finish().distributions["width"].counts
