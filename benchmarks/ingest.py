@@ -102,7 +102,7 @@ def run_faceforge(root: Path) -> float:
     from faceforge.config import IngestConfig
     from faceforge.data import ingest
 
-    config = IngestConfig(image_size=SIZE, max_rejects=1.0)
+    config = IngestConfig.model_validate({"image_size": SIZE, "max_rejects": 1.0})
     with tempfile.TemporaryDirectory() as out:
         began = time.perf_counter()
         ingest.ingest(str(root / "train"), Path(out) / "set", config)
@@ -135,7 +135,7 @@ def run_datasets(root: Path) -> float:
     """`imagefolder`, `map`, Parquet."""
     with tempfile.TemporaryDirectory() as out:
         os.environ["HF_DATASETS_CACHE"] = f"{out}/cache"
-        import datasets
+        import datasets  # type: ignore[import-untyped]
 
         datasets.disable_progress_bars()
         began = time.perf_counter()

@@ -118,6 +118,7 @@ def serve(descriptor: int) -> None:
             link.send(True)
             while True:
                 items = link.recv()
+                answer: object
                 try:
                     answer = [function(item) for item in items]
                 except Exception:  # a fault of ours: the parent shows it

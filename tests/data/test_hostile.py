@@ -135,7 +135,7 @@ FILES = [*cut_and_flipped(), *not_images(), *bombs()]
 
 
 def settings() -> IngestConfig:
-    return IngestConfig(image_size=32, holdout=0.3, max_rejects=1.0, labels=())
+    return IngestConfig.model_validate({"image_size": 32, "holdout": 0.3, "max_rejects": 1.0, "labels": ()})
 
 
 def tree(root: Path) -> set[str]:
@@ -143,7 +143,7 @@ def tree(root: Path) -> set[str]:
 
 
 def paths_of(made: ImageSet) -> list[str]:
-    kept = [record.path for split in ("train", "holdout") for record in made.records(split)]  # type: ignore[arg-type]
+    kept = [record.path for split in ("train", "holdout") for record in made.records(split)]
     info = made.info
     assert len(info.rejects) == info.reject_count
     assert all(reject.reason and "\n" not in reject.reason for reject in info.rejects)
