@@ -1,4 +1,4 @@
-"""One whole tiny run of the real pipeline, twice: the compiled YAML, kfp, all six steps, MLflow and its registry."""
+"""The real pipelines, tiny: training twice, then a synthetic set by the champion; compiled YAML, kfp, MLflow."""
 
 from __future__ import annotations
 
@@ -163,3 +163,52 @@ def test_the_run_folder_has_what_a_person_looks_for(runs: Runs) -> None:
 
 def test_nothing_is_left_outside_the_run_and_mlflow(runs: Runs) -> None:
     assert {path.name for path in runs.root.iterdir()} <= {"runs", "mlflow.db", "mlartifacts"}
+
+
+def test_the_python_calls_of_the_documentation_in_a_fresh_process(runs: Runs) -> None:
+    code = (
+        "from faceforge import Generator; gen = Generator.load('models:/faceforge@champion')\n"
+        "one = gen.generate(label='smiling', num_images=20)\n"
+        "two = gen.generate(attributes={'expression': 'glasses'}, num_images=20, seed=1, truncation=0.8)\n"
+        "print(one.images.shape, one.images.dtype, set(two.labels['expression']))\n"
+        "print(len(gen.interpolate([1, 2], 5)), gen.edit(one, label='neutral').labels['expression'][0])\n"
+        "print(((0 < gen.discriminate(one.images)) & (gen.discriminate(one.images, label='smiling') < 1)).all())\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=runs.root, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-3000:]
+    assert found.stdout.splitlines() == ["(20, 32, 32, 3) uint8 {'glasses'}", "5 neutral", "True"]
+
+
+def test_the_champion_makes_a_synthetic_set(runs: Runs, tmp_path: Path) -> None:
+    import pandas as pd
+
+    uri = f"sqlite:///{runs.root / 'mlflow.db'}"
+    data = next(runs.folders[0].glob("steps/*/ingest/data"))
+    settings = "balance=true, target=150, reject=copies, min_label_agreement=0, formats=webdataset"
+    found = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "synthesis", "run", "--data", str(data), "--set", settings,
+         "--destination", "shelf", "--experiment", "synthesis", "--tracking-uri", uri],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    logs = "\n".join(log.read_text()[-6000:] for log in tmp_path.glob("runs/*/pipeline.log"))
+    assert found.returncode == 0, f"{found.stdout}\n{found.stderr}\n{logs}"
+    (folder,) = (tmp_path / "shelf").iterdir()
+    assert str(folder) in found.stdout
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["model"]["name"] == "models:/faceforge/1"
+    there = json.loads((data / "dataset.json").read_text())["counts"]["train"]["classes"]["expression"]
+    table = pd.concat(pd.read_parquet(path) for path in folder.glob("train-*.parquet"))
+    made = table["expression"].value_counts().to_dict()
+    assert {name: count + made.get(name, 0) for name, count in there.items()} == dict.fromkeys(there, 150)
+    assert "| domain/frechet |" in (folder / "README.md").read_text()
+    client = open_client(runs.root)
+    experiment = client.get_experiment_by_name("synthesis")
+    assert experiment is not None
+    found_runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in found_runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["faceforge.published"] == str(folder)
+    assert "synthetic/label_agreement" in parent.data.metrics  # the classifier is kept with the version
+    assert {run.data.tags.get("faceforge.step") for run in found_runs} >= {"generate", "check", "publish"}
