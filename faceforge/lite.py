@@ -53,12 +53,8 @@ class OnnxModel:
         self.info, self._session = info, session
 
     @staticmethod
-    def load(path: str | Path, threads: int = 0) -> OnnxModel:
+    def load(path: str | Path) -> OnnxModel:
         """Reads a file that `faceforge export` wrote.
-
-        Args:
-            path: the file.
-            threads: how many to compute with; 0 = one per core.
 
         Raises:
             FaceForgeError: no such file, not ours, unreadable, or onnxruntime is missing.
@@ -69,10 +65,8 @@ class OnnxModel:
             import onnxruntime
         except ImportError:
             raise FaceForgeError("reading ONNX files needs onnxruntime: pip install faceforge[lite]") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own kinds share no other base
             reason = (str(error).splitlines() or ["no reason given"])[0][:200]
             raise FaceForgeError(f"{path} is not a readable ONNX file: {reason}") from None

@@ -30,10 +30,10 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of that environment."""
     folder = tmp_path_factory.mktemp("lite")
     python = folder / "venv" / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    install = [*pip, "--python", python, "install", "--no-compile", "--retries", "1"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    install: list[str | Path] = [*pip, "--python", python, "install", "--no-compile", "--retries", "1"]
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    locked = ["--require-hashes", "--only-binary=:all:", "-r", ROOT / "locks" / "lite.txt"]
+    locked: list[str | Path] = ["--require-hashes", "--only-binary=:all:", "-r", ROOT / "locks" / "lite.txt"]
     installed = subprocess.run([*install, *locked], capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(f"the light environment cannot be installed here: {installed.stderr.strip().splitlines()[-1]}")
@@ -42,7 +42,15 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / "source")
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, folder / "source"]
+    build: list[str | Path] = [
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--wheel-dir",
+        folder,
+        folder / "source",
+    ]
     subprocess.run([*pip, *build], check=True)
     subprocess.run([*install, "--no-deps", "--no-index", *folder.glob("*.whl")], check=True)
     return python

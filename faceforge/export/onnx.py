@@ -49,7 +49,7 @@ def write_onnx(bundle: Bundle, path: Path) -> None:
     inputs = [helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["batch", spec.latent_size])]
     if bundle.info.labels:
         inputs.append(helper.make_tensor_value_info("labels", TensorProto.INT32, ["batch", len(spec.classes)]))
-    shape = ["batch", spec.image_size, spec.image_size, spec.channels]
+    shape: list[str | int | None] = ["batch", spec.image_size, spec.image_size, spec.channels]
     outputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)]
     model = helper.make_model(
         helper.make_graph(graph.nodes, "generator", inputs, outputs, graph.weights),

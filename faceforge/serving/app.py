@@ -67,7 +67,7 @@ def create_app(
         batcher.close()
 
     app = FastAPI(title="FaceForge", version=faceforge.__version__, description=_ABOUT, lifespan=lifespan)
-    app.add_middleware(Guard, api_key=api_key, admission=admission, metrics=metrics, timeout=limits.timeout)  # type: ignore[arg-type]
+    app.add_middleware(Guard, api_key=api_key, admission=admission, metrics=metrics, limits=limits)
     app.state.admission, app.state.loader, app.state.limits = admission, loader, limits
     _tell_failures(app, admission)
     _add_state(app, loader, metrics)
@@ -190,7 +190,7 @@ def _add_model(app: FastAPI) -> None:
         if served.generator.calibration is None:
             raise HTTPException(409, f"{served.name} cannot rate images: it came without a calibrated discriminator")
         labels = _columns(attributes)
-        files = [((upload.filename or "image")[:200], await upload.read()) for upload in images]
+        files = [((upload.filename or "image")[:200], upload.file) for upload in images]
 
         def rate() -> messages.Ratings:
             pixels = read_uploads(files, served.generator.bundle.info.spec)

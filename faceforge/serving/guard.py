@@ -13,11 +13,12 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceforge.serving.admission import Admission
-from faceforge.serving.limits import JSON_BYTES, UPLOAD_BYTES
+from faceforge.serving.limits import JSON_BYTES, UPLOAD_BYTES, Limits
 from faceforge.serving.metrics import Metrics
 
 KEY_HEADER = "X-API-Key"
 _UPLOADS = "/v1/discriminate"
+OPEN_PER_PLACE = 2  # requests that may be open, for each that may be in hand: uploads on their way need space on disk
 _DRAIN_BYTES, _DRAIN_SECONDS = 64 * 2**20, 5.0
 
 
@@ -29,9 +30,9 @@ def problem(status: int, detail: str, **headers: str) -> Response:
 class Guard:
     """ASGI middleware: refuses early, and counts what was answered."""
 
-    def __init__(self, app: ASGIApp, api_key: str, admission: Admission, metrics: Metrics, timeout: float) -> None:
+    def __init__(self, app: ASGIApp, api_key: str, admission: Admission, metrics: Metrics, limits: Limits) -> None:
         self._app, self._key, self._admission, self._metrics = app, api_key.encode(), admission, metrics
-        self._timeout = timeout
+        self._timeout, self._most_open, self._open = limits.timeout, OPEN_PER_PLACE * limits.queue, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -48,11 +49,15 @@ class Guard:
 
         try:
             refusal = self._refusal(scope)
-            if refusal is None:
-                await self._app(scope, self._limited(scope, receive), counted)
-            else:
+            if refusal is not None:
                 await _drain(scope, receive)
                 await refusal(scope, receive, counted)
+                return
+            self._open += 1
+            try:
+                await self._app(scope, self._limited(scope, receive), counted)
+            finally:
+                self._open -= 1
         finally:
             self._metrics.request(scope["path"], status, time.monotonic() - began)
 
@@ -63,7 +68,7 @@ class Guard:
         given = dict(scope["headers"])
         if self._key and not hmac.compare_digest(given.get(KEY_HEADER.lower().encode(), b""), self._key):
             return problem(401, f"give the API key in the header {KEY_HEADER}", **{"WWW-Authenticate": "ApiKey"})
-        if scope["method"] == "POST" and self._admission.full:
+        if scope["method"] == "POST" and (self._admission.full or self._open >= self._most_open):
             return busy(self._admission)
         length = given.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > _most(scope):

@@ -55,6 +55,8 @@ def serve(
         # The server repeats the signal that ended it when all is done; the process has then nothing left to do.
         signal.signal(signal.SIGTERM, lambda *_: None)
         server.run(sockets=[listener])
+    if failures and isinstance(failures[0], ImportError):
+        raise FaceForgeError(f"{source} needs {failures[0].name}, which is not installed; pip install faceforge[cpu]")
     if failures:
         raise failures[0]
 

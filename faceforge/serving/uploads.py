@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -29,11 +29,11 @@ class RefusedError(Exception):
         self.status = status
 
 
-def read_uploads(files: Sequence[tuple[str, bytes]], spec: Any) -> Pixels:
+def read_uploads(files: Sequence[tuple[str, BinaryIO]], spec: Any) -> Pixels:
     """Uploaded files as ingest would prepare them: upright, cut to their central square, of the model's size.
 
     Args:
-        files: name and bytes of each.
+        files: name and content of each; read one by one, so that waiting uploads need no memory.
         spec: of the model.
 
     Returns:
@@ -42,12 +42,13 @@ def read_uploads(files: Sequence[tuple[str, bytes]], spec: Any) -> Pixels:
     Raises:
         RefusedError: one of them cannot be used; the message names it.
     """
-    config = IngestConfig(image_size=spec.image_size, channels=spec.channels)
-    return np.stack([_read(name, data, config) for name, data in files])
+    config = IngestConfig.model_validate({"image_size": spec.image_size, "channels": spec.channels})
+    return np.stack([_read(name, stream, config) for name, stream in files])
 
 
-def _read(name: str, data: bytes, config: IngestConfig) -> Pixels:
+def _read(name: str, stream: BinaryIO, config: IngestConfig) -> Pixels:
     with _decoding:
+        data = stream.read()
         try:
             with opened(data) as image:
                 width, height = image.size

@@ -66,9 +66,9 @@ def test_reduced_precision_is_exported_in_full(tmp_path: Path) -> None:
 def test_one_file_is_enough_to_sample(tmp_path: Path) -> None:
     made = bundle("compact", {"age": ["child", "älter"], "sex": ["f", "m", "?"]})
     write_onnx(made, tmp_path / "g.onnx")
-    alone, whole = Generator(OnnxModel.load(tmp_path / "g.onnx")), Generator(made)  # type: ignore[arg-type]
+    alone, whole = Generator(OnnxModel.load(tmp_path / "g.onnx")), Generator(made)
     for wish in ({"num_images": 300, "seed": 5}, {"num_images": 4, "attributes": {"age": "älter"}, "truncation": 0.5}):
-        ours, theirs = alone.generate(**wish), whole.generate(**wish)  # type: ignore[arg-type]
+        ours, theirs = alone.generate(**wish), whole.generate(**wish)
         assert ours.labels == theirs.labels
         assert ours.images.dtype == np.uint8
         assert np.abs(ours.images.astype(int) - theirs.images).max() <= 1

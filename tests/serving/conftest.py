@@ -89,7 +89,7 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     draw = np.random.default_rng(0)
     shape = (SIZE, SIZE, 3)
-    weights = {
+    weights: dict[str, np.ndarray] = {
         "kernel": draw.normal(0, 0.3, (LATENTS, np.prod(shape))).astype(np.float32),
         "sexes": draw.normal(0, 0.5, (2, np.prod(shape))).astype(np.float32),
         "ages": draw.normal(0, 0.5, (3, np.prod(shape))).astype(np.float32),

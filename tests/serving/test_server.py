@@ -162,7 +162,7 @@ def test_a_key_is_asked_for_where_there_is_one(serve: Callable[..., Any], onnx_f
     for headers in ({}, {"X-API-Key": "wrong"}):
         answer = httpx.post(f"{server.url}/v1/generate", json={}, headers=headers)
         assert (answer.status_code, "X-API-Key" in answer.json()["detail"]) == (401, True)
-    assert httpx.get(f"{server.url}/v1/model", headers={"X-API-Key": "köy".encode()}).status_code == 200
+    assert httpx.get(f"{server.url}/v1/model", headers={b"X-API-Key": "köy".encode()}).status_code == 200
     for path in ("healthz", "readyz", "metrics", "openapi.json"):
         assert httpx.get(f"{server.url}/{path}").status_code == 200
     assert "köy" not in server.log
