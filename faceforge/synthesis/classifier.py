@@ -10,6 +10,11 @@ from faceforge.data.imageset import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.domain import DomainClassifier, train_classifier
 
+NO_CLASSIFIER = (
+    "checking labels needs a classifier: name the real images that the model learnt from, or the output of its "
+    "evaluation"
+)
+
 
 def find_classifier(kept: Path | None, data: ImageSet | None, work: Path) -> DomainClassifier:
     """The classifier that the model was judged with, or one trained here on real images.
@@ -25,10 +30,7 @@ def find_classifier(kept: Path | None, data: ImageSet | None, work: Path) -> Dom
     if kept is not None and (found := _load(kept)) is not None:
         return found
     if data is None:
-        raise FaceForgeError(
-            "checking labels needs a classifier: name the real images that the model learnt from, or the output of its "
-            "evaluation"
-        )
+        raise FaceForgeError(NO_CLASSIFIER)
     if (found := _load(work)) is not None:
         return found
     config = EvaluateConfig.model_validate({})

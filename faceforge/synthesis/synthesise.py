@@ -25,7 +25,7 @@ from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_file, atomic_folder
 from faceforge.synthesis.card import CARD, dataset_card
 from faceforge.synthesis.checks import Check, CopyCheck, LabelCheck, RealismCheck
-from faceforge.synthesis.classifier import find_classifier
+from faceforge.synthesis.classifier import NO_CLASSIFIER, find_classifier
 from faceforge.synthesis.draw import draw_parts
 from faceforge.synthesis.formats import write_format
 from faceforge.synthesis.manifest import MANIFEST, Manifest, make_manifest, request_text
@@ -64,7 +64,7 @@ def synthesise(
     check_target(out)
     images = None if data is None else ImageSet.open(data)
     with open_model(model, report, tracking_uri) as source:
-        _check_fit(source, images, data)
+        _check_possible(source, images, config)
         plan = make_plan(source.generator.labels, config, images)
         text = request_text(source, images, config, plan)
         request = hashlib.sha256(text.encode()).hexdigest()
@@ -86,13 +86,18 @@ def synthesise(
     return manifest
 
 
-def _check_fit(source: ModelSource, images: ImageSet | None, data: Path | None) -> None:
+def _check_possible(source: ModelSource, images: ImageSet | None, config: SynthesisConfig) -> None:
+    """Refuses what can be known to fail, before anything is written."""
     spec = source.generator.bundle.info.spec
     if images is not None and (images.info.image_size, images.info.channels) != (spec.image_size, spec.channels):
         raise FaceForgeError(
-            f"image set {data} has {images.info.image_size} px and {images.info.channels} channels, the model makes "
-            f"{spec.image_size} px and {spec.channels}; name the set that it learnt from"
+            f"image set {images.root} has {images.info.image_size} px and {images.info.channels} channels, the model "
+            f"makes {spec.image_size} px and {spec.channels}; name the set that it learnt from"
         )
+    if "copies" in config.reject and images is None:
+        raise FaceForgeError("to refuse copies of training images, name the image set that the model learnt from")
+    if "labels" in config.reject and images is None and source.classifier is None:
+        raise FaceForgeError(NO_CLASSIFIER)
 
 
 def _checks(
@@ -103,9 +108,7 @@ def _checks(
     if "labels" in config.reject:
         classifier = find_classifier(source.classifier, images, work / "classifier")
         found.append(LabelCheck(classifier, source.generator.labels))
-    if "copies" in config.reject:
-        if images is None:
-            raise FaceForgeError("to refuse copies of training images, name the image set that the model learnt from")
+    if "copies" in config.reject and images is not None:
         found.append(CopyCheck(images))
     if config.drop_worst:
         found.append(RealismCheck(source.generator, plan, config.drop_worst, config.seed, config.truncation))
