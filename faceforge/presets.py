@@ -49,7 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     "digits": {
-        "summary": "32 px greyscale, 10 classes: handwritten digits from a folder or Parquet",
+        "summary": "32 px greyscale, 10 classes: handwritten digits, as of the sources `digits` and `tfds:mnist`",
         "ingest": {"image_size": 32, "channels": 1},
         "model": {"latent_size": 64, "width": 32, "max_width": 128},
         "train": {"kimg": 60.0},

@@ -8,9 +8,11 @@ import lzma
 import os
 import posixpath
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,20 @@ from faceforge.errors import FaceForgeError
 _OUTSIDE = "its name leads out of the archive"
 _TOO_LARGE = f"more than {MAX_FILE_BYTES // 2**20} MB when unpacked"
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"  # first bytes of compressed files
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+_DAMAGE = (  # what the readers of the standard library raise on damaged bytes
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+)
 
 
 def open_archive(file: Path) -> Files | None:
@@ -41,8 +56,7 @@ def open_archive(file: Path) -> Files | None:
         if head[257:262] == b"ustar" or head.startswith((_GZIP, _BZIP2, _XZ)):
             return TarFiles(file)
     except _DAMAGE as error:
-        told = (str(error).splitlines() or ["it ends early"])[0]
-        raise FaceForgeError(f"archive {file} is damaged or cut off ({told}); get it anew") from None
+        raise _damaged(file, error) from None
     return None
 
 
@@ -74,9 +88,20 @@ class _Archive(Files):
         self._tables = {printable(m.path[cut:]): m for m in tables if m.path.startswith(f"{top}/" if top else "")}
         self.tables = sorted(self._tables)
 
+    def table(self, path: str) -> bytes:
+        """Unpacked."""
+        try:
+            return self._unpack(self._tables[path])
+        except _DAMAGE as error:
+            raise _damaged(self._file, error) from None
+
     def stamps(self, tables: Iterable[str]) -> dict[str, str]:
         """The archive, which holds the tables too."""
         return {self._file.name: stamp(self._file)}
+
+    @abstractmethod
+    def _unpack(self, member: _Member) -> bytes:
+        """The content of a member."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +155,9 @@ class ZipFiles(_Archive):
             assert packed is not None  # noqa: S101 - only members with problems have none
             yield packed
 
-    def table(self, path: str) -> bytes:
-        """Unpacked."""
-        packed = self._tables[path].packed
-        assert packed is not None  # noqa: S101
-        return packed()
+    def _unpack(self, member: _Member) -> bytes:
+        assert member.packed is not None  # noqa: S101
+        return member.packed()
 
     @staticmethod
     def _member(file: Path, entry: zipfile.ZipInfo, after: int) -> _Member:
@@ -187,14 +210,13 @@ class TarFiles(_Archive):
                 for member in chosen:
                     stream.seek(member.start)
                     yield Given(stream.read(member.size))
-        except _DAMAGE as error:  # it was whole when it was opened
-            raise FaceForgeError(f"archive {self._file} cannot be read any more: {error}") from None
+        except _DAMAGE as error:
+            raise _damaged(self._file, error) from None
 
-    def table(self, path: str) -> bytes:
-        """Unpacked."""
+    def _unpack(self, member: _Member) -> bytes:
         with self._open(self._file) as stream:
-            stream.seek(self._tables[path].start)
-            return stream.read(self._tables[path].size)
+            stream.seek(member.start)
+            return stream.read(member.size)
 
     def _open(self, file: Path) -> IO[bytes]:
         if self._head.startswith(_GZIP):
@@ -227,6 +249,11 @@ class _Bounded:
             raise OSError("a header larger than any can be")
         self.last = self._stream.read(size)
         return self.last
+
+
+def _damaged(file: Path, error: Exception) -> FaceForgeError:
+    told = (str(error).splitlines() or ["it ends early"])[0]
+    return FaceForgeError(f"archive {file} is damaged or cut off ({told}); get it anew")
 
 
 def _name(file: Path) -> str:

@@ -6,7 +6,7 @@ Liu et al. (2015), Deep Learning Face Attributes in the Wild: 202,599 images, 10
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -64,7 +64,7 @@ class CelebaLabels(Labelling):
         self.notes = tuple(notes)
         listed = self._attributes.rows or self._partition or self._identities
         there_now = {_key(path) for path in files.paths}
-        self._absent = [key for key in listed if key not in there_now]
+        self.absent = [key for key in listed if key not in there_now]
 
     def annotate(self, path: str) -> Sample:
         """All that the lists say."""
@@ -83,12 +83,9 @@ class CelebaLabels(Labelling):
             landmarks=_landmarks(self._landmarks.get(key), self._scale),
         )
 
-    def absent(self) -> Iterable[Sample]:
-        """Images that the official lists name, but that are not there."""
-        return [
-            Sample(f"{key}.jpg", problem="on CelebA's list, but the file is absent", absent=True)
-            for key in self._absent
-        ]
+    def lack(self, path: str) -> Sample:
+        """An image that the official lists name, but that is not there."""
+        return Sample(f"{path}.jpg", problem="on CelebA's list, but the file is absent", absent=True)
 
 
 def is_celeba(files: Files) -> bool:
@@ -113,7 +110,8 @@ class _List:
 
 
 def _key(path: str) -> str:
-    return PurePosixPath(path).stem  # the lists say .jpg also where the images have been published as .png
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] or name  # the lists say .jpg also where images have been published as .png
 
 
 def _parts(content: bytes, name: str) -> tuple[int | None, list[str], Iterator[list[str]]]:
@@ -138,12 +136,13 @@ def _read(content: bytes, name: str, notes: list[str], wanted: tuple[str, ...] |
     places = [columns.index(column) for column in wanted] if wanted is not None else None
     found: dict[str, tuple[str, ...]] = {}
     odd = total = 0
+    once: dict[str, str] = {}  # numbers repeat: one string for each saves most of the memory
     for image, *values in rows:
         total += 1
         whole = not columns or len(values) == len(columns)
         odd += not whole
         chosen = values if places is None else [values[place] for place in places] if whole else ["", *values]
-        found[_key(image.strip())] = tuple(value.strip() for value in chosen)
+        found[_key(image.strip())] = tuple(once.setdefault(value, value.strip()) for value in chosen)
     if said is not None and said != total:
         notes.append(f"{name}: its first line says {said:,} images, but it lists {total:,}")
     if odd:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from faceforge.data.pixels import Pixels
 
@@ -44,7 +44,7 @@ class Files(ABC):
 
     @abstractmethod
     def table(self, path: str) -> bytes:
-        """Content of one of `tables`. Raises OSError."""
+        """Content of one of `tables`; a FaceForgeError if it cannot be read."""
 
     @abstractmethod
     def stamps(self, tables: Iterable[str]) -> dict[str, str]:
@@ -78,12 +78,12 @@ def hidden(name: str) -> bool:
 
 def is_image(path: str) -> bool:
     """Whether a file has an image's suffix."""
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
 def is_table(path: str) -> bool:
     """Whether a file is called as tables of labels are: `labels.csv` and the like, and CelebA's lists."""
-    name = PurePosixPath(path).name.lower()
+    name = path.rpartition("/")[2].lower()
     return name in LABEL_TABLES or _CELEBA_TABLE.fullmatch(name) is not None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from faceforge.data.pixels import Pixels
 from faceforge.data.samples import stamp
 from faceforge.data.sources.files import FileBytes, Files, hidden, is_image, is_table, printable
+from faceforge.errors import FaceForgeError
 
 
 class FolderFiles(Files):
@@ -40,7 +41,10 @@ class FolderFiles(Files):
 
     def table(self, path: str) -> bytes:
         """Of any size."""
-        return (self._root / path).read_bytes()
+        try:
+            return (self._root / path).read_bytes()
+        except OSError as error:
+            raise FaceForgeError(f"label file {self._root / path} cannot be read: {error.strerror}") from None
 
     def stamps(self, tables: Iterable[str]) -> dict[str, str]:
         """Every image file, and the tables."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from faceforge.config import IngestConfig
@@ -31,6 +31,7 @@ class Labelling(ABC):
         vocabularies: see `Source`.
         notes: see `Source`.
         tables: those of `Files.tables` that it is made from.
+        absent: paths of what is listed, but not there.
         stamps: what else it is made from; see `Source.stamps`.
     """
 
@@ -39,6 +40,7 @@ class Labelling(ABC):
     tables: tuple[str, ...] = ()
 
     def __init__(self) -> None:
+        self.absent: list[str] = []
         self.vocabularies: dict[str, list[str]] = {}
         self.stamps: dict[str, str] = {}
 
@@ -46,9 +48,9 @@ class Labelling(ABC):
     def annotate(self, path: str) -> Sample:
         """A sample with all that is known about the file at this path, but not its content."""
 
-    def absent(self) -> Iterable[Sample]:
-        """What is listed, but not there."""
-        return ()
+    def lack(self, path: str) -> Sample:
+        """A sample for one of `absent`."""
+        raise NotImplementedError
 
 
 class FileSource(Source):
@@ -73,8 +75,7 @@ class FileSource(Source):
         for column, found in classes.items():
             check_classes(self.name, column, found)
         self._places = spread(len(files.paths), config.limit)
-        self._absent = list(labelling.absent())
-        self.count = len(self._places) + len(self._absent)
+        self.count = len(self._places) + len(labelling.absent)
         self._official, notes = official(splits)
         self.notes = labelling.notes + notes
 
@@ -95,7 +96,7 @@ class FileSource(Source):
                 labels=with_missing(sample.labels, self._config),
                 split=sample.split if self._official else None,
             )
-        yield from self._absent[max(start - there, 0) : max(last - there, 0)]
+        yield from map(self._labelling.lack, self._labelling.absent[max(start - there, 0) : max(last - there, 0)])
 
     def stamps(self) -> dict[str, str]:
         """Files and tables."""

@@ -44,7 +44,7 @@ class TableLabels(Labelling):
         reader = read_parquet if self._name.lower().endswith((".parquet", ".pq")) else read_csv
         self.labels, self._rows = reader(content, self._name, f"{files.name} with {self._name}", config.labels)
         self._other = _match(files.paths, self._rows)
-        self._unmatched = sorted(self._rows.keys() - set(files.paths) - set(self._other.values()))
+        self.absent = sorted(self._rows.keys() - set(files.paths) - set(self._other.values()))
 
     def annotate(self, path: str) -> Sample:
         """The labels of its row."""
@@ -53,10 +53,9 @@ class TableLabels(Labelling):
             return Sample(path, problem=f"not listed in {self._name}")
         return Sample(path, labels=dict(zip(self.labels, row, strict=True)))
 
-    def absent(self) -> Iterable[Sample]:
-        """Rows without a file."""
-        problem = f"listed in {self._name}, but the file is absent"
-        return [Sample(printable(name), problem=problem) for name in self._unmatched]
+    def lack(self, path: str) -> Sample:
+        """A row without a file."""
+        return Sample(printable(path), problem=f"listed in {self._name}, but the file is absent")
 
 
 def read_csv(content: bytes, name: str, source: str, wanted: tuple[str, ...] | None) -> tuple[tuple[str, ...], Rows]:

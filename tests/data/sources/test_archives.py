@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import tarfile
@@ -12,6 +13,7 @@ import pytest
 
 from faceforge.data.ingest import ingest
 from faceforge.data.sources import archives, files
+from faceforge.errors import FaceForgeError
 from tests.data.sources.conftest import labels_of, listing, opened, picture, problems_of, refuse, settings
 
 Write = Callable[[Path, dict[str, bytes]], Path]
@@ -182,3 +184,24 @@ def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path) -> None:
         for number, source in enumerate(sources)
     }
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
+def test_damaged_archives_end_in_one_line_or_in_errors_of_single_images(tmp_path: Path, kind: str) -> None:
+    content = {f"{'ab'[n % 2]}/{n}.png": picture(n) for n in range(6)} | {
+        "labels.csv": b"file,x\na/0.png,1\nb/1.png,2\n"
+    }
+    file = tmp_path / f"a.{kind}"
+    write = {"tar": "w"}.get(kind, f"w:{kind.removeprefix('tar.')}")
+    whole = (write_zip(file, content) if kind == "zip" else write_tar(file, content, write)).read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        data = bytearray(whole)
+        for place in random.integers(0, len(data), random.integers(1, 12)):
+            data[place] = random.integers(256)
+        file.write_bytes(data[: random.integers(1, len(data) + 1)] if random.random() < 0.3 else data)
+        with contextlib.suppress(FaceForgeError):
+            for sample in opened(file).samples():
+                with contextlib.suppress(OSError):
+                    assert isinstance(sample.read(), bytes)
+    assert {path.name for path in tmp_path.iterdir()} == {file.name}
