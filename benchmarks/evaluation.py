@@ -84,7 +84,7 @@ def network(count: int, rounds: int, peer: str) -> dict[str, Any]:
     weights, file = random_weights(), WeightsFile(Path("random"), "")
     contenders: dict[str, Callable[[], Any]] = {}
     for precision in ("float32", "bfloat16"):
-        contenders[precision] = partial(Inception(weights, file, precision).features, images)
+        contenders[precision] = partial(Inception(file, precision, weights).features, images)
     process, reason = start_peer(peer, count)
     if process is not None:
         contenders["torch_fidelity"] = partial(ask, process)

@@ -162,7 +162,7 @@ def _network(sides: Sequence[_Side], weights: str, precision: str, cache: Path |
                     f"{side.name} was made with other weights (SHA-256 {digest[:12]}...) than {file.path}; make it anew"
                 )
             precision = computed_in if precision == "auto" else precision
-    return Inception.of(file, precision)
+    return Inception(file, precision)
 
 
 def _check_alike(sides: Sequence[_Side], gathered: Sequence[Gathered]) -> None:

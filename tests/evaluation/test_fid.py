@@ -34,10 +34,6 @@ class SmallNetwork:
         self.file, self.precision = file, "float32" if precision == "auto" else precision
         self.identity = f"{file.sha256}:{self.precision}"
 
-    @classmethod
-    def of(cls, file: WeightsFile, precision: str) -> "SmallNetwork":
-        return cls(file, precision)
-
     def blocks(self, images: Iterable[Pixels]) -> Iterator[NDArray[np.float32]]:
         for image in images:
             type(self).images += 1

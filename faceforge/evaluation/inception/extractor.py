@@ -28,13 +28,15 @@ class Inception:
         space: prefix of the metrics in its features: `inception` for the published weights only.
     """
 
-    def __init__(self, weights: Mapping[str, NDArray[Any]], file: WeightsFile, precision: str = "auto") -> None:
+    def __init__(
+        self, file: WeightsFile, precision: str = "auto", weights: Mapping[str, NDArray[Any]] | None = None
+    ) -> None:
         """Builds the network; a second or two.
 
         Args:
-            weights: tensors by name; see `read_weights`.
-            file: they were read from.
+            file: see `find_weights`.
             precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor or a GPU computes in it.
+            weights: tensors by name; None = those in the file.
         """
         import keras
 
@@ -45,6 +47,7 @@ class Inception:
         self.file = file
         self.precision = choose_precision(precision).removeprefix("mixed_")
         self.space = "inception" if file.published else "inception_unverified"
+        weights = read_weights(file) if weights is None else weights
         self._to_logits = output_matrix(weights)
         network = inception_network(weights, self.precision)
 
@@ -61,12 +64,7 @@ class Inception:
     @classmethod
     def load(cls, where: str = "", precision: str = "auto", cache: Path | None = None) -> Inception:
         """From what `find_weights` is told; raises as it does."""
-        return cls.of(find_weights(where, cache), precision)
-
-    @classmethod
-    def of(cls, file: WeightsFile, precision: str = "auto") -> Inception:
-        """From a file that was found; raises as `read_weights` does."""
-        return cls(read_weights(file), file, precision)
+        return cls(find_weights(where, cache), precision)
 
     @property
     def identity(self) -> str:
