@@ -7,8 +7,6 @@ al. 2020). A linear classifier on them tells smiling from neutral and sharp from
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,21 +19,16 @@ _CHUNK = 256  # images at a time
 
 def pixel_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features float32 (N, 324 + 192 C) of images uint8 (N, S, S, C), N >= 1, S >= 8, C 1 or 3."""
-    return _chunked(images, lambda part: np.hstack([_gradients(part), _colour(part), _texture(part)]))
+    parts = [images[at : at + _CHUNK] for at in range(0, len(images), _CHUNK)]
+    return np.concatenate([np.hstack([_gradients(part), _colour(part), _texture(part)]) for part in parts])
 
 
-def layout_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The part of `pixel_features` that is hardly touched by blur or noise, float32 (N, 324 + 64 C): no texture.
+def coarse_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pixels in [0, 1] of images averaged down to at most 16 px, float32 (N, D): what an image shows, not how finely.
 
-    For classifiers of labels: one that saw the texture would learn to tell samples from real images instead.
+    For classifiers of labels: one that sees texture learns to tell samples from real images instead.
     """
-    return _chunked(images, lambda part: np.hstack([_gradients(part), _colour(part)]))
-
-
-def _chunked(
-    images: NDArray[np.uint8], describe: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    return np.concatenate([describe(images[at : at + _CHUNK]) for at in range(0, len(images), _CHUNK)])
+    return thumbnails(images, 16).reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def thumbnails(images: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:

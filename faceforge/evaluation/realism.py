@@ -7,6 +7,7 @@ of photographs and nothing of this data or model. It finds coarse structure, not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,8 @@ def has_face(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Whether the detector finds a face, (N,), in each image uint8 (N, S, S, C), C 1 or 3."""
     import cv2
 
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    files: Any = cv2
+    cascade = cv2.CascadeClassifier(files.data.haarcascades + "haarcascade_frontalface_default.xml")
     found = np.zeros(len(images), bool)
     for row, image in enumerate(images):
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.shape[-1] == 3 else image[..., 0]

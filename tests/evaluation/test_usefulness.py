@@ -52,8 +52,8 @@ def test_every_column_counts_and_absent_classes_do_not(kinds: dict[str, Labelled
         coin = np.random.default_rng(seed).integers(0, 2, (len(labelled.codes), 1))
         return Labelled(labelled.features, np.hstack([labelled.codes, coin]))
 
-    trio = [with_noise(kinds[name], seed) for seed, name in enumerate(("train", "holdout", "faithful"))]
-    found = usefulness(*trio, {**VOCABULARY, "coin": ["heads", "tails", "edge"]})
+    train, holdout, fake = (with_noise(kinds[name], seed) for seed, name in enumerate(("train", "holdout", "faithful")))
+    found = usefulness(train, holdout, fake, {**VOCABULARY, "coin": ["heads", "tails", "edge"]})
     assert found.metrics["usefulness/real_coin"] == pytest.approx(0.5, abs=0.1)
     both_columns = [found.metrics[f"usefulness/real_{name}"] for name in (COLUMN, "coin")]
     assert found.metrics["usefulness/real"] == pytest.approx(np.mean(both_columns))
