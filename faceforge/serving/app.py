@@ -249,5 +249,7 @@ def _tell_failures(app: FastAPI, admission: Admission) -> None:
 def _first(error: RequestValidationError) -> str:
     """The first fault of a request, in one line; what was sent is not repeated."""
     fault = error.errors()[0]
+    if fault["type"] == "model_attributes_type":
+        return "a JSON object is expected, with Content-Type: application/json"
     place = next((str(part)[:100] for part in fault["loc"] if part not in ("body", "query", "header")), "")
     return f"{place}: {fault['msg']}" if place else str(fault["msg"])

@@ -39,7 +39,7 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) ->
         with step_run("register", run_key=key, experiment="faces") as run:
             report = {"report.json": folder / "report.json"}
             decision = "promote" if key == "first" else "hold"
-            register_bundle(tiny_bundle, name=NAME, run=run, decision=decision, extra_artifacts=report)
+            register_bundle(tiny_bundle, name=NAME, run=run, decision=decision, extra_artifacts=report)  # type: ignore[arg-type]
     yield uri
     mlflow.set_tracking_uri(before)
     mlflow.set_registry_uri(before)
@@ -72,7 +72,7 @@ def test_uploads_are_rated_as_the_library_rates_them(server: Any, tracking_uri: 
     pixels = np.stack([prepare_image(picture(size), config).pixels for size in ((50, 40), (9, 9))])
     files, shown = (picture(), picture((9, 9))), {"sex": "male", "age": "old"}
     for form, labels in (({}, {}), ({"attributes": json.dumps(shown)}, shown)):
-        answer = rate(server, *files, **form)  # type: ignore[arg-type]
+        answer = rate(server, *files, **form)
         assert answer.status_code == 200, answer.text
         assert (answer.json()["model"], answer.json()["images"][1]["file"]) == (f"models:/{NAME}/1", "1.jpg")
         rated = [image["probability_real"] for image in answer.json()["images"]]
