@@ -11,6 +11,7 @@ import numpy as np
 from faceforge.config import EvaluateConfig
 from faceforge.data.sheet import image_grid
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.collapse import collapse, latent_sensitivity
 from faceforge.evaluation.judging import Judged
 from faceforge.evaluation.memorisation import memorisation
 from faceforge.evaluation.pictures import Picture, picture
@@ -95,11 +96,35 @@ def _realism(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: Evalu
     return Findings(found.metrics, pictures, notes=[f"face detection: {found.note}"] if found.note else [])
 
 
+def _collapse(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
+    n, columns = yardstick.compared, _places(judged, yardstick)
+    asked = judged.labels[:n, columns]
+    found = collapse(
+        yardstick.train,
+        (yardstick.holdout, asked),
+        (judged.samples[:n], asked),
+        {name: yardstick.vocabularies[name] for name in judged.columns},
+        {"domain": (yardstick.train_features, yardstick.holdout_features, judged.evidence.features)},
+        seed=config.seed,
+    )
+    sensitivity = latent_sensitivity(bundle.generate, bundle.info.spec.latent_size, asked, seed=config.seed)
+    if not found.classes:
+        return Findings(found.metrics | sensitivity)
+    table = Table(
+        title="Variety class by class",
+        caption="Distance between samples of a class over that between real images of it; 1 = as varied.",
+        columns=["class", "real images", "samples", "diversity"],
+        rows=[
+            [f"{row.column}: {row.name}", row.real_images, row.samples, _finite(row.diversity)] for row in found.classes
+        ],
+    )
+    return Findings(found.metrics | sensitivity, tables=[table])
+
+
 def _usefulness(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
     if not judged.columns:
         return Findings()
-    names = list(yardstick.vocabularies)
-    columns = [names.index(name) for name in judged.columns]
+    columns = _places(judged, yardstick)
     chosen = np.random.default_rng([config.seed, 5]).permutation(len(yardstick.all_train))[: len(judged.samples)]
     n = yardstick.compared
     real, holdout, fake = (
@@ -156,6 +181,11 @@ def _rare_table(rare: RareClass) -> Table:
     )
 
 
+def _places(judged: Judged, yardstick: Yardstick) -> list[int]:
+    """Where the columns that the model takes are among those of the set."""
+    return [list(yardstick.vocabularies).index(name) for name in judged.columns]
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -164,5 +194,6 @@ QUESTIONS: dict[str, Question] = {
     "copies": _memorisation,
     "two-sample test": _two_sample,
     "face detection": _realism,
+    "modes and variety": _collapse,
     "usefulness": _usefulness,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from faceforge.evaluation import discriminator, likeness, memorisation, realism, two_sample, usefulness
+from faceforge.evaluation import collapse, discriminator, likeness, memorisation, realism, two_sample, usefulness
 
 HOW = {
     "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
@@ -20,6 +20,7 @@ HOW = {
     **two_sample.HOW,
     **memorisation.HOW,
     **realism.HOW,
+    **collapse.HOW,
     **usefulness.HOW,
     **likeness.HOW,
 }
@@ -53,6 +54,10 @@ GROUPS = {
         "Realism",
         "What OpenCV's face detector makes of the samples; it knows frontal faces of photographs, and nothing of this"
         " data or model.",
+    ),
+    "collapse": (
+        "Variety",
+        "Whether the model shows all there is, or a few faces over and over; in the domain classifier's features.",
     ),
     "usefulness": (
         "Usefulness",

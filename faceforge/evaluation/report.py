@@ -24,6 +24,8 @@ HEADLINES = (
     "domain/label_agreement",
     "realism/relative",
     "two_sample/accuracy_pixels",
+    "collapse/modes",
+    "collapse/diversity",
     "usefulness/ratio",
     "discriminator/accuracy",
     "discriminator/accuracy_train",
