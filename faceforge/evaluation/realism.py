@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceforge.evaluation.rates import interval
 
-MIN_REAL = 0.5  # share of real images with a face, below which the detector does not suit the data
+MIN_REAL = 0.7  # share of real images with a face, below which the detector does not suit the data
 _EDGE = 96  # pixels that images are brought to: the cascade needs faces of at least 24, and likes more
 _SMALLEST = 38  # pixels of that edge: less is no face of the picture
 _BORDER = 32  # pixels around, in the colour of the edge: tight crops have no room for the detector's window
