@@ -68,7 +68,7 @@ def main() -> None:
 
 def command(file: Path, out: Path, size: int) -> list[str]:
     """What a user would type."""
-    settings = f"ingest.image_size={size}, ingest.labels=kind, ingest.near_duplicates=-1"
+    settings = f"ingest.image_size={size}, ingest.limit=0, ingest.labels=kind, ingest.near_duplicates=-1"
     return [sys.executable, "-m", "faceforge.cli", "ingest", str(file), "--out", str(out), "--set", settings]
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection
 from socket import socketpair
@@ -85,7 +86,8 @@ class _Worker:
                 pass_fds=(theirs.fileno(),),
             )
         self._link, self._ready = Connection(ours.detach()), False
-        self._link.send(function)
+        with suppress(OSError):  # it may be gone already: `ask` says so
+            self._link.send(function)
 
     def ask(self, items: list[_In]) -> list[_Out]:
         """The results; EOFError or OSError if the process has died or does not answer."""
