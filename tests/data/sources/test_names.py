@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from faceforge.cli import main
 from faceforge.config import resolve
 from tests.data.conftest import MakeFolder
 from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse
@@ -79,3 +83,12 @@ def test_a_pattern_needs_files(make_folder: MakeFolder) -> None:
     root = make_folder("1_2.png", "3_4.png")
     (root / "t.csv").write_text("file,a\n1_2.png,1\n3_4.png,2\n")
     refuse("not from both", root, root / "t.csv", labels_from_name=UTKFACE)
+
+
+def test_the_command_line_takes_a_pattern(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder(*(f"{number},{'ab'[number % 2]}.png" for number in range(40)))
+    arguments = ["ingest", str(root), "--out", str(tmp_path / "set"), "--labels-from-name", "{number},{kind}"]
+    done = CliRunner().invoke(main, [*arguments, "--set", "ingest.holdout=0.3"])
+    assert done.exit_code == 0, done.output
+    assert "kind: a, b" in done.output
+    assert "number (40 values)" in done.output
