@@ -140,8 +140,8 @@ def _usefulness(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: Ev
     table = Table(
         title="Usefulness: recall class by class",
         caption=(
-            "Share of the holdout images of a class that a linear classifier on fixed features recognises, trained on"
-            " real images, on as many samples, and on both."
+            "Share of the holdout images of a class that a linear classifier recognises, trained on real images, on as"
+            " many samples, and on both."
         ),
         columns=["class", "real images", "samples", "holdout", "trained on real", "on samples", "on both"],
         rows=[

@@ -57,7 +57,7 @@ GROUPS = {
     ),
     "collapse": (
         "Variety",
-        "Whether the model shows all there is, or a few faces over and over; in the domain classifier's features.",
+        "Whether the model shows all there is, or a few faces over and over.",
     ),
     "usefulness": (
         "Usefulness",

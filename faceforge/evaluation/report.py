@@ -24,7 +24,7 @@ HEADLINES = (
     "domain/label_agreement",
     "realism/relative",
     "two_sample/accuracy_pixels",
-    "collapse/modes",
+    "collapse/modes_domain",
     "collapse/diversity",
     "usefulness/ratio",
     "discriminator/accuracy",
@@ -85,8 +85,9 @@ class Evaluation(BaseModel):
 
     @property
     def compared_metrics(self) -> list[str]:
-        """The metrics of the candidate itself: no floors, no ends of intervals, nothing known of real images only."""
+        """The metrics of the candidate itself: no floors, intervals or spreads, nothing known of real images."""
         ends = {f"{name}{end}" for name in self.intervals for end in ("_low", "_high")}
+        ends |= {f"{name}_spread" for name in self.metrics}
         left_out = ends | set(_OF_REAL_IMAGES.values())
         return [name for name in self.metrics if not name.endswith("_floor") and name not in left_out]
 

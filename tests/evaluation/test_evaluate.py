@@ -34,7 +34,7 @@ def bundles(data: Path, faces: Any, tmp_path_factory: pytest.TempPathFactory) ->
     mean = np.stack([face[code] for code in range(3)])
     first = np.stack([from_uint8(images[codes[:, 0] == code])[0] for code in range(3)])
     info = ImageSet.open(data).info
-    known = {"digest": info.digest, "held": info.holdout_digest, "sketch": info.holdout_sketch}
+    known: dict[str, Any] = {"digest": info.digest, "held": info.holdout_digest, "sketch": info.holdout_sketch}
     save(root / "good", mean, spread=0.05, **known)
     save(root / "fair", first, spread=0.05, **known)
     save(root / "noise", np.zeros_like(first), spread=1.0, **known)

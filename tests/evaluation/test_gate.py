@@ -45,7 +45,7 @@ def differences(new: dict[str, float], old: dict[str, float], half: float = SURE
 
 
 def decided(new: dict[str, float], old: dict[str, float] | None, **options: Any) -> Decision:
-    given = {"own_data": True, "same_data": True, "config": CONFIG, "half": SURE} | options
+    given: dict[str, Any] = {"own_data": True, "same_data": True, "config": CONFIG, "half": SURE} | options
     half = given.pop("half")
     return decide(new, old, given.pop("differences", differences(new, old or {}, half)), **given)
 

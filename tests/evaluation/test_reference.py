@@ -1,7 +1,6 @@
 """Numbers in Inception features come only with weights; their absence is said in one line and costs nothing else."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -59,8 +58,8 @@ def test_without_weights_a_line_says_which_file_and_option(
     weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    train: Any = images(100, 0, seed=1)
-    found, (note,) = open_reference(weights, *train, COLUMNS, seed=0)
+    train = images(100, 0, seed=1)
+    found, (note,) = open_reference(weights, train[0], train[1], COLUMNS, seed=0)
     assert found is None
     for part in (FILE, SHA256, "evaluate.inception_weights", weights):
         assert part in note
