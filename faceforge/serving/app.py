@@ -9,22 +9,20 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.security import APIKeyHeader
-from starlette.exceptions import HTTPException as AnyHTTPException
 
 import faceforge
-from faceforge.errors import FaceForgeError
 from faceforge.generate import Generator, Samples
 from faceforge.serving import answers, messages
-from faceforge.serving.admission import Admission, BusyError
-from faceforge.serving.batching import Batcher, TooSlowError
-from faceforge.serving.guard import KEY_HEADER, Guard, busy, problem
+from faceforge.serving.admission import Admission
+from faceforge.serving.batching import Batcher
+from faceforge.serving.failures import tell_failures
+from faceforge.serving.guard import KEY_HEADER, Guard
 from faceforge.serving.limits import MAX_IMAGES, MAX_UPLOADS, UPLOAD_BYTES, UPLOAD_PIXELS, Limits
 from faceforge.serving.loading import Loader, Served
 from faceforge.serving.metrics import Metrics
-from faceforge.serving.uploads import RefusedError, read_uploads
+from faceforge.serving.uploads import read_uploads
 
 _ABOUT = """Draws labelled face images that show nobody, and says how real an image looks to the model.
 
@@ -69,7 +67,7 @@ def create_app(
     app = FastAPI(title="FaceForge", version=faceforge.__version__, description=_ABOUT, lifespan=lifespan)
     app.add_middleware(Guard, api_key=api_key, admission=admission, metrics=metrics, limits=limits)
     app.state.admission, app.state.loader, app.state.limits = admission, loader, limits
-    _tell_failures(app, admission)
+    tell_failures(app, admission)
     _add_state(app, loader, metrics)
     _add_model(app)
     return app
@@ -227,29 +225,3 @@ async def _draw(request: Request, served: Served, make: Make) -> Response:
 
     body = await request.app.state.admission.run(work)
     return Response(body, media_type=media_type, headers=answers.headers(served))
-
-
-def _tell_failures(app: FastAPI, admission: Admission) -> None:
-    """Every failure that is the request's own is a `Problem` with a 4xx status."""
-
-    def answer(kind: type[Exception], tell: Callable[[Any], Response]) -> None:
-        async def handler(_: Request, error: Exception) -> Response:
-            return tell(error)
-
-        app.add_exception_handler(kind, handler)
-
-    answer(FaceForgeError, lambda error: problem(422, str(error)))
-    answer(RequestValidationError, lambda error: problem(422, _first(error)))
-    answer(RefusedError, lambda error: problem(error.status, str(error)))
-    answer(AnyHTTPException, lambda error: problem(error.status_code, str(error.detail), **(error.headers or {})))
-    answer(BusyError, lambda _: busy(admission))
-    answer(TooSlowError, lambda _: problem(503, "no time left for this request; ask for less", **{"Retry-After": "5"}))
-
-
-def _first(error: RequestValidationError) -> str:
-    """The first fault of a request, in one line; what was sent is not repeated."""
-    fault = error.errors()[0]
-    if fault["type"] == "model_attributes_type":
-        return "a JSON object is expected, with Content-Type: application/json"
-    place = next((str(part)[:100] for part in fault["loc"] if part not in ("body", "query", "header")), "")
-    return f"{place}: {fault['msg']}" if place else str(fault["msg"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import time
 from typing import Any
 
@@ -13,6 +12,7 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceforge.serving.admission import Admission
+from faceforge.serving.failures import busy, problem
 from faceforge.serving.limits import JSON_BYTES, UPLOAD_BYTES, Limits
 from faceforge.serving.metrics import Metrics
 
@@ -20,11 +20,6 @@ KEY_HEADER = "X-API-Key"
 _UPLOADS = "/v1/discriminate"
 OPEN_PER_PLACE = 2  # requests that may be open, for each that may be in hand: uploads on their way need space on disk
 _DRAIN_BYTES, _DRAIN_SECONDS = 64 * 2**20, 5.0
-
-
-def problem(status: int, detail: str, **headers: str) -> Response:
-    """An error as JSON; plain ASCII, so that no text from a request can break it."""
-    return Response(json.dumps({"detail": detail}), status, headers, "application/json")
 
 
 class Guard:
@@ -94,12 +89,6 @@ class Guard:
             return message
 
         return limited
-
-
-def busy(admission: Admission) -> Response:
-    """Answer to a request for which there is no room."""
-    seconds = admission.retry_after
-    return problem(429, f"too many requests at the moment; try again in {seconds} s", **{"Retry-After": str(seconds)})
 
 
 def _most(scope: Scope) -> int:

@@ -48,7 +48,7 @@ class Server:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=60).status_code == 200:
                     return self
             except httpx.TransportError:
                 pass

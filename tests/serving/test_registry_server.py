@@ -133,5 +133,5 @@ def test_a_new_champion_is_served_without_a_break(server: Any, tracking_uri: str
     end = time.monotonic() + 60
     while version() != f"models:/{NAME}/2":
         assert time.monotonic() < end, server.log
-    assert httpx.get(f"{server.url}/readyz").status_code == 200
+    assert httpx.get(f"{server.url}/readyz", timeout=60).status_code == 200
     assert rate(server, picture()).status_code == 200

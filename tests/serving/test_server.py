@@ -81,9 +81,9 @@ def test_accept_chooses_the_format(url: str, generator: Generator) -> None:
 
 def test_interpolation_is_the_librarys(url: str, generator: Generator) -> None:
     wish = {"steps": 4, "attributes": {"age": "old"}}
-    answer = httpx.post(f"{url}/v1/interpolate", json={"seeds": [1, 2, 3], **wish})
+    answer = httpx.post(f"{url}/v1/interpolate", timeout=60, json={"seeds": [1, 2, 3], **wish})
     assert close(images(answer), generator.interpolate([1, 2, 3], **wish).images)  # type: ignore[arg-type]
-    too_many = httpx.post(f"{url}/v1/interpolate", json={"seeds": [1, 2, 3], "steps": 200})
+    too_many = httpx.post(f"{url}/v1/interpolate", timeout=60, json={"seeds": [1, 2, 3], "steps": 200})
     assert (too_many.status_code, too_many.json()["detail"].split()[0]) == (422, "399")
 
 
@@ -105,24 +105,28 @@ def test_interpolation_is_the_librarys(url: str, generator: Generator) -> None:
     ],
 )
 def test_impossible_wishes_are_told(url: str, wish: Any, told: str) -> None:
-    answer = httpx.post(f"{url}/v1/generate", content=json.dumps(wish), headers={"Content-Type": "application/json"})
+    answer = httpx.post(
+        f"{url}/v1/generate", timeout=60, content=json.dumps(wish), headers={"Content-Type": "application/json"}
+    )
     assert (answer.status_code, told in answer.json()["detail"]) == (422, True), answer.text
 
 
 def test_what_is_too_large_is_not_read(url: str) -> None:
-    answer = httpx.post(f"{url}/v1/generate", content=b" " * 300_000, headers={"Content-Type": "application/json"})
+    answer = httpx.post(
+        f"{url}/v1/generate", timeout=60, content=b" " * 300_000, headers={"Content-Type": "application/json"}
+    )
     assert (answer.status_code, "256 KiB" in answer.json()["detail"]) == (413, True)
     pieces = (b" " * 50_000 for _ in range(8))  # no length told beforehand
-    answer = httpx.post(f"{url}/v1/generate", content=pieces, headers={"Content-Type": "application/json"})
+    answer = httpx.post(f"{url}/v1/generate", timeout=60, content=pieces, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
 
 
 def test_the_model_and_the_state_are_told(url: str) -> None:
-    facts = httpx.get(f"{url}/v1/model").json()
+    facts = httpx.get(f"{url}/v1/model", timeout=60).json()
     assert facts["labels"]["age"] == ["child", "adult", "old"]
     assert (facts["rates_images"], facts["limits"]["images"]) == (False, 256)
-    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
-    refused = httpx.post(f"{url}/v1/discriminate", files=[("images", ("a.png", b"1"))])
+    assert httpx.get(f"{url}/healthz", timeout=60).json() == {"status": "ok"}
+    refused = httpx.post(f"{url}/v1/discriminate", timeout=60, files=[("images", ("a.png", b"1"))])
     assert (refused.status_code, "cannot rate" in refused.json()["detail"]) == (409, True)
     before = counted(url)
     assert generate(url, num_images=3).status_code == 200
@@ -131,7 +135,7 @@ def test_the_model_and_the_state_are_told(url: str) -> None:
 
 def counted(url: str) -> float:
     """Images drawn so far, as Prometheus is told."""
-    text = httpx.get(f"{url}/metrics").text
+    text = httpx.get(f"{url}/metrics", timeout=60).text
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("faceforge_batch_images_sum"))
 
 
@@ -160,11 +164,11 @@ def test_a_full_queue_says_when_to_come_back(serve: Callable[..., Any], onnx_fil
 def test_a_key_is_asked_for_where_there_is_one(serve: Callable[..., Any], onnx_file: Path) -> None:
     server = serve("--model", onnx_file, "--timeout", "1", FACEFORGE_API_KEY="köy").wait()
     for headers in ({}, {"X-API-Key": "wrong"}):
-        answer = httpx.post(f"{server.url}/v1/generate", json={}, headers=headers)
+        answer = httpx.post(f"{server.url}/v1/generate", timeout=60, json={}, headers=headers)
         assert (answer.status_code, "X-API-Key" in answer.json()["detail"]) == (401, True)
-    assert httpx.get(f"{server.url}/v1/model", headers={b"X-API-Key": "köy".encode()}).status_code == 200
+    assert httpx.get(f"{server.url}/v1/model", timeout=60, headers={b"X-API-Key": "köy".encode()}).status_code == 200
     for path in ("healthz", "readyz", "metrics", "openapi.json"):
-        assert httpx.get(f"{server.url}/{path}").status_code == 200
+        assert httpx.get(f"{server.url}/{path}", timeout=60).status_code == 200
     assert "köy" not in server.log
 
     # The same server gives slow clients a second.
@@ -184,7 +188,7 @@ def half_asked(url: str) -> tuple[socket.socket, bytes]:
     body = b'{"num_images": 3, "seed": 9}'
     head = f"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     connection.sendall(head.encode() + b"\r\n\r\n" + body[:5])
-    assert httpx.get(f"{url}/healthz").status_code == 200  # by now the first has been taken up, too
+    assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200  # by now the first has been taken up, too
     return connection, body[5:]
 
 
@@ -195,7 +199,7 @@ def test_sigterm_finishes_what_is_open(serve: Callable[..., Any], onnx_file: Pat
         server.process.terminate()
         while True:
             try:
-                httpx.get(f"{server.url}/healthz")
+                httpx.get(f"{server.url}/healthz", timeout=60)
             except httpx.TransportError:  # the door is closed
                 break
         connection.sendall(rest)
