@@ -173,7 +173,7 @@ def _ratio(near: NDArray[np.float64], far: NDArray[np.float64]) -> NDArray[np.fl
 
 def _views(images: NDArray[np.uint8]) -> list[Points]:
     """The pixels of images and of their mirror images, (N, D) each."""
-    small = thumbnails(images, _EDGE).astype(np.float32)
+    small = thumbnails(images, _EDGE)
     return [view.reshape(len(view), -1) for view in (small, small[:, :, ::-1])]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.data.pixels import pixel_digest
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.linear import fit_linear
 from faceforge.evaluation.pixel_features import pixel_features
@@ -69,7 +70,7 @@ def two_sample_test(
     if count < MIN_IMAGES:
         raise FaceForgeError(f"{count} images of a kind are too few to test, at least {MIN_IMAGES} are needed")
     real, fake = real[:count], fake[:count]
-    folds = _folds(np.concatenate([real, fake]), seed)
+    folds = _folds(real, fake, seed)
     given = {name: (first[:count], second[:count]) for name, (first, second) in (spaces or {}).items()}
     given["pixels"] = pixel_features(real), pixel_features(fake)  # the last: its margins order the pictures
     metrics: dict[str, float] = {}
@@ -87,17 +88,17 @@ def two_sample_test(
     return TwoSample(metrics, fake[order[:PICTURES]], fake[order[::-1][:PICTURES]])
 
 
-def _folds(images: NDArray[np.uint8], seed: int) -> NDArray[np.integer]:
+def _folds(real: NDArray[np.uint8], fake: NDArray[np.uint8], seed: int) -> NDArray[np.integer]:
     """A fold for each of N real images and then N samples.
 
     An image that is among both kinds is in one fold with its copies, so that none is judged by what was said of its
     copy. Copies within a kind are spread: a model that repeats itself may be told by that.
     """
-    fake = np.arange(len(images)) >= len(images) // 2
-    _, group = np.unique(images.reshape(len(images), -1), axis=0, return_inverse=True)
-    shared = np.isin(group, group[fake]) & np.isin(group, group[~fake])
-    own = np.where(shared, group, len(images) + np.arange(len(images)))
-    drawn: NDArray[np.integer] = np.random.default_rng([seed, 3]).permutation(2 * len(images))[own] % FOLDS
+    count = len(real) + len(fake)
+    _, group = np.unique([pixel_digest(image) for kind in (real, fake) for image in kind], return_inverse=True)
+    shared = np.isin(group, group[: len(real)]) & np.isin(group, group[len(real) :])
+    own = np.where(shared, group, count + np.arange(count))
+    drawn: NDArray[np.integer] = np.random.default_rng([seed, 3]).permutation(2 * count)[own] % FOLDS
     return drawn
 
 

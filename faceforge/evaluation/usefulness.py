@@ -185,7 +185,8 @@ def rare_class(
         column: label column; empty = the first.
         name: the class; empty = the rarest of the column that the holdout and the samples have images of.
         share: of the training images, which the class is cut down to; None = leave it as rare as it is.
-        seeds: each draws anew which images of the class are kept, which samples are added, and a bootstrap of the rest.
+        seeds: at least two; each draws anew which images of the class are kept, which samples are added, and a
+            bootstrap of the rest.
 
     Raises:
         FaceForgeError: no labels, no such class, or too few images.
