@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -77,7 +77,7 @@ def workers() -> int:
 
 def map_ordered(
     function: Callable[[_In], _Out], items: Iterable[_In], ahead: int = 4, count: int = 0
-) -> Iterator[_Out]:
+) -> Generator[_Out]:
     """Like `map`, in `count` threads (0 = `workers()`), in order, with only `ahead` items per thread in flight."""
     count = count or workers()
     waiting: deque[Future[_Out]] = deque()

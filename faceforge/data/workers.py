@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -42,10 +42,13 @@ class Workers(Generic[_In, _Out]):
     def __init__(self, function: Callable[[_In], _Out], on_death: Callable[[_In], _Out], count: int) -> None:
         self._function, self._on_death, self._count = function, on_death, count
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._going: list[Generator[list[_Out]]] = []
 
     def map(self, items: Iterable[_In]) -> Iterator[_Out]:
         """The results in the order of the items, which are taken a little ahead of the results."""
-        for results in map_ordered(self._run, _chunks(items), ahead=2, count=self._count):
+        chunks = map_ordered(self._run, _chunks(items), ahead=2, count=self._count)
+        self._going.append(chunks)
+        for results in chunks:
             yield from results
 
     def __enter__(self) -> Self:
@@ -56,6 +59,8 @@ class Workers(Generic[_In, _Out]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for chunks in self._going:  # nobody may wait for a worker that is not coming back
+            chunks.close()
         for _ in range(self._count):
             self._idle.get().close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,19 @@ def test_no_process_is_left(tmp_path: Path) -> None:
     for process in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
+
+
+def test_leaving_in_the_middle_waits_for_nobody() -> None:
+    with pytest.raises(ZeroDivisionError), Workers(work, lost, 2) as pool:
+        for number, _ in enumerate(pool.map(range(2000))):
+            if number == 20:
+                raise ZeroDivisionError
+
+
+def test_a_source_of_items_that_fails_ends_the_work() -> None:
+    def items() -> Iterator[int]:
+        yield from range(200)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"), Workers(work, lost, 2) as pool:
+        list(pool.map(items()))
