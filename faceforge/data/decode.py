@@ -83,7 +83,7 @@ def upright(image: Image.Image, scale: float) -> Image.Image:
     factor = int(min(image.width / wanted[0], image.height / wanted[1]) / 2)
     if factor > 1 and image.mode in {"L", "RGB", "RGBA", "CMYK"}:
         image = image.reduce(factor)
-    return _eight_bit(ImageOps.exif_transpose(image))
+    return _eight_bit(ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -38,7 +38,7 @@ class Reject(_Part):
 
 
 class Duplicate(_Part):
-    """An image whose pixels equal those of an earlier one."""
+    """An image whose pixels equal those of an earlier one, or that hardly differs from one of the holdout."""
 
     path: str
     of: str
@@ -111,7 +111,7 @@ class DatasetInfo(_Part):
         combinations: what classes occur together, the most frequent first (the first `LISTED_AT_MOST`), where there are
             several label columns; `combination_count` counts all.
         rejects: what was refused and why (the first `LISTED_AT_MOST`; `reject_count` counts all).
-        duplicates: what was left out because its pixels were there already (likewise).
+        duplicates: what was left out because it, or nearly it, is there already (likewise).
         notes: what was odd about the source, a sentence each.
         digest: SHA-256 of the content (pixels, labels, split), whatever the order and layout of files.
         holdout_digest: the same of the holdout alone: equal digests mean that two models can be compared.

@@ -7,16 +7,15 @@ The DCT hash of Zauner (2010, "Implementation and Benchmarking of Perceptual Ima
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from faceforge.data.pixels import Pixels
 
-EDGE = 32  # of the grey picture that is hashed
-_FREQUENCIES = 8
+_EDGE, _FREQUENCIES = 32, 8
 UNLIKE = 6  # mean difference of thumbnails, grey levels: re-encoded copies stay below 5, look-alikes start above 10
 _PAIRS = 2_000_000  # of hashes compared at once: 16 MB per array
 _COMPARED = 100_000  # of thumbnails
@@ -26,10 +25,13 @@ Hashes = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 
 
-def perceptual_hash(grey: Image.Image) -> int:
-    """The 64-bit hash, 0 <= hash < 2**64, of an L image of 32 x 32; whole-number arithmetic, equal on every machine."""
-    pixels = np.asarray(grey, np.int64)
-    low = _COSINES @ pixels @ _COSINES.T
+def perceptual_hash(grey: NDArray[np.float64]) -> int:
+    """The 64-bit hash, 0 <= hash < 2**64, of whole grey levels 0..255 (S, S), S a multiple of 32.
+
+    All sums are whole numbers below 2**53, so that it is the same on every machine.
+    """
+    cosines = _cosines(len(grey))
+    low = cosines @ grey @ cosines.T
     ordered = np.sort(low, axis=None)
     bits = 2 * low > ordered[31] + ordered[32]
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
@@ -103,10 +105,8 @@ def _chunks(count: Rows) -> Iterator[slice]:
         start = stop
 
 
-def _cosines() -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Rows: the lowest DCT-II frequencies over 32 pixels, times 4096, as whole numbers."""
-    angles = np.outer(np.arange(_FREQUENCIES), 2 * np.arange(EDGE) + 1) * np.pi / (2 * EDGE)
-    return np.rint(4096 * np.cos(angles)).astype(np.int64)
-
-
-_COSINES = _cosines()
+@cache
+def _cosines(edge: int) -> NDArray[np.float64]:
+    """The lowest DCT-II frequencies over 32 pixels, times 4096, as whole numbers, spread over `edge` pixels; (8, edge)."""
+    angles = np.outer(np.arange(_FREQUENCIES), 2 * np.arange(_EDGE) + 1) * np.pi / (2 * _EDGE)
+    return np.repeat(np.rint(4096 * np.cos(angles)), edge // _EDGE, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from faceforge.data import gates
 from faceforge.data.crop import Box, Landmarks, Region, around, cut, region
 from faceforge.data.decode import RejectedError, opened, upright, upright_size
 from faceforge.data.faces import SMALLEST_FACE, find_face
-from faceforge.data.phash import EDGE, perceptual_hash
+from faceforge.data.phash import perceptual_hash
 from faceforge.data.pixels import Pixels
 
 __all__ = ["Measures", "Prepared", "RejectedError", "prepare_image"]
@@ -93,28 +94,51 @@ def _finish(image: Image.Image, size: tuple[int, int], kept: Region | None, conf
         gates.check_edge(kept.edge / scale, config)
     else:
         kept = kept.scaled(scale)
-    final = cut(image.convert(_MODES[config.channels]), kept, config.image_size)
+    mode = _MODES[config.channels]
+    image = image if image.mode == mode else image.convert(mode)
+    final = np.atleast_3d(np.asarray(cut(image, kept, config.image_size)))
     measures = _measure(final, size)
     gates.check_look(measures.contrast, measures.sharpness, config)
-    return Prepared(np.atleast_3d(np.asarray(final)), measures)
+    return Prepared(final, measures)
 
 
-def _measure(final: Image.Image, size: tuple[int, int]) -> Measures:
-    grey = final.convert("L")
-    levels = np.asarray(grey, np.int32)
-    count, total, squares = levels.size, int(levels.sum()), int((levels * levels).sum())
+def _measure(pixels: Pixels, size: tuple[int, int]) -> Measures:
+    """All sums are whole numbers below 2**53: exact, whatever their order."""
+    levels = pixels.astype(np.float64)
+    grey = levels[..., 0]
+    if pixels.shape[-1] == 3:  # ITU-R 601-2 luma, rounded
+        grey = np.floor((19595 * grey + 38470 * levels[..., 1] + 7471 * levels[..., 2] + 32768) / 65536)
+    mean, variance = _moments(grey)
     return Measures(
         width=size[0],
         height=size[1],
-        brightness=total / count / 255,
-        contrast=max(squares * count - total * total, 0) ** 0.5 / count / 255,
-        sharpness=_sharpness(levels),
-        phash=perceptual_hash(grey.reduce(final.width // EDGE)),
-        thumbnail=final.reduce(final.width // THUMBNAIL).tobytes(),
+        brightness=mean / 255,
+        contrast=variance**0.5 / 255,
+        sharpness=_sharpness(grey),
+        phash=perceptual_hash(grey),
+        thumbnail=_thumbnail(levels),
     )
 
 
-def _sharpness(levels: NDArray[np.int32]) -> float:
-    edges = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:] - 4 * levels[1:-1, 1:-1]
-    count, total, squares = edges.size, int(edges.sum()), int((edges * edges).sum(dtype=np.int64))
-    return (squares * count - total * total) / count**2
+def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and variance of whole numbers."""
+    count, total, squares = values.size, int(values.sum()), int((values * values).sum())
+    return total / count, (squares * count - total * total) / count**2
+
+
+def _sharpness(grey: NDArray[np.float64]) -> float:
+    edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    return _moments(edges)[1]
+
+
+def _thumbnail(levels: NDArray[np.float64]) -> bytes:
+    edge, _, channels = levels.shape
+    pool = _pool(edge)
+    rows = (pool @ levels.reshape(edge, -1)).reshape(THUMBNAIL, edge, channels)
+    return np.floor(pool @ rows + 0.5).astype(np.uint8).tobytes()
+
+
+@cache
+def _pool(edge: int) -> NDArray[np.float64]:
+    """Averages neighbours, (4, edge)."""
+    return np.repeat(np.eye(THUMBNAIL), edge // THUMBNAIL, axis=1) * (THUMBNAIL / edge)
