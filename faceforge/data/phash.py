@@ -107,6 +107,6 @@ def _chunks(count: Rows) -> Iterator[slice]:
 
 @cache
 def _cosines(edge: int) -> NDArray[np.float64]:
-    """The lowest DCT-II frequencies over 32 pixels, times 4096, as whole numbers, spread over `edge` pixels; (8, edge)."""
+    """The lowest DCT-II frequencies over 32 pixels times 4096, whole numbers, spread over `edge` pixels; (8, edge)."""
     angles = np.outer(np.arange(_FREQUENCIES), 2 * np.arange(_EDGE) + 1) * np.pi / (2 * _EDGE)
     return np.repeat(np.rint(4096 * np.cos(angles)), edge // _EDGE, axis=1)
