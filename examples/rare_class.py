@@ -6,6 +6,7 @@ the same size. The same classifier is then trained, for the same number of steps
     repeated      the rare class repeated until classes are equal: what weighting a class amounts to
     jittered      the same, with the usual augmentation (flips, shifts, colours)
     synthetic     the real images and the synthetic ones
+    both          the jittered and the synthetic ones
 and tested on real faces that nothing was trained on. Each is trained with several seeds; mean and spread are shown.
 Below stands the same question put to the quick linear classifier of evaluation reports (`usefulness/rare_...`).
 
@@ -82,6 +83,7 @@ def experiment(out: Path, images: int, share: float, kimg: float, seeds: int) ->
     real, more, jittered = (ImageSet.open(out / name).load("train") for name in ("data", "synthetic", "balanced"))
     test = tested()
     sets = {"real": real, "repeated": repeated(real), "jittered": jittered, "synthetic": joined(real, more)}
+    sets["both"] = joined(jittered, more)
     results = {name: measured(train, test, seeds) for name, train in sets.items()}
     (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     return results
