@@ -27,7 +27,8 @@ MIN_IMAGES = 50  # of each kind
 HOW = {
     "two_sample/accuracy_pixels...": "share of holdout images and samples that an independent linear classifier on"
     " fixed features of the pixels (gradients, colour, spectrum of blocks) tells rightly, 5-fold cross-validated; 0.5 ="
-    " indistinguishable; sees artefacts that people may overlook; _low, _high: 95 % interval",
+    " indistinguishable; sees what people may overlook, JPEG's blocks in real images among it; _low, _high: 95 %"
+    " interval",
     "two_sample/accuracy_domain...": "the same on the features of the domain classifier: what matters for the labels;"
     " blind to artefacts that a classifier of labels has no need to see",
 }
