@@ -25,7 +25,7 @@ def illustrate(evaluation: Evaluation, judged: Judged, yardstick: Yardstick, she
     real, generated = real_and_generated(judged, yardstick)
     rows = f"; a row per combination of {', '.join(judged.columns)}" if judged.columns else ""
     pictures = [
-        picture("samples", "Samples", f"The same latents in every row{rows}.", sheet, edge),
+        picture("samples", "Samples", f"The same latents in every row{rows}." if rows else "", sheet, edge),
         picture("paired", "Real", f"Holdout images, as they come{rows}.", real, edge),
         picture("paired", "Generated", "Samples asked for the same labels, as they come.", generated, edge),
         Picture(
