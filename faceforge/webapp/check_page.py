@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from faceforge.config import IngestConfig
+from faceforge.config import IngestConfig, read_section
 from faceforge.data.prepare import RejectedError, prepare_image
 from faceforge.errors import FaceForgeError
 from faceforge.generate import Generator
@@ -41,7 +41,7 @@ def check_page() -> None:
         return
     spec = generator.bundle.info.spec
     try:
-        config = IngestConfig(image_size=spec.image_size, channels=spec.channels)
+        config = read_section(IngestConfig, {"image_size": spec.image_size, "channels": spec.channels})
         pixels = prepare_image(file.getvalue(), config).pixels
         probability = float(generator.discriminate(pixels[None], attributes=attributes)[0])
     except (RejectedError, FaceForgeError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from faceforge.config import IngestConfig
+from faceforge.config import resolve
 from faceforge.data.ingest import ingest
 from faceforge.webapp.check_page import VERDICTS, verdict
 from faceforge.webapp.pictures import gallery, grid_png, zipped
@@ -28,7 +28,7 @@ def test_the_zip_is_lossless_and_ingest_reads_it_as_it_is(tmp_path: Path) -> Non
     with zipfile.ZipFile(io.BytesIO(zipped(IMAGES, labels))) as archive:
         archive.extractall(tmp_path / "faces")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "faces" / "00003.png")), IMAGES[3])
-    config = IngestConfig(image_size=32, holdout=0.4)
+    config = resolve("toy", "ingest.holdout=0.4, ingest.min_class=1").ingest
     info = ingest(str(tmp_path / "faces"), tmp_path / "set", config).info
     assert info.labels == {"mood": ["glad", "sad"]}
     assert sum(split.total for split in info.counts.values()) == 9
