@@ -9,6 +9,7 @@ import pytest
 
 from faceforge.data.imageset import ImageSet
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.domain import DomainClassifier, train_classifier
 from faceforge.generate import Generator
 from faceforge.synthesis import draw
 from faceforge.synthesis.checks import RealismCheck
@@ -129,16 +130,18 @@ def test_a_finished_set_is_not_made_again_but_another_order_is(
     assert synthesise(str(bundle), out, synthesis_config("count=5")).made == 5
 
 
+@pytest.fixture(scope="module")
+def classifier(data: ImageSet) -> DomainClassifier:
+    return train_classifier(data.load("train"), data.load("holdout"), data.info.labels, epochs=1, seed=0)
+
+
 def test_labels_are_checked_by_the_classifier_and_tries_are_bounded(
-    bundle: Path, data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, classifier: DomainClassifier, tmp_path: Path
 ) -> None:
     """An untrained model shows no label: a classifier of real faces sees one and the same class in nearly all."""
-    from faceforge.evaluation.domain import train_classifier
-
-    trained = train_classifier(data.load("train"), data.load("holdout"), data.info.labels, epochs=1, seed=0)
     report = tmp_path / "report"
-    trained.save(report / "classifier")
-    (report / "report.json").write_text('{"metrics": {"privacy/copies": 0.0}, "how": {"privacy/copies": "how so"}}')
+    classifier.save(report / "classifier")
+    (report / "report.json").write_text("{}")
     order = synthesis_config("per_class=20, reject=labels, max_tries=3")
     with pytest.raises(
         FaceForgeError, match=r"only \d+ of 20 images after \d+ tries \(refused: \d+ for labels\)"
@@ -148,6 +151,14 @@ def test_labels_are_checked_by_the_classifier_and_tries_are_bounded(
     assert not (tmp_path / "faces").exists()
     with pytest.raises(FaceForgeError, match="needs a classifier"):
         synthesise(str(bundle), tmp_path / "faces", order)
+
+
+def test_a_set_that_does_not_show_its_labels_is_refused(made: Path, classifier: DomainClassifier) -> None:
+    found = verify(made, classifier)
+    assert found.verdict == "refuse"
+    assert found.metrics["synthetic/label_agreement"] < 0.7
+    (problem,) = found.problems
+    assert "at least 70% wanted" in problem
 
 
 def test_balancing_makes_classes_equal(bundle: Path, data: ImageSet, tmp_path: Path) -> None:
