@@ -19,7 +19,7 @@ from faceforge.config import IngestConfig
 from faceforge.data.decide import Decision, decide
 from faceforge.data.imageset import DatasetInfo, ImageSet
 from faceforge.data.info import SPLITS
-from faceforge.data.origin import DECIDED_LATER, Origin
+from faceforge.data.origin import Origin
 from faceforge.data.outcomes import Outcome, fatal, process
 from faceforge.data.parts import Parts
 from faceforge.data.pixels import map_ordered, workers
@@ -71,7 +71,7 @@ def ingest(
     origin = Origin.of(opened, config)
     if (there := _unchanged(out, origin)) is not None:
         return there
-    with _writing(out), _parts(opened, config, work or out.with_name(f".{out.name}.parts"), prepared) as parts:
+    with _writing(out), _parts(opened, origin, work or out.with_name(f".{out.name}.parts"), prepared) as parts:
         _prepare(opened, config, parts, parts.ranges)
         decision = decide(parts, config)
         _check(opened, decision, config.min_class)
@@ -94,7 +94,7 @@ def prepare_share(source: str, out: Path, config: IngestConfig, share: int, shar
         labels_csv: as for `ingest`.
     """
     opened = open_source(source, config, labels_csv)
-    with _writing(out), _parts(opened, config, out) as parts:
+    with _writing(out), _parts(opened, Origin.of(opened, config), out) as parts:
         bounds = [len(parts.ranges) * number // shares for number in (share, share + 1)]
         _prepare(opened, config, parts, parts.ranges[bounds[0] : bounds[1]])
 
@@ -119,9 +119,9 @@ def _unchanged(out: Path, origin: Origin) -> ImageSet | None:
 
 
 @contextmanager
-def _parts(source: Source, config: IngestConfig, work: Path, prepared: Sequence[Path] = ()) -> Iterator[Parts]:
+def _parts(source: Source, origin: Origin, work: Path, prepared: Sequence[Path] = ()) -> Iterator[Parts]:
     """The parts of this very source under these settings; those of another are removed. One process at a time."""
-    now = Origin.of(source, config, without=DECIDED_LATER)
+    now = origin.of_parts()
     for folder in prepared:
         before = Origin.load(folder)
         if before is None:

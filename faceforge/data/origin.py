@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +38,14 @@ class Origin:
     stamps: dict[str, str]
 
     @classmethod
-    def of(cls, source: Source, config: IngestConfig, without: Collection[str] = ()) -> Origin:
-        """The present state; settings `without` are left out of it."""
+    def of(cls, source: Source, config: IngestConfig) -> Origin:
+        """The present state."""
         kind = {"name": source.name, "labels": list(source.labels), "count": source.count}
-        settings = config.model_dump(mode="json", exclude=set(without))
-        return cls(kind, settings, {**versions(), "preparation": _PREPARATION}, source.stamps())
+        return cls(kind, config.model_dump(mode="json"), {**versions(), "preparation": _PREPARATION}, source.stamps())
+
+    def of_parts(self) -> Origin:
+        """What prepared images depend on: all of it but the settings that are `DECIDED_LATER`."""
+        return replace(self, settings={name: self.settings[name] for name in self.settings.keys() - DECIDED_LATER})
 
     @classmethod
     def load(cls, folder: Path) -> Origin | None:
