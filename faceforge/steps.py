@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from faceforge.config import Config, IngestConfig, flatten, resolve
 from faceforge.data.imageset import ImageSet
 from faceforge.data_log import log_drift, log_image_set, log_input
-from faceforge.errors import EXIT_CODE, FaceForgeError
+from faceforge.errors import FaceForgeError
+from faceforge.errors import guarded as guarded  # for components, which import nothing else
 from faceforge.files import atomic_file, atomic_folder
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from faceforge.evaluation.report import Evaluation
     from faceforge.synthesis.manifest import Manifest
     from faceforge.tracking.runs import StepRun
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -49,19 +47,6 @@ class Tracking:
     experiment: str
     run_key: str
     tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@contextmanager
-def guarded() -> Iterator[None]:
-    """Turns what a user can mend into one line on standard error and an exit code, without a traceback."""
-    try:
-        yield
-    except FaceForgeError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(EXIT_CODE)
-    except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped", file=sys.stderr, flush=True)
-        sys.exit(INTERRUPTED)
 
 
 def choose_labels(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:
