@@ -119,7 +119,8 @@ def aligned(landmarks: Sequence[tuple[float, float]], size: tuple[int, int], mar
 def cut(image: Image.Image, kept: Region, size: int) -> Image.Image:
     """Cuts and resizes to size x size.
 
-    Reduction filters with a Lanczos kernel as wide as the reduction, so that nothing aliases; enlarging uses the same.
+    Reduction filters with a Hamming kernel as wide as the reduction, so that nothing aliases: as sharp as a bicubic
+    one, and in two thirds of its time. Enlarging uses a Lanczos kernel.
     What a turned square has outside of the picture is the picture's reflection.
     """
     half = kept.edge / 2
@@ -129,7 +130,7 @@ def cut(image: Image.Image, kept: Region, size: int) -> Image.Image:
         return _turned(image, kept, size)
     if inside == (0, 0, *image.size) and image.size == (size, size):
         return image
-    return image.resize((size, size), Image.Resampling.LANCZOS, box=inside)
+    return image.resize((size, size), _kernel(kept.edge / size), box=inside)
 
 
 def _turned(image: Image.Image, kept: Region, size: int) -> Image.Image:
@@ -138,7 +139,7 @@ def _turned(image: Image.Image, kept: Region, size: int) -> Image.Image:
     left, top = max(math.floor(kept.x - reach), 0), max(math.floor(kept.y - reach), 0)
     right, bottom = min(math.ceil(kept.x + reach), image.width), min(math.ceil(kept.y + reach), image.height)
     wide, high = (max(round(extent * size / kept.edge), 1) for extent in (right - left, bottom - top))
-    small = np.asarray(image.resize((wide, high), Image.Resampling.LANCZOS, box=(left, top, right, bottom)))
+    small = np.asarray(image.resize((wide, high), _kernel(kept.edge / size), box=(left, top, right, bottom)))
     around, half = size, size / 2
     x = (kept.x - left) * wide / (right - left) + around
     y = (kept.y - top) * high / (bottom - top) + around
@@ -146,3 +147,7 @@ def _turned(image: Image.Image, kept: Region, size: int) -> Image.Image:
     turn = (cos, -sin, x - cos * half + sin * half, sin, cos, y - sin * half - cos * half)
     padded = np.pad(small, [(around, around), (around, around), (0, 0)][: small.ndim], "symmetric")
     return Image.fromarray(padded).transform((size, size), Image.Transform.AFFINE, turn, Image.Resampling.BICUBIC)
+
+
+def _kernel(reduction: float) -> Image.Resampling:
+    return Image.Resampling.HAMMING if reduction > 1 else Image.Resampling.LANCZOS

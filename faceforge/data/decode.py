@@ -10,14 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # plain rasters: nothing that runs an interpreter
 MAX_PIXELS = 36_000_000  # a decompressed image beyond this is a mistake, or an attack on memory
 MAX_JPEG_PIXELS = 120_000_000  # JPEG is decoded at a fraction of its size, unless a small part of it is wanted
 _BIG = 8_000_000  # pixels; of such images each process decodes one at a time, so that threads do not add up
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_JPEG_END = b"\xff\xd9"
 _INDEXED = {"P": "RGB", "1": "L"}
 _one_big = threading.Lock()
 warnings.filterwarnings("ignore", module=r"PIL\.")  # a line for every odd tag of every file would drown the progress
@@ -73,9 +83,14 @@ def upright(image: Image.Image, scale: float) -> Image.Image:
         image: from `opened`.
         scale: wanted size / source size.
     """
-    wanted = scale * image.width, scale * image.height
+    wanted, size = (scale * image.width, scale * image.height), image.size
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION))
     image.draft(None, (2 * math.ceil(wanted[0]), 2 * math.ceil(wanted[1])))  # JPEG can decode at a fraction of its size
-    image.load()
+    quick = _whole_jpeg(image) if image.size == size else None
+    if quick is None:
+        image.load()
+    else:
+        image = quick
     if image.has_transparency_data:
         image = image.convert("RGBA")
     elif image.mode in _INDEXED:
@@ -83,7 +98,23 @@ def upright(image: Image.Image, scale: float) -> Image.Image:
     factor = int(min(image.width / wanted[0], image.height / wanted[1]) / 2)
     if factor > 1 and image.mode in {"L", "RGB", "RGBA", "CMYK"}:
         image = image.reduce(factor)
-    return _eight_bit(ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image)
+    return _eight_bit(image if turn is None else image.transpose(turn))
+
+
+def _whole_jpeg(image: Image.Image) -> Image.Image | None:
+    """The pixels of an RGB JPEG by OpenCV: the same as Pillow's, in two thirds of the time; None for other files.
+
+    A file that lacks its end is left to Pillow, which refuses it: OpenCV would fill it up with grey.
+    """
+    import cv2
+
+    if image.format != "JPEG" or image.mode != "RGB" or not isinstance(image.fp, io.BytesIO):
+        return None
+    data = image.fp.getvalue()
+    if not data.rstrip(b"\0").endswith(_JPEG_END):
+        return None
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if pixels is None else Image.fromarray(pixels)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

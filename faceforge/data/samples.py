@@ -118,7 +118,11 @@ def choose_labels(name: str, there: Sequence[str], wanted: Sequence[str] | None)
         wanted = there
     for column in wanted:
         if column not in there:
-            known = f"it has {', '.join(there)}" if there else "it has none; give a table, a pattern or a sub-folder per class"
+            known = (
+                f"it has {', '.join(there)}"
+                if there
+                else "it has none; give a table, a pattern or a sub-folder per class"
+            )
             raise FaceForgeError(f"ingest.labels names {column!r}, but {name} has no such label column: {known}")
         if column in RESERVED_COLUMNS:
             raise FaceForgeError(f"{name}: a label column cannot be called {column!r}; rename it in the source")

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from faceforge.config import IngestConfig
-from faceforge.data.decode import RejectedError
+from faceforge.data.decode import RejectedError, opened, upright
 from faceforge.data.prepare import prepare_image
 
 CONFIG = IngestConfig.model_validate({"image_size": 32, "min_contrast": 0})
@@ -185,3 +185,21 @@ def test_no_damage_escapes_as_anything_but_a_reason(kind: str) -> None:
             reasons.append(str(error))
     assert len(reasons) > 5
     assert all(reason and "\n" not in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}, {"optimize": True}]
+)
+def test_the_quick_decoder_gives_the_pixels_of_pillow(options: dict[str, Any]) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (45, 67, 3), np.uint8)
+    data = saved(Image.fromarray(noise), "JPEG", **options)
+    with opened(data) as image:
+        quick = np.asarray(upright(image, 1.0))
+    np.testing.assert_array_equal(quick, np.asarray(Image.open(io.BytesIO(data))))
+
+
+def test_a_jpeg_without_its_end_is_refused_and_zeros_after_it_are_not() -> None:
+    data = saved(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)), "JPEG")
+    prepare_image(data + bytes(100), CONFIG)
+    with pytest.raises(RejectedError, match="damaged: .*truncated"):
+        prepare_image(data[: len(data) // 2], CONFIG)
