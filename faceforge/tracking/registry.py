@@ -1,4 +1,4 @@
-"""The model registry: from a bundle to a version (here), and what becomes of versions (`versions`)."""
+"""The model registry: from a bundle to a version (here), what there is (`versions`), what is in use (`promotion`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Any
 from faceforge.errors import FaceForgeError
 from faceforge.models.bundle import BundleInfo
 from faceforge.tracking.connection import readable
+from faceforge.tracking.promotion import (
+    APPROVAL_TAG,
+    WAITING,
+    Event,
+    approval_required,
+    approve,
+    history,
+    promote,
+    require_approval,
+    rollback,
+)
 from faceforge.tracking.revision import code_revision
 from faceforge.tracking.steprun import StepRun
 from faceforge.tracking.versions import (
@@ -17,15 +28,12 @@ from faceforge.tracking.versions import (
     DECISION_TAG,
     Champion,
     Decision,
-    Event,
     VersionInfo,
     all_versions,
     champion_bundle,
     download_bundle,
-    history,
+    find_version,
     list_versions,
-    promote,
-    rollback,
 )
 
 if TYPE_CHECKING:
@@ -37,17 +45,21 @@ __all__ = [
     "Decision",
     "Event",
     "VersionInfo",
+    "approve",
     "champion_bundle",
     "download_bundle",
+    "find_version",
     "history",
     "list_versions",
     "promote",
     "register_bundle",
+    "require_approval",
     "rollback",
 ]
 
 _COMPLETE_TAG = "faceforge.registered"
 _KEY_TAG = "faceforge.run_key"
+HOLDOUT_TAG = "faceforge.holdout_digest"  # of the images that the evaluation used
 
 
 def register_bundle(
@@ -64,7 +76,7 @@ def register_bundle(
     """Makes a bundle a version of the registered model `name`; call it inside `step_run`.
 
     One version per run key: a retry returns the version that is there, after completing what an interruption left
-    undone. Unless rejected it becomes `challenger`; decided "promote" also `champion`.
+    undone. Unless rejected it becomes `challenger`; decided "promote" also `champion`, if nobody has to approve that.
 
     Args:
         bundle: folder.
@@ -98,6 +110,7 @@ def register_bundle(
                 _KEY_TAG: run.run_key,
                 "faceforge.parent_run_id": run.parent_id,
                 "faceforge.dataset_digest": info.dataset_digest,
+                HOLDOUT_TAG: info.holdout_digest,
                 "faceforge.revision": code_revision() or "unknown",
                 DECISION_TAG: decision,
                 **{key: str(value)[:4000] for key, value in (tags or {}).items()},
@@ -106,7 +119,12 @@ def register_bundle(
         number = str(version.version)
         if decision != "reject":
             client.set_registered_model_alias(name, CHALLENGER, number)
-    if decision == "promote" and auto_promote:
+    if decision == "promote" and approval_required(name):
+        if APPROVAL_TAG not in version.tags:
+            with readable("MLflow registry"):
+                client.set_model_version_tag(name, number, APPROVAL_TAG, WAITING)
+        print(f"{name} version {number} waits for approval: faceforge registry approve {number} --name {name}")
+    elif decision == "promote" and auto_promote:
         promote(name, number, reason or "the evaluation decided so", by=f"pipeline run {run.run_key}")
     with readable("MLflow registry"):
         client.set_model_version_tag(name, number, _COMPLETE_TAG, "true")

@@ -1,15 +1,12 @@
-"""Model versions: which there are, which one is in use, and how that changed.
+"""Model versions: which there are, which one is in use, and what is kept with them.
 
 Aliases: `challenger` = the last version that was not rejected, `champion` = the one in use, `previous` = the champion
-before it. Every move of the champion is also an entry in the registered model's history.
+before it; `faceforge.tracking.promotion` moves them.
 """
 
 from __future__ import annotations
 
-import getpass
-import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,8 +22,7 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 Decision = Literal["promote", "hold", "reject"]
 
 DECISION_TAG = "faceforge.decision"
-_EVENT_TAG = "faceforge.event."  # + time; one tag per event, so that writers never overwrite each other
-_WHAT = "MLflow registry"
+WHAT = "MLflow registry"
 
 
 @dataclass(frozen=True)
@@ -39,18 +35,6 @@ class VersionInfo:
     created: str  # ISO 8601, UTC
     run_id: str
     tags: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Event:
-    """A move of the champion."""
-
-    at: str  # ISO 8601, UTC
-    action: str  # promote | rollback
-    version: str  # the champion since then
-    before: str  # the champion until then; "" = none
-    by: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -70,86 +54,29 @@ class Champion:
     error: str = ""
 
 
-def promote(name: str, version: str, reason: str = "", *, force: bool = False, by: str = "") -> Event | None:
-    """Makes a version the champion; the champion so far becomes `previous`.
-
-    Args:
-        name: registered model.
-        version: number or alias.
-        reason: kept in the history.
-        force: also a version whose evaluation said "reject"; needs a reason.
-        by: who; empty: the user of this process.
-
-    Returns:
-        The entry in the history; None when the version is the champion already.
-
-    Raises:
-        FaceForgeError: no such version, its bundle is unreadable, or it was rejected.
-    """
-    with readable(_WHAT):
-        client, model = _client(), _model(name)
-        chosen = _version(client, model, version)
-        number = str(chosen.version)  # SQLite answers with an integer, servers with text
-        if number == _alias(model, CHAMPION):
-            return None
-        if chosen.tags.get(DECISION_TAG) == "reject" and not (force and reason):
-            raise FaceForgeError(
-                f"{name} version {number} was rejected by its evaluation; to promote it all the same, use "
-                "force and give a reason"
-            )
-        if error := _unreadable(name, number):
-            raise FaceForgeError(f"{name} version {number} cannot be promoted: {error}")
-        return _move(client, model, "promote", number, reason, by)
-
-
-def rollback(name: str, reason: str = "", *, by: str = "") -> Event:
-    """Exchanges `champion` and `previous`: undoes the last promotion; a second rollback undoes the first.
-
-    Raises:
-        FaceForgeError: there is nothing to go back to.
-    """
-    with readable(_WHAT):
-        client, model = _client(), _model(name)
-        champion, previous = _alias(model, CHAMPION), _alias(model, PREVIOUS)
-        if not champion or not previous or champion == previous:
-            raise FaceForgeError(f"{name} has no previous champion to go back to; see faceforge registry list")
-        return _move(client, model, "rollback", previous, reason, by)
-
-
 def list_versions(name: str) -> list[VersionInfo]:
     """All versions, newest first.
 
     Raises:
         FaceForgeError: no such registered model.
     """
-    with readable(_WHAT):
-        model = _model(name)
-        aliases: dict[str, list[str]] = {}
-        for alias, version in model.aliases.items():
-            aliases.setdefault(str(version), []).append(alias)
-        found = [
-            VersionInfo(
-                version=str(item.version),
-                aliases=tuple(sorted(aliases.get(str(item.version), []))),
-                decision=item.tags.get(DECISION_TAG, ""),
-                created=datetime.fromtimestamp(item.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
-                run_id=item.run_id or "",
-                tags=dict(item.tags),
-            )
-            for item in all_versions(_client(), name)
-        ]
+    with readable(WHAT):
+        client = mlflow_client()
+        model = registered_model(client, name)
+        found = [_info(model, item) for item in all_versions(client, name)]
     return sorted(found, key=lambda item: int(item.version), reverse=True)
 
 
-def history(name: str) -> list[Event]:
-    """Every move of the champion, oldest first.
+def find_version(name: str, version: str) -> VersionInfo:
+    """A version by number or alias.
 
     Raises:
-        FaceForgeError: no such registered model.
+        FaceForgeError: no such registered model, version or alias.
     """
-    with readable(_WHAT):
-        tags = _model(name).tags
-    return [Event(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(_EVENT_TAG)]
+    with readable(WHAT):
+        client = mlflow_client()
+        model = registered_model(client, name)
+        return _info(model, chosen_version(client, model, version))
 
 
 def champion_bundle(name: str, destination: Path) -> Champion:
@@ -163,14 +90,14 @@ def champion_bundle(name: str, destination: Path) -> Champion:
     """
     from mlflow.exceptions import MlflowException
 
-    with readable(_WHAT):
+    with readable(WHAT):
         try:
-            model = _client().get_registered_model(name)
+            model = mlflow_client().get_registered_model(name)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return Champion(name)
             raise
-    version = _alias(model, CHAMPION)
+    version = alias_of(model, CHAMPION)
     if not version:
         return Champion(name)
     try:
@@ -207,7 +134,7 @@ def full_name(model_uri: str) -> str:
     if not at:
         return model_uri.rstrip("/")
     with readable(model_uri):
-        return f"models:/{name}/{_client().get_model_version_by_alias(name, alias).version}"
+        return f"models:/{name}/{mlflow_client().get_model_version_by_alias(name, alias).version}"
 
 
 def _download(model_uri: str, what: str, destination: Path, bundle: str) -> Path:
@@ -224,29 +151,21 @@ def _download(model_uri: str, what: str, destination: Path, bundle: str) -> Path
     return Path(folder)
 
 
-def _move(client: MlflowClient, model: RegisteredModel, action: str, version: str, reason: str, by: str) -> Event:
-    """Sets the aliases and writes it down. Every part may be repeated after an interruption."""
-    before, now = _alias(model, CHAMPION), datetime.now(UTC).isoformat(timespec="microseconds")
-    event = Event(now, action, version, before, by or _user(), reason[:500])
-    client.set_registered_model_tag(model.name, f"{_EVENT_TAG}{now.replace('+00:00', 'Z')}", json.dumps(asdict(event)))
-    for key in ("at", "by", "reason"):
-        client.set_model_version_tag(model.name, version, f"faceforge.promoted_{key}", getattr(event, key) or "-")
-    if before:
-        client.set_registered_model_alias(model.name, PREVIOUS, before)
-    client.set_registered_model_alias(model.name, CHAMPION, version)
-    return event
-
-
-def _client() -> MlflowClient:
+def mlflow_client() -> MlflowClient:
+    """A client of the server that is connected."""
     import mlflow
 
     return mlflow.MlflowClient()
 
 
-def _model(name: str) -> RegisteredModel:
+def registered_model(client: MlflowClient, name: str) -> RegisteredModel:
+    """The registered model `name`.
+
+    Raises:
+        FaceForgeError: there is none; the message lists those there are.
+    """
     from mlflow.exceptions import MlflowException
 
-    client = _client()
     try:
         return client.get_registered_model(name)
     except MlflowException as error:
@@ -256,13 +175,18 @@ def _model(name: str) -> RegisteredModel:
     raise FaceForgeError(f"the registry has no model {name!r}; registered: {known}")
 
 
-def _alias(model: RegisteredModel, alias: str) -> str:
+def alias_of(model: RegisteredModel, alias: str) -> str:
+    """The version an alias names; empty = none."""
     return str(model.aliases.get(alias, ""))
 
 
-def _version(client: MlflowClient, model: RegisteredModel, version: str) -> ModelVersion:
-    """A version by number or alias."""
-    number = str(version) if str(version).isdigit() else _alias(model, str(version))
+def chosen_version(client: MlflowClient, model: RegisteredModel, version: str) -> ModelVersion:
+    """A version by number or alias.
+
+    Raises:
+        FaceForgeError: there is none; the message lists those there are.
+    """
+    number = str(version) if str(version).isdigit() else alias_of(model, str(version))
     found = {str(item.version): item for item in all_versions(client, model.name)}
     if number not in found:
         known = ", ".join(sorted(found, key=int)) or "none"
@@ -282,20 +206,13 @@ def all_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
             return found
 
 
-def _unreadable(name: str, version: str) -> str:
-    """Why a version's bundle cannot be used; empty = it can."""
-    from tempfile import TemporaryDirectory
-
-    try:
-        with TemporaryDirectory() as folder:
-            download_bundle(f"models:/{name}/{version}", Path(folder))
-    except FaceForgeError as error:
-        return str(error)
-    return ""
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's arbitrary user id has no name
-        return f"uid {os.getuid()}"
+def _info(model: RegisteredModel, item: ModelVersion) -> VersionInfo:
+    number = str(item.version)  # SQLite answers with an integer, servers with text
+    return VersionInfo(
+        version=number,
+        aliases=tuple(sorted(alias for alias, of in model.aliases.items() if str(of) == number)),
+        decision=item.tags.get(DECISION_TAG, ""),
+        created=datetime.fromtimestamp(item.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+        run_id=item.run_id or "",
+        tags=dict(item.tags),
+    )
