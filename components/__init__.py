@@ -4,7 +4,8 @@ The body of a component is shipped as text and runs where only the image's packa
 needs inside. Annotations are read at run time: no postponed evaluation in these files.
 """
 
-import os
+IMAGE = "faceforge-core:latest"
+"""Image of the steps that handle image sets and the registry; the compile step may name another."""
 
-IMAGE = os.environ.get("FACEFORGE_IMAGE", "faceforge:latest")
-"""Image the steps run in, unless the compile step names another."""
+TRAIN_IMAGE = "faceforge-train:latest"
+"""Image of the steps that compute with networks."""

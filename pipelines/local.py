@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from faceforge.errors import FaceForgeError
 from pipelines.console import Console
+from pipelines.containers import StepContainers, check_containers
 from pipelines.definitions import DEFINITIONS
 from pipelines.folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
 from pipelines.outcome import keep_report, relative, summary
@@ -60,6 +61,7 @@ def run_local(
     runs: Path = Path("runs"),
     fresh: bool = False,
     package: Path | None = None,
+    network: str = "",
     show: Callable[[str], None] = print,
 ) -> RunFolder:
     """Run the pipeline here and return its folder once all steps have succeeded.
@@ -72,6 +74,7 @@ def run_local(
         runs: where run folders live.
         fresh: start anew, whatever was left unfinished.
         package: a compiled pipeline to run; None compiles the definition with its default settings.
+        network: run the steps in containers that are in this network (`pipelines.containers`); empty: as processes.
         show: takes the lines for the user.
 
     Raises:
@@ -81,18 +84,20 @@ def run_local(
     """
     started = time.monotonic()
     checked, config = _checked(parameters)
+    if network:
+        check_containers(checked.tracking_uri)
     runs = runs.absolute()
     digest = fingerprint(identity(checked, config))
     unfinished = None if fresh else find_unfinished(runs, digest)
     folder = unfinished or create(runs, digest)
     with folder.lock() as lock:
-        _prepare(folder, checked, package)
+        _prepare(folder, checked, package, network)
         show(f"run {folder.key} · {'continued · ' if unfinished else ''}log {relative(folder.log)}")
         with folder.log.open("a", encoding="utf-8") as log, _scratch(folder):
             log.write(f"=== attempt {folder.read()['attempts']} of run {folder.key}\n")
             console = Console(DEFINITIONS[checked.pipeline].steps, log, show)
             try:
-                code, stopped_by = _execute(folder, lock, console)
+                code, stopped_by = _execute(folder, lock, console, StepContainers(folder.key) if network else None)
             except BaseException:
                 folder.update(status="interrupted")
                 raise
@@ -120,7 +125,9 @@ def _checked(
     return check_synthesis_locally(parameters)
 
 
-def _prepare(folder: RunFolder, parameters: RunParameters | SynthesisParameters, package: Path | None) -> None:
+def _prepare(
+    folder: RunFolder, parameters: RunParameters | SynthesisParameters, package: Path | None, network: str
+) -> None:
     if package is not None:
         shutil.copyfile(package, folder.package)
     arguments = {
@@ -133,12 +140,13 @@ def _prepare(folder: RunFolder, parameters: RunParameters | SynthesisParameters,
         pipeline=parameters.pipeline,
         arguments=arguments,
         compile=package is None,
+        network=network,
         status="running",
         attempts=attempts,
     )
 
 
-def _execute(folder: RunFolder, lock: int, console: Console) -> tuple[int, int]:
+def _execute(folder: RunFolder, lock: int, console: Console, containers: StepContainers | None) -> tuple[int, int]:
     """Run the worker to its end; its exit code, and the signal that stopped it (0: none)."""
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -159,7 +167,7 @@ def _execute(folder: RunFolder, lock: int, console: Console) -> tuple[int, int]:
         start_new_session=True,
         pass_fds=(lock,),
     )
-    stop = _Stop(worker, console)
+    stop = _Stop(worker, console, containers)
     try:
         with stop.on_signals():
             assert worker.stdout is not None  # noqa: S101
@@ -176,9 +184,9 @@ def _execute(folder: RunFolder, lock: int, console: Console) -> tuple[int, int]:
 class _Stop:
     """Ends a worker: first its step is asked, as Ctrl-C would ask it, so that it can save; then all is killed."""
 
-    def __init__(self, worker: subprocess.Popen[str], console: Console) -> None:
+    def __init__(self, worker: subprocess.Popen[str], console: Console, containers: StepContainers | None) -> None:
         self.signum = 0
-        self._worker, self._console = worker, console
+        self._worker, self._console, self._containers = worker, console, containers
         self._step = ""
         self._timer = threading.Timer(GRACE_SECONDS, self.kill)
         self._timer.daemon = True
@@ -204,12 +212,13 @@ class _Stop:
             self.kill()
 
     def kill(self) -> None:
-        """Kill whatever is left of the worker's process group."""
+        """Kill whatever is left of the worker's process group, and its containers."""
         self._timer.cancel()
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._worker.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
+        if self._containers:
+            with suppress(FaceForgeError):  # an engine that is gone has taken them along
+                self._containers.remove()
 
     def _ask(self, signum: int, frame: FrameType | None) -> None:
         if self.signum:
@@ -225,6 +234,8 @@ class _Stop:
         """SIGINT to the processes of the present step; the worker itself must go on reading what they say."""
         import psutil
 
+        if self._containers:
+            return self._containers.interrupt()
         asked = False
         try:
             children = psutil.Process(self._worker.pid).children(recursive=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from components import IMAGE
+from components import IMAGE, TRAIN_IMAGE
 from faceforge.errors import FaceForgeError
 
 Quantity = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?(m|[KMGT]i?)?)?$")]
@@ -39,7 +39,8 @@ class CompileSettings(_Options):
     The defaults add nothing: what they compile is the committed file, and runs locally too.
     """
 
-    image: str = Field(IMAGE, min_length=1, description="image of every step")
+    core_image: str = Field(IMAGE, min_length=1, description="image of the steps that compute with no network")
+    train_image: str = Field(TRAIN_IMAGE, min_length=1, description="image of train, evaluate, export, generate, check")
     gpu: int = Field(0, ge=0, le=16, description="accelerators for train and generate (other steps run without)")
     gpu_type: str = Field("nvidia.com/gpu", min_length=1, description="resource name of the accelerator")
     cpu: Quantity = Field("", description="CPU limit of train and generate, for example 4 or 500m")

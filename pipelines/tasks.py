@@ -5,12 +5,14 @@ from kfp.dsl import PipelineTask
 
 from pipelines.settings import CompileSettings
 
+_WITH_NETWORKS = ("train", "evaluate", "export", "generate", "check")
+
 
 def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
     """Apply `options` to the task of `step`."""
     # Every step writes to MLflow: a cached step would leave its run out, so the cluster's cache stays off.
     task.set_caching_options(False)
-    task.set_container_image(options.image)
+    task.set_container_image(options.train_image if step in _WITH_NETWORKS else options.core_image)
     for secret in options.secrets:
         kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.env})
     if options.pull_secrets:

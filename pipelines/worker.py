@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.compile import compile_pipeline
+from pipelines.containers import docker_runner
 from pipelines.definitions import DEFINITIONS
 from pipelines.folder import RunFolder
 
@@ -35,7 +36,7 @@ def main(folder: RunFolder) -> int:
     remove_unfinished(folder.steps)
     pipeline = components.load_component_from_text(with_caching(folder.package.read_text(encoding="utf-8")))
     local.init(
-        runner=local.SubprocessRunner(use_venv=False),
+        runner=docker_runner(folder) if state.get("network") else local.SubprocessRunner(use_venv=False),
         pipeline_root=str(folder.steps),
         # kfp deletes this folder after the run: it must never be one that holds anything.
         workspace_root=str(folder.scratch / "workspace"),
