@@ -13,7 +13,11 @@ EXPERIMENT ?= faceforge
 VERSION ?=
 REASON ?=
 PORT ?=
-IMAGE ?= faceforge:latest
+REGISTRY ?=
+TAG ?= latest
+ENGINE ?=
+BUILD_FLAGS ?=
+RUNNER ?= process
 COMPILE ?=
 ARGS ?=
 
@@ -30,19 +34,19 @@ RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --s
 	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench images pipeline-compile pipeline-run promote rollback mlflow-ui locks serve ui
+.PHONY: help setup run test lint bench images images-push pipeline-compile pipeline-run promote rollback mlflow-ui locks serve ui
 .NOTPARALLEL:
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
 	while IFS='|' read -r name text; do printf '  %-17s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo '  Variables: SOURCE= LABELS= PRESET= SETTINGS="train.kimg=20, ..." MODEL= EXPERIMENT= VERSION= REASON= PORT= IMAGE='
+	@echo '  Variables: SOURCE= LABELS= PRESET= SETTINGS="train.kimg=20, ..." MODEL= EXPERIMENT= VERSION= REASON= PORT='
 
 setup: $(INSTALLED) ## Create .venv with the locked packages
 
-run: $(INSTALLED) ## Run the whole pipeline on this machine (SOURCE= LABELS= PRESET= SETTINGS=); continues an unfinished run
-	@exec $(VENV)/bin/faceforge pipeline run $(RUN_OPTIONS) $(ARGS)
+run: $(INSTALLED) ## Run the whole pipeline on this machine (SOURCE= LABELS= PRESET= SETTINGS= RUNNER=docker); continues an unfinished run
+	@exec $(VENV)/bin/faceforge pipeline run $(RUN_OPTIONS) $(if $(filter-out process,$(RUNNER)),--runner '$(RUNNER)') $(ARGS)
 
 test: $(DEV_INSTALLED) ## Run all tests (ARGS= for pytest)
 	@$(DEV_VENV)/bin/pytest $(ARGS)
@@ -55,10 +59,14 @@ lint: $(DEV_INSTALLED) ## Check style and types
 bench: $(INSTALLED) ## Measure the training step beside the usual alternating updates (ARGS=)
 	@$(VENV)/bin/python benchmarks/train_step.py $(ARGS)
 
-images: ## Build the container image (IMAGE=)
-	docker build --file k8s/images/Dockerfile --tag '$(IMAGE)' .
+images: ## Build the container images (REGISTRY= TAG= LOCK=gpu ENGINE=podman BUILD_FLAGS=)
+	@ENGINE='$(ENGINE)' REGISTRY='$(REGISTRY)' TAG='$(TAG)' LOCK='$(LOCK)' BUILD_FLAGS='$(BUILD_FLAGS)' \
+		k8s/images/build.sh build
 
-pipeline-compile: $(INSTALLED) ## Write pipelines/compiled/faceforge.yaml (COMPILE="--gpu 1 --image ... --output ...")
+images-push: ## Push them to REGISTRY= (TAG= ENGINE=)
+	@ENGINE='$(ENGINE)' REGISTRY='$(REGISTRY)' TAG='$(TAG)' k8s/images/build.sh push
+
+pipeline-compile: $(INSTALLED) ## Write pipelines/compiled/faceforge.yaml (COMPILE="--gpu 1 --train-image ... --output ...")
 	@$(VENV)/bin/faceforge pipeline compile $(COMPILE)
 
 pipeline-run: $(INSTALLED) ## Submit to Kubeflow Pipelines at KF_PIPELINES_ENDPOINT and wait (SOURCE= LABELS= PRESET= SETTINGS=)
@@ -91,6 +99,8 @@ locks: ## Resolve the dependencies anew (needs uv)
 	lock cpu --extra cpu $(ALL_EXTRAS); \
 	lock gpu --extra gpu $(ALL_EXTRAS) --constraint locks/cpu.txt; \
 	lock dev --extra dev --extra server --extra cpu $(ALL_EXTRAS) --constraint locks/cpu.txt; \
+	lock core --extra core --extra pipeline --extra server --extra build --constraint locks/dev.txt; \
+	lock serve --extra cpu --extra serve --extra lite --constraint locks/dev.txt; \
 	lock lite --extra lite --constraint locks/cpu.txt
 
 # The dev lock holds all of the CPU lock, so that what runs the tests can run the pipeline.
