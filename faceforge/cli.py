@@ -16,6 +16,7 @@ from faceforge import steps
 from faceforge.config import preset_names, resolve
 from faceforge.fid_cli import fid
 from faceforge.generate_cli import generate
+from faceforge.lineage_cli import lineage
 from faceforge.presets import PRESETS
 from faceforge.registry_cli import registry
 from faceforge.serve_cli import serve
@@ -244,6 +245,7 @@ def export(bundle: Path, out: Path, **tracking: str) -> None:
 
 main.add_command(fid)
 main.add_command(generate)
+main.add_command(lineage)
 main.add_command(registry)
 main.add_command(serve)
 main.add_command(ui)

@@ -1,4 +1,4 @@
-"""Which code is running."""
+"""Which code is running, and in which image."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def code_revision() -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def container_image() -> str:
+    """FACEFORGE_IMAGE, which compiled pipelines set, if this process really runs in one of our images; else empty.
+
+    A local run of the same pipeline has that variable too, but not FACEFORGE_REVISION.
+    """
+    return os.environ.get("FACEFORGE_IMAGE", "") if os.environ.get("FACEFORGE_REVISION") else ""

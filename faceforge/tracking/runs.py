@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.connection import artifact_root, connect, readable
+from faceforge.tracking.revision import code_revision, container_image
 from faceforge.tracking.steprun import DatasetRef, StepRun
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 RUN_KEY_TAG = "faceforge.run_key"
 ROLE_TAG = "faceforge.role"  # pipeline | step
 STEP_TAG = "faceforge.step"
+REVISION_TAG = "faceforge.revision"
+IMAGE_TAG = "faceforge.image"
 FAILURE_TAG = "faceforge.failure"
 _PARENT_TAG = "mlflow.parentRunId"
 _KUBEFLOW_TAG = "kfp.pipeline_run_id"  # on parents whose life cycle Kubeflow manages
@@ -70,6 +73,7 @@ def step_run(
                 client.delete_tag(run_id, FAILURE_TAG)
         client.update_run(parent_id, status="RUNNING")
         tracked = StepRun(client, run.info.run_id, parent_id, run.info.experiment_id, run_key)
+        tracked.set_tags({REVISION_TAG: code_revision() or "unknown", IMAGE_TAG: container_image()})
         mlflow.start_run(run_id=run.info.run_id, nested=True, log_system_metrics=system_metrics)
     status, reason = "FINISHED", ""
     try:

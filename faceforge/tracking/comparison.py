@@ -1,0 +1,112 @@
+"""A version with all that its pipeline run said about it, alone or beside another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from faceforge.tracking.champion_data import PARENT_TAG
+from faceforge.tracking.connection import readable
+from faceforge.tracking.registry import HOLDOUT_TAG
+from faceforge.tracking.versions import VersionInfo, find_version, mlflow_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class Details:
+    """A version and the headline of the pipeline run that made it.
+
+    Attributes:
+        info: the version.
+        metrics: final numbers by name; empty when the run is gone.
+        params: settings by name; likewise.
+        reasons: of the decision.
+        run_name: empty when the run is gone.
+    """
+
+    info: VersionInfo
+    metrics: dict[str, float]
+    params: dict[str, str]
+    reasons: str
+    run_name: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions side by side.
+
+    Attributes:
+        left: one.
+        right: the other.
+        metrics: (name, left, right) of the numbers of either; None = not there.
+        params: (name, left, right) of the settings that differ; "" = not there.
+        notes: why the numbers should not be compared, if so.
+    """
+
+    left: Details
+    right: Details
+    metrics: list[tuple[str, float | None, float | None]]
+    params: list[tuple[str, str, str]]
+    notes: list[str]
+
+
+def describe(name: str, version: str) -> Details:
+    """All there is to know of a version, by number or alias.
+
+    Raises:
+        FaceForgeError: no such registered model, version or alias.
+    """
+    info = find_version(name, version)
+    with readable("MLflow"):
+        run = existing_run(mlflow_client(), info.tags.get(PARENT_TAG, ""))
+    if run is None:
+        return Details(info, {}, {}, "", "")
+    data = run.data
+    return Details(
+        info, dict(data.metrics), dict(data.params), data.tags.get("faceforge.reasons", ""), run.info.run_name or ""
+    )
+
+
+def compare(name: str, left: str, right: str) -> Comparison:
+    """Two versions, by number or alias, side by side.
+
+    Raises:
+        FaceForgeError: no such registered model, version or alias.
+    """
+    one, other = describe(name, left), describe(name, right)
+    metrics = [
+        (key, one.metrics.get(key), other.metrics.get(key)) for key in sorted(one.metrics.keys() | other.metrics.keys())
+    ]
+    params = [
+        (key, one.params.get(key, ""), other.params.get(key, ""))
+        for key in sorted(one.params.keys() | other.params.keys())
+        if one.params.get(key) != other.params.get(key)
+    ]
+    return Comparison(one, other, metrics, params, _notes(one, other))
+
+
+def existing_run(client: MlflowClient, run_id: str) -> Run | None:
+    """A run that may have been deleted for good."""
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return None
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _notes(one: Details, other: Details) -> list[str]:
+    notes = [f"the run of version {side.info.version} is gone" for side in (one, other) if not side.run_name]
+    digests = [
+        side.info.tags.get(HOLDOUT_TAG) or side.info.tags.get("faceforge.dataset_digest") for side in (one, other)
+    ]
+    if digests[0] != digests[1]:
+        notes.append("the two were evaluated on different images: their numbers cannot be compared")
+    return notes

@@ -1,0 +1,173 @@
+"""Where a model came from: source -> data -> code -> image -> pipeline run -> MLflow run -> version.
+
+Read from what the steps have written down; what was not written down, or has been deleted, is named as missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from faceforge.errors import FaceForgeError
+from faceforge.tracking.champion_data import PARENT_TAG
+from faceforge.tracking.comparison import existing_run
+from faceforge.tracking.connection import current_uri, readable
+from faceforge.tracking.promotion import Event, history
+from faceforge.tracking.registry import HOLDOUT_TAG
+from faceforge.tracking.runs import IMAGE_TAG, REVISION_TAG, RUN_KEY_TAG, STEP_TAG
+from faceforge.tracking.versions import VersionInfo, find_version, mlflow_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<version>\d+))/?")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the pipeline run: when it last ran, with what code, in which image."""
+
+    name: str
+    run_id: str
+    status: str
+    started: str  # ISO 8601, UTC
+    revision: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The origin of a model version; "" or empty = not known, and then `missing` says so.
+
+    Attributes:
+        model: `models:/NAME/VERSION`.
+        aliases: it has now.
+        registered: ISO 8601, UTC.
+        decision: of its evaluation, with the reasons.
+        promotions: when, by whom and why it became champion.
+        source: what ingest read.
+        data: digest of the image set made of it.
+        trained_on: digest of the image set that training read (an augmented one differs from `data`).
+        holdout: digest of the images kept from training.
+        revision: of the code; the steps' own, where they agree.
+        image: of the containers; likewise. Empty outside containers.
+        run_key: what identifies the pipeline run across retries.
+        kubeflow: id, url, pipeline_id, pipeline_version_id, as far as Kubeflow has told.
+        run_id: of the MLflow parent run.
+        run_url: its page; empty without a server.
+        run_status: MLflow's word.
+        steps: in the order in which they were first started.
+        missing: what is not known, and why.
+    """
+
+    model: str
+    aliases: tuple[str, ...]
+    registered: str
+    decision: str
+    promotions: list[Event]
+    source: str = ""
+    data: str = ""
+    trained_on: str = ""
+    holdout: str = ""
+    revision: str = ""
+    image: str = ""
+    run_key: str = ""
+    kubeflow: dict[str, str] = field(default_factory=dict)
+    run_id: str = ""
+    run_url: str = ""
+    run_status: str = ""
+    steps: list[Step] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def lineage(model_uri: str) -> Lineage:
+    """The origin of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        FaceForgeError: not such an address, no such version, or MLflow does not answer.
+    """
+    found = _URI.fullmatch(model_uri)
+    if not found:
+        raise FaceForgeError(f"{model_uri!r} is no model; write models:/NAME@ALIAS or models:/NAME/VERSION")
+    name = found["name"]
+    version = find_version(name, found["alias"] or found["version"])
+    promotions = [event for event in history(name) if event.version == version.version]
+    with readable("MLflow"):
+        client = mlflow_client()
+        run = existing_run(client, version.tags.get(PARENT_TAG, ""))
+        return _trace(client, f"models:/{name}/{version.version}", version, promotions, run)
+
+
+def _trace(client: MlflowClient, model: str, version: VersionInfo, promotions: list[Event], run: Run | None) -> Lineage:
+    steps = _steps(client, run) if run else []
+    data = run.data.tags if run else {}
+    trained_on = version.tags.get("faceforge.dataset_digest", "")
+    facts = {
+        "source": _source(run) if run else "",
+        "data": data.get("faceforge.dataset_digest", ""),
+        "trained_on": trained_on,
+        "holdout": version.tags.get(HOLDOUT_TAG, ""),
+        "revision": _common(step.revision for step in steps) or version.tags.get("faceforge.revision", ""),
+        "run_key": version.tags.get(RUN_KEY_TAG, ""),
+        "run_id": run.info.run_id if run else version.tags.get(PARENT_TAG, ""),
+    }
+    missing = [f"{name}: nothing was written down" for name, value in facts.items() if value in ("", "unknown")]
+    if run is None:
+        missing.insert(0, f"run: {facts['run_id'] or 'none'} is not in this MLflow, or was deleted for good")
+    elif run.info.lifecycle_stage != "active":
+        missing.append("run: it is deleted, but can still be restored")
+    if len({step.revision for step in steps}) > 1:
+        missing.append("revision: the steps ran with different code, see steps")
+    return Lineage(
+        model=model,
+        aliases=version.aliases,
+        registered=version.created,
+        decision=": ".join(filter(None, (version.decision, data.get("faceforge.reasons", "")))),
+        promotions=promotions,
+        image=_common(step.image for step in steps),
+        kubeflow={key[len("kfp.") :]: value for key, value in data.items() if key.startswith("kfp.")},
+        run_url=_page(run) if run else "",
+        run_status=run.info.status if run else "",
+        steps=steps,
+        missing=missing,
+        **facts,
+    )
+
+
+def _steps(client: MlflowClient, parent: Run) -> list[Step]:
+    query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    runs = client.search_runs([parent.info.experiment_id], query, order_by=["attributes.start_time ASC"])
+    return [
+        Step(
+            name=run.data.tags.get(STEP_TAG, run.info.run_name or ""),
+            run_id=run.info.run_id,
+            status=run.info.status,
+            started=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
+            revision=run.data.tags.get(REVISION_TAG, ""),
+            image=run.data.tags.get(IMAGE_TAG, ""),
+        )
+        for run in runs
+    ]
+
+
+def _source(run: Run) -> str:
+    """What ingest read, as the run's input says."""
+    for entry in run.inputs.dataset_inputs:
+        told = json.loads(entry.dataset.source)
+        return str(told.get("uri") or told.get("tags", {}).get("source", ""))
+    return ""
+
+
+def _common(values: Iterable[str]) -> str:
+    """The different values, joined; one where all agree."""
+    return ", ".join(dict.fromkeys(filter(None, values)))
+
+
+def _page(run: Run) -> str:
+    uri = current_uri()
+    return f"{uri}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}" if uri.startswith("http") else ""
