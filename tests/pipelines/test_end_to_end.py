@@ -155,6 +155,9 @@ def test_the_run_folder_has_what_a_person_looks_for(runs: Runs) -> None:
         with Image.open(folder / "samples.png") as grid:
             assert grid.width >= 32
         assert "domain/" in (folder / "summary.txt").read_text()
+        assert (folder / "report.html").read_text().startswith("<!doctype html>")
+        (page,) = folder.glob("steps/*/evaluate/page*")  # the artefact that the Kubeflow UI shows
+        assert page.read_bytes() == (folder / "report.html").read_bytes()
         assert f"runs/{folder.name}/samples.png" in output
         assert f"run {folder.name} succeeded" in output
         assert len(output.splitlines()) < 100
