@@ -14,6 +14,7 @@ import click
 import faceforge
 from faceforge import steps
 from faceforge.config import preset_names, resolve
+from faceforge.doctor_cli import doctor
 from faceforge.fid_cli import fid
 from faceforge.generate_cli import generate
 from faceforge.lineage_cli import lineage
@@ -243,6 +244,7 @@ def export(bundle: Path, out: Path, **tracking: str) -> None:
             click.echo(f"{name:<12} {path}")
 
 
+main.add_command(doctor)
 main.add_command(fid)
 main.add_command(generate)
 main.add_command(lineage)

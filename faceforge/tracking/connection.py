@@ -54,7 +54,7 @@ def connect(tracking_uri: str = "", create: bool = True) -> str:
 
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    with _impatient(), readable(f"MLflow at {_without_password(uri)}"):
+    with _impatient(), readable(f"MLflow at {without_password(uri)}"):
         mlflow.MlflowClient().search_experiments(max_results=1)
     return uri
 
@@ -163,7 +163,7 @@ def _knock(uri: str, usual_port: int) -> None:
     try:
         socket.create_connection((parts.hostname or "localhost", parts.port or usual_port), _ANSWER_SECONDS).close()
     except OSError as error:
-        raise FaceForgeError(f"MLflow database at {_without_password(uri)}: {_reason(error)}") from error
+        raise FaceForgeError(f"MLflow database at {without_password(uri)}: {_reason(error)}") from error
 
 
 @contextmanager
@@ -182,5 +182,6 @@ def _impatient() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _without_password(uri: str) -> str:
+def without_password(uri: str) -> str:
+    """An address as it may be shown."""
     return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", uri)

@@ -1,0 +1,1 @@
+"""`faceforge doctor`: what stands in the way on this machine and of the servers it uses, and what to do about it."""
