@@ -27,7 +27,7 @@ def executors(spec: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
 def test_the_committed_files_are_current(definition: Definition, tmp_path: Path) -> None:
-    fresh = compile_pipeline(tmp_path / "fresh.yaml", compile_settings(image="faceforge:latest"), definition)
+    fresh = compile_pipeline(tmp_path / "fresh.yaml", compile_settings(), definition)
     assert definition.committed.read_text() == fresh.read_text(), "run: make pipeline-compile"
 
 
@@ -74,11 +74,31 @@ def test_a_pipeline_is_compiled_by_name(tmp_path: Path) -> None:
 
 
 def test_no_pod_installs_packages_and_no_step_is_cached(tmp_path: Path) -> None:
-    (spec,) = compiled(tmp_path / "p.yaml", image="registry.example/faceforge@sha256:" + "0" * 64)
+    (spec,) = compiled(tmp_path / "p.yaml")
     for executor in executors(spec).values():
         assert "pip install" not in " ".join(executor["container"]["command"])
-        assert executor["container"]["image"].startswith("registry.example/faceforge@")
     assert not any(task["cachingOptions"].get("enableCache") for task in spec["root"]["dag"]["tasks"].values())
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
+def test_a_step_has_the_image_that_it_needs(definition: Definition, tmp_path: Path) -> None:
+    core, train = "r.example/core@sha256:" + "0" * 64, "r.example/train:1"
+    spec = compiled(tmp_path / "p.yaml", definition, core_image=core, train_image=train)[0]
+    images = {name.removeprefix("exec-"): made["container"]["image"] for name, made in executors(spec).items()}
+    networks = {step for step, image in images.items() if image == train}
+    assert networks == {"train", "evaluate", "export", "generate", "check"} & set(definition.steps)
+    assert {images[step] for step in images if step not in networks} == {core}
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
+def test_a_component_by_itself_names_that_image_too(definition: Definition) -> None:
+    from importlib import import_module
+
+    spec = yaml.safe_load(definition.committed.read_text())
+    for step in definition.steps:
+        component = getattr(import_module(f"components.{step}.component"), step)
+        alone = component.component_spec.implementation.container.image
+        assert alone == executors(spec)[f"exec-{step}"]["container"]["image"]
 
 
 def test_every_parameter_is_text_with_a_default(tmp_path: Path) -> None:
@@ -94,7 +114,8 @@ def test_every_parameter_is_text_with_a_default(tmp_path: Path) -> None:
 def test_cluster_options_reach_the_platform_document(tmp_path: Path) -> None:
     output = tmp_path / "p.yaml"
     arguments = (  # noqa: SIM905
-        "--gpu 2 --image r.example/f:1 --cpu 4 --memory 8Gi --shm-size 2Gi --secret mlflow:token=MLFLOW_TRACKING_TOKEN "
+        "--gpu 2 --train-image r.example/f:1 --cpu 4 --memory 8Gi --shm-size 2Gi "
+        "--secret mlflow:token=MLFLOW_TRACKING_TOKEN "
         "--pull-secret regcred --toleration nvidia.com/gpu:NoSchedule --node-selector pool=gpu "
         "--checkpoint-claim checkpoints --data-claim photos --retries 2"
     ).split()
