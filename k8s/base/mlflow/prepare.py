@@ -54,16 +54,16 @@ def accounts(uri: str) -> None:
 
 
 def bucket(name: str) -> None:
-    """Make the bucket of an object store of our own; a cloud's buckets are made with the cloud's tools."""
-    if not os.environ.get("MLFLOW_S3_ENDPOINT_URL"):
-        return
+    """Make the bucket unless it is there; fails where it may not be used."""
     client = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
+    region = os.environ["AWS_DEFAULT_REGION"]
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         client.head_bucket(Bucket=name)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
-            raise
-        client.create_bucket(Bucket=name)
+            sys.exit(f"error: bucket {name} cannot be used: {error}")
+        client.create_bucket(Bucket=name, **place)
         print(f"bucket {name}: made")
 
 

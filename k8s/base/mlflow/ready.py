@@ -9,7 +9,7 @@ import sys
 import urllib.request
 
 account = base64.b64encode(f"reader:{os.environ['READER_PASSWORD']}".encode()).decode()
-request = urllib.request.Request(  # noqa: S310
+request = urllib.request.Request(
     "http://localhost:5000/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Authorization": f"Basic {account}"}
 )
 try:

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# A cluster on this machine: kind, Kubeflow Pipelines and MLflow.
+#
+#   k8s/cluster.sh up [--dry-run]      as often as wanted: what is there already is kept
+#   k8s/cluster.sh down [--dry-run]    removes the cluster with all that it stores
+#
+# FACEFORGE_CLUSTER    name of the cluster (faceforge)
+# KFP_MANIFESTS        where Kubeflow Pipelines' manifests/kustomize lies; a local copy where there is no network
+# CONTAINER_TOOL       docker or podman; the first that is there
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+KFP_VERSION=2.17.0
+TAG=0.1.0
+IMAGES=(faceforge-core faceforge-train faceforge-serve)
+NAME=${FACEFORGE_CLUSTER:-faceforge}
+KFP_MANIFESTS=${KFP_MANIFESTS:-github.com/kubeflow/pipelines/manifests/kustomize}
+DRY_RUN=
+
+# A remote base is pinned by its query; a folder is what it is.
+kfp() {
+    if [[ -d $KFP_MANIFESTS ]]; then echo "$KFP_MANIFESTS/$1"; else echo "$KFP_MANIFESTS/$1?ref=$KFP_VERSION"; fi
+}
+
+run() {
+    printf '+ %s\n' "$*"
+    [[ $DRY_RUN ]] || "$@"
+}
+
+# Never the context that happens to be current.
+kube() { run kubectl --context "kind-$NAME" "$@"; }
+
+want() {
+    command -v "$1" >/dev/null && return
+    [[ $DRY_RUN ]] && { echo "note: $1 is not installed" >&2; return; }
+    echo "error: $1 is not installed: $2" >&2
+    exit 2
+}
+
+exists() { [[ ! $DRY_RUN ]] && kind get clusters 2>/dev/null | grep -qx "$NAME"; }
+
+check_tools() {
+    if [[ -z ${CONTAINER_TOOL:-} ]]; then
+        CONTAINER_TOOL=docker
+        command -v docker >/dev/null || ! command -v podman >/dev/null || CONTAINER_TOOL=podman
+    fi
+    want kind https://kind.sigs.k8s.io
+    want kubectl https://kubernetes.io/docs/tasks/tools
+    want "$CONTAINER_TOOL" "docker or podman"
+    [[ $CONTAINER_TOOL != podman ]] || export KIND_EXPERIMENTAL_PROVIDER=podman
+}
+
+load_images() {
+    run make images "TAG=$TAG"
+    local folder=
+    [[ $DRY_RUN ]] || folder=$(mktemp -d)
+    for image in "${IMAGES[@]}"; do
+        # By way of a file: `kind load docker-image` does not know podman.
+        run "$CONTAINER_TOOL" save --output "$folder/image.tar" "$image:$TAG"
+        run kind load image-archive "$folder/image.tar" --name "$NAME"
+        [[ $DRY_RUN ]] || rm -f "$folder/image.tar"
+    done
+    [[ $DRY_RUN ]] || rmdir "$folder"
+}
+
+up() {
+    check_tools
+    exists || run kind create cluster --name "$NAME" --config k8s/kind.yaml --wait 5m
+    kube apply -k "$(kfp cluster-scoped-resources)"
+    kube wait --for=condition=established --timeout=120s crd/applications.app.k8s.io
+    kube apply -k "$(kfp env/platform-agnostic)"
+    load_images
+    run k8s/secrets.sh
+    kube apply -k k8s/overlays/kind
+    kube rollout status -n faceforge --timeout=10m deployment/mlflow
+    kube rollout status -n kubeflow --timeout=20m deployment/ml-pipeline
+    cat <<END
+
+The cluster is up. In two other terminals:
+  kubectl --context kind-$NAME port-forward -n kubeflow svc/ml-pipeline 8888
+  kubectl --context kind-$NAME port-forward -n faceforge svc/mlflow 5000
+MLflow is at http://localhost:5000, account admin, password ADMIN_PASSWORD in k8s/components/secrets/mlflow-server.env.
+How to compile and submit the pipeline: docs/cluster.md
+END
+}
+
+down() {
+    want kind https://kind.sigs.k8s.io
+    run kind delete cluster --name "$NAME"
+}
+
+usage() {
+    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    exit 2
+}
+
+case ${2:-} in
+    "") ;;
+    --dry-run) DRY_RUN=1 ;;
+    *) usage ;;
+esac
+case ${1:-} in
+    up) up ;;
+    down) down ;;
+    *) usage ;;
+esac
