@@ -12,6 +12,7 @@ MODEL ?= faceforge
 EXPERIMENT ?= faceforge
 VERSION ?=
 REASON ?=
+CRON ?=
 PORT ?=
 REGISTRY ?=
 TAG ?= latest
@@ -34,7 +35,7 @@ RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --s
 	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench images images-push pipeline-compile pipeline-run promote rollback mlflow-ui locks serve ui
+.PHONY: help setup run test lint bench images images-push pipeline-compile pipeline-run schedule promote rollback mlflow-ui locks serve ui
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -71,6 +72,10 @@ pipeline-compile: $(INSTALLED) ## Write pipelines/compiled/faceforge.yaml (COMPI
 
 pipeline-run: $(INSTALLED) ## Submit to Kubeflow Pipelines at KF_PIPELINES_ENDPOINT and wait (SOURCE= LABELS= PRESET= SETTINGS=)
 	@exec $(VENV)/bin/faceforge pipeline submit $(RUN_OPTIONS) $(ARGS)
+
+schedule: $(INSTALLED) ## Train anew by the clock on Kubeflow Pipelines: CRON="0 3 * * 0" (SOURCE= PRESET= ...)
+	@test -n '$(CRON)' || { echo 'error: when? make schedule CRON="0 3 * * 0" (minute hour day-of-month month day-of-week)' >&2; exit 2; }
+	@exec $(VENV)/bin/faceforge schedule set --cron '$(CRON)' --name '$(MODEL)' $(RUN_OPTIONS) $(ARGS)
 
 promote: $(INSTALLED) ## Make model VERSION= the champion (REASON=)
 	@test -n '$(VERSION)' || { echo 'error: which version? make promote VERSION=2' >&2; exit 2; }

@@ -1,54 +1,21 @@
-"""`faceforge pipeline {compile,run,submit,watch}`."""
+"""`faceforge pipeline {compile,run,submit,runs,watch,logs,retry,terminate}`, and `synthesis` of the second one."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from faceforge.config import preset_names
-from faceforge.errors import EXIT_CODE, FaceForgeError
-from pipelines.cli_options import server_options
+from components import IMAGE, TRAIN_IMAGE
+from pipelines.cli_options import package_option, run_options, say, server_options, watch_options
+from pipelines.errors import OneLineErrors
 from pipelines.synthesis_cli import synthesis
 
-Command = Callable[..., Any]
 
-
-class _OneLineErrors(click.Group):
-    """Prints a `FaceForgeError` as one line and exits with its code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except FaceForgeError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(getattr(error, "exit_code", EXIT_CODE))
-
-
-@click.group(cls=_OneLineErrors)
+@click.group(cls=OneLineErrors)
 def pipeline() -> None:
     """Compile the pipeline, run it here, or submit it to a cluster."""
-
-
-def _run_options(command: Command) -> Command:
-    """The parameters of a run, the same for `run` and `submit`."""
-    options = [
-        click.option("--source", default="toyfaces", show_default=True, help="As for faceforge ingest."),
-        click.option("--labels", default="", help="Label columns (a,b) or a CSV file with a file-name column."),
-        click.option("--preset", default="toy", show_default=True, help=f"One of: {', '.join(preset_names())}."),
-        click.option(
-            "--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Override a setting; repeatable."
-        ),
-        click.option("--model-name", default="faceforge", show_default=True, help="Name in the model registry."),
-        click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment."),
-        click.option("--tracking-uri", default="", help="MLflow; unset = MLFLOW_TRACKING_URI, else ./mlflow.db."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 pipeline.add_command(synthesis)
@@ -61,7 +28,8 @@ pipeline.add_command(synthesis)
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to; unset = pipelines/compiled/, both pipelines unless --pipeline names one.",
 )
-@click.option("--image", default="", help="Image of every step.")
+@click.option("--core-image", default=IMAGE, show_default=True, help="Image of the steps without networks.")
+@click.option("--train-image", default=TRAIN_IMAGE, show_default=True, help="Image of train, evaluate, export, ...")
 @click.option("--gpu", default=0, help="Accelerators for train.")
 @click.option("--gpu-type", default="nvidia.com/gpu", show_default=True, help="Resource name of the accelerator.")
 @click.option("--cpu", default="", help="CPU limit of train, for example 4.")
@@ -86,7 +54,6 @@ pipeline.add_command(synthesis)
 def compile_(
     which: str | None,
     output: Path | None,
-    image: str,
     secret: tuple[str, ...],
     pull_secret: tuple[str, ...],
     toleration: tuple[str, ...],
@@ -100,7 +67,6 @@ def compile_(
 
     options = compile_settings(
         **plain,
-        **({"image": image} if image else {}),
         secrets=tuple(read_secret(text) for text in secret),
         pull_secrets=pull_secret,
         tolerations=tuple(read_toleration(text) for text in toleration),
@@ -111,7 +77,7 @@ def compile_(
 
 
 @pipeline.command()
-@_run_options
+@run_options
 @click.option(
     "--runs",
     default="runs",
@@ -121,69 +87,131 @@ def compile_(
 )
 @click.option("--fresh", is_flag=True, help="Start anew, even if such a run was left unfinished.")
 @click.option(
+    "--runner",
+    default="process",
+    show_default=True,
+    type=click.Choice(["process", "docker"]),
+    help="Steps run as processes or in containers.",
+)
+@click.option("--network", default="host", show_default=True, help="Network of the containers, for --runner docker.")
+@click.option(
     "--package",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Compiled pipeline; unset = compile it now.",
 )
-def run(settings: tuple[str, ...], runs: Path, fresh: bool, package: Path | None, **values: str) -> None:
+def run(
+    settings: tuple[str, ...],
+    runs: Path,
+    fresh: bool,
+    runner: str,
+    network: str,
+    package: Path | None,
+    **values: str,
+) -> None:
     """Run the pipeline on this machine; a run that was stopped or has failed is continued."""
     from pipelines.local import run_local
     from pipelines.parameters import run_parameters
 
     parameters = run_parameters(settings=", ".join(settings), **values)
-    run_local(parameters, runs=runs, fresh=fresh, package=package, show=_say)
+    network = network if runner == "docker" else ""
+    run_local(parameters, runs=runs, fresh=fresh, package=package, network=network, show=say)
 
 
 @pipeline.command()
-@_run_options
+@run_options
 @server_options
-@click.option(
-    "--package",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Compiled pipeline; unset = pipelines/compiled/faceforge.yaml.",
-)
+@watch_options
+@package_option
 @click.option("--run-key", default="", help="Continue the checkpoints and MLflow runs of this earlier run key.")
-@click.option("--caching/--no-caching", default=None, help="Override the cluster's step cache.")
 @click.option("--detach", is_flag=True, help="Do not wait for the end.")
 def submit(
     settings: tuple[str, ...],
     endpoint: str,
     namespace: str,
     service_account: str,
-    every: float,
-    timeout: float,
     package: Path | None,
     run_key: str,
-    caching: bool | None,
     detach: bool,
+    every: float,
+    timeout: float,
+    cancel: bool,
     **values: str,
 ) -> None:
-    """Submit the compiled pipeline to Kubeflow Pipelines and wait until it has ended."""
-    from pipelines import submit as remote
+    """Submit the compiled pipeline to Kubeflow Pipelines and follow the run to its end."""
     from pipelines.compile import COMMITTED
     from pipelines.parameters import run_parameters
+    from pipelines.server import Server
+    from pipelines.submit import submit as start
+    from pipelines.watch import watch as follow
 
     parameters = run_parameters(settings=", ".join(settings), **values)
-    server = remote.Server(endpoint, namespace, service_account)
-    run_id = remote.submit(package or COMMITTED, parameters, server, caching=caching, run_key=run_key)
-    _say(f"submitted {run_id}")
+    server = Server(endpoint, namespace, service_account)
+    started = start(package or COMMITTED, parameters, server, run_key=run_key)
+    for line in started.lines(parameters):
+        say(line)
     if not detach:
-        remote.watch(run_id, server, every=every, timeout=timeout, show=_say)
+        follow(started.run_id, server, every=every, timeout=timeout, cancel=cancel, show=say)
 
 
 @pipeline.command()
 @click.argument("run_id")
 @server_options
-def watch(run_id: str, endpoint: str, namespace: str, service_account: str, every: float, timeout: float) -> None:
+@watch_options
+def watch(run_id: str, every: float, timeout: float, cancel: bool, **server: str) -> None:
     """Follow a submitted run to its end; the exit code is 0 only if it has succeeded."""
-    from pipelines import submit as remote
+    from pipelines.server import Server
+    from pipelines.watch import watch as follow
 
-    remote.watch(run_id, remote.Server(endpoint, namespace, service_account), every=every, timeout=timeout, show=_say)
+    follow(run_id, Server(**server), every=every, timeout=timeout, cancel=cancel, show=say)
 
 
-def _say(line: str) -> None:
-    click.echo(line)
-    sys.stdout.flush()
+@pipeline.command()
+@server_options
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many.")
+def runs(limit: int, **server: str) -> None:
+    """The latest runs on the server, newest first."""
+    from pipelines.runs import list_runs, table
+    from pipelines.server import Server
+
+    for line in table(list_runs(Server(**server), limit)):
+        say(line)
+
+
+@pipeline.command()
+@click.argument("run_id")
+@click.option("--step", default="", help="Only this step.")
+@click.option("--tail", default=0, type=click.IntRange(min=0), help="Only so many last lines of each step.")
+@click.option("--namespace", default="", help="Of the pods; unset = kubeflow.")
+def logs(run_id: str, step: str, tail: int, namespace: str) -> None:
+    """What the steps of a run have said, as long as their pods are there; asks Kubernetes, by its configuration."""
+    from pipelines.logs import read_logs
+
+    for name, line in read_logs(run_id, namespace, step, tail):
+        say(f"{name:<10} {line}")
+
+
+@pipeline.command()
+@click.argument("run_id")
+@server_options
+def retry(run_id: str, **server: str) -> None:
+    """Run what has failed in a run again; training goes on from its last checkpoint where there is a volume."""
+    from pipelines.runs import retry as again
+    from pipelines.server import Server
+
+    again(run_id, Server(**server))
+    say(f"{run_id} is tried again; follow it with: faceforge pipeline watch {run_id}")
+
+
+@pipeline.command()
+@click.argument("run_id")
+@server_options
+def terminate(run_id: str, **server: str) -> None:
+    """End a run."""
+    from pipelines.runs import end
+    from pipelines.server import Server
+
+    end(run_id, Server(**server))
+    say(f"{run_id} is being ended")
 
 
 def main() -> NoReturn:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipelines.cli_options import server_options
+from pipelines.cli_options import package_option, say, server_options, watch_options
 
 Command = Callable[..., Any]
 
@@ -53,41 +52,42 @@ def run(settings: tuple[str, ...], runs: Path, fresh: bool, **values: str) -> No
     from pipelines.local import run_local
     from pipelines.parameters import synthesis_parameters
 
-    run_local(synthesis_parameters(**values, **_set(settings)), runs=runs, fresh=fresh, show=_say)
+    run_local(synthesis_parameters(**values, **_set(settings)), runs=runs, fresh=fresh, show=say)
 
 
 @synthesis.command()
 @_options
 @server_options
-@click.option("--package", type=click.Path(dir_okay=False, path_type=Path), help="Compiled pipeline; unset = ours.")
+@watch_options
+@package_option
 @click.option("--detach", is_flag=True, help="Do not wait for the end.")
 def submit(
     settings: tuple[str, ...],
     endpoint: str,
     namespace: str,
     service_account: str,
-    every: float,
-    timeout: float,
     package: Path | None,
     detach: bool,
+    every: float,
+    timeout: float,
+    cancel: bool,
     **values: str,
 ) -> None:
-    """Submit it to Kubeflow Pipelines and wait until it has ended."""
-    from pipelines import submit as remote
+    """Submit it to Kubeflow Pipelines and follow the run to its end."""
     from pipelines.definitions import SYNTHESIS
     from pipelines.parameters import synthesis_parameters
+    from pipelines.server import Server
+    from pipelines.submit import submit as start
+    from pipelines.watch import watch
 
-    server = remote.Server(endpoint, namespace, service_account)
-    run_id = remote.submit(package or SYNTHESIS.committed, synthesis_parameters(**values, **_set(settings)), server)
-    _say(f"submitted {run_id}")
+    server = Server(endpoint, namespace, service_account)
+    parameters = synthesis_parameters(**values, **_set(settings))
+    started = start(package or SYNTHESIS.committed, parameters, server)
+    for line in started.lines(parameters):
+        say(line)
     if not detach:
-        remote.watch(run_id, server, every=every, timeout=timeout, show=_say)
+        watch(started.run_id, server, every=every, timeout=timeout, cancel=cancel, show=say)
 
 
 def _set(settings: tuple[str, ...]) -> dict[str, str]:
     return {"settings": ", ".join(settings)} if settings else {}
-
-
-def _say(line: str) -> None:
-    click.echo(line)
-    sys.stdout.flush()

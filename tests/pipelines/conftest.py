@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 import pipelines.local
 from faceforge.config import Config, resolve
 from pipelines.parameters import RunParameters
+from tests.pipelines.kfp_server import SimulatedServer, simulated_server
 
 STAND_IN = Path(__file__).parent / "standin"
 
@@ -39,5 +40,15 @@ def lines() -> tuple[list[str], Callable[[str], None]]:
 
 @pytest.fixture(autouse=True)
 def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("KF_PIPELINES_") or name == "FACEFORGE_IMAGE"]:
+    for name in [name for name in os.environ if name.startswith("KF_PIPELINES_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimulatedServer]:
+    """SIMULATED Kubeflow Pipelines server, where the environment says that it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))  # kfp keeps a context file there
+    monkeypatch.setattr("pipelines.server.PAUSE_SECONDS", 0.01)
+    with simulated_server() as running:
+        monkeypatch.setenv("KF_PIPELINES_ENDPOINT", running.url)
+        yield running

@@ -1,0 +1,78 @@
+"""What the pods of a submitted run have said, read from Kubernetes while the pods are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from faceforge.errors import FaceForgeError
+
+_RUN_LABEL = "pipeline/runid"
+_NODE = "workflows.argoproj.io/node-name"  # faceforge-x7k2p.root.train.executor
+_CONTAINER = "main"
+
+
+def read_logs(run_id: str, namespace: str, step: str = "", tail: int = 0) -> Iterator[tuple[str, str]]:
+    """Steps of a run and the lines of each, in the order in which the pods were made.
+
+    Args:
+        run_id: from `submit`.
+        namespace: of the pods; '' = kubeflow.
+        step: only this one; '' = all.
+        tail: only the last lines of each; 0 = all.
+
+    Raises:
+        FaceForgeError: Kubernetes does not answer, or there are no such pods.
+    """
+    from kubernetes import client
+
+    core = client.CoreV1Api(_connect())
+    where = namespace or "kubeflow"
+    try:
+        pods = core.list_namespaced_pod(where, label_selector=f"{_RUN_LABEL}={run_id}", _request_timeout=20).items
+        found = [(name, pod) for pod in sorted(pods, key=_age) if (name := _step(pod)) and step in ("", name)]
+        if not found:
+            what = f"step {step} of run {run_id}" if step else f"run {run_id}"
+            raise FaceForgeError(f"no pods of {what} in namespace {where}; give --namespace, or see its page in the UI")
+        for name, pod in found:
+            options = {"tail_lines": tail} if tail else {}
+            text = core.read_namespaced_pod_log(
+                pod.metadata.name, where, container=_CONTAINER, _request_timeout=60, **options
+            )
+            for line in text.splitlines():
+                yield name, line
+    except client.ApiException as error:
+        raise FaceForgeError(f"Kubernetes answers {error.status} {error.reason} for pods in {where}") from error
+    except OSError as error:
+        raise _unreachable(error) from error
+    except Exception as error:
+        if type(error).__module__.startswith("urllib3"):
+            raise _unreachable(error) from error
+        raise
+
+
+def _connect() -> Any:
+    from kubernetes import client, config
+
+    try:
+        config.load_config()
+    except config.ConfigException:
+        raise FaceForgeError("no Kubernetes cluster is configured; set KUBECONFIG or write ~/.kube/config") from None
+    settings = client.Configuration.get_default_copy()
+    settings.retries = False
+    return client.ApiClient(settings)
+
+
+def _unreachable(error: Exception) -> FaceForgeError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return FaceForgeError(f"Kubernetes does not answer: {reason}")
+
+
+def _step(pod: Any) -> str:
+    """Name of the step that a pod computes; '' for drivers and what else Kubeflow starts."""
+    parts = (pod.metadata.annotations or {}).get(_NODE, "").split(".")
+    return parts[-2] if parts[-1] == "executor" and len(parts) > 1 else ""
+
+
+def _age(pod: Any) -> tuple[str, str]:
+    return str(pod.metadata.creation_timestamp), pod.metadata.name

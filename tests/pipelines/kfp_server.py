@@ -1,0 +1,368 @@
+"""SIMULATED Kubeflow Pipelines API server (v2beta1) over HTTP, built from the generated API models.
+
+What it stores and answers goes through the models of `kfp_server_api`: a field that the real API does not have is an
+error here. It can fail at any call, before or after having done what was asked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email import message_from_bytes
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import kfp_server_api as api
+import yaml
+
+Json = dict[str, Any]
+CUT_BEFORE, CUT_AFTER = "cut before", "cut after"
+
+
+class Refused(Exception):
+    """An answer other than 200."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass
+class SimulatedServer:
+    """SIMULATED API server.
+
+    Attributes:
+        states: states of a run, one per `GET`; the last one stays. An int is answered as HTTP status.
+        tasks: per `GET` of a run, state by task name; the last one stays.
+        token: if set, requests without it are refused with 401.
+        forbidden: namespaces refused with 403.
+        fail_at: number of the changing call (0 = first) from which on the server is gone, or None.
+        failure: an HTTP status, or `CUT_BEFORE` / `CUT_AFTER` doing what was asked; the connection breaks then.
+        lasting: the server stays gone after `fail_at`; else only that one call fails.
+        calls: every changing request as "METHOD path".
+        before: called with "METHOD path" before a request is worked on, outside the lock.
+    """
+
+    url: str = ""
+    states: list[str | int] = field(default_factory=lambda: ["SUCCEEDED"])
+    tasks: list[dict[str, str]] = field(default_factory=lambda: [{}])
+    error: str = ""
+    token: str = ""
+    multi_user: bool = False
+    version: str = "2.17.0"
+    forbidden: set[str] = field(default_factory=set)
+    fail_at: int | None = None
+    failure: str | int = 503
+    lasting: bool = True
+    calls: list[str] = field(default_factory=list)
+    polls: int = 0
+    experiments: dict[str, Json] = field(default_factory=dict)
+    pipelines: dict[str, Json] = field(default_factory=dict)
+    versions: dict[str, Json] = field(default_factory=dict)
+    runs: dict[str, Json] = field(default_factory=dict)
+    recurring: dict[str, Json] = field(default_factory=dict)
+    before: Callable[[str], None] | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def submitted(self) -> list[Json]:
+        """Runs in the order of their creation."""
+        return list(self.runs.values())
+
+    def active(self, name: str) -> list[Json]:
+        """Recurring runs of a name that fire."""
+        return [one for one in self.recurring.values() if one["display_name"] == name and one["status"] == "ENABLED"]
+
+    def copies(self, name: str) -> list[Json]:
+        """All recurring runs of a name."""
+        return [one for one in self.recurring.values() if one["display_name"] == name]
+
+    def handle(self, method: str, target: str, body: bytes, headers: Any) -> tuple[int, Json] | None:
+        """Status and JSON for a request; None: the connection breaks."""
+        parts = urlsplit(target)
+        path, query = unquote(parts.path), {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if self.before:
+            self.before(f"{method} {path}")
+        with self.lock:
+            if self.token and headers.get("Authorization") != f"Bearer {self.token}":
+                return 401, {"message": "unauthorised"}
+            failing = False
+            if method != "GET":
+                self.calls.append(f"{method} {path}")
+            if self.fail_at is not None:
+                number = len(self.calls) - 1
+                failing = number == self.fail_at if not self.lasting else number >= self.fail_at
+                failing = failing and (method != "GET" or self.lasting)
+            if failing and self.failure != CUT_AFTER:
+                return None if self.failure == CUT_BEFORE else (int(self.failure), {"message": "simulated"})
+            if failing and number > (self.fail_at or 0):
+                return None
+            try:
+                answer = 200, self._answer(method, path.removeprefix("/apis/v2beta1/"), query, body, headers)
+            except Refused as refusal:
+                answer = refusal.status, {"message": str(refusal)}
+            return None if failing and method != "GET" else answer
+
+    def _answer(self, method: str, path: str, query: dict[str, str], body: bytes, headers: Any) -> Json:
+        for pattern, allowed, action in _ROUTES:
+            if method == allowed and (found := re.fullmatch(pattern, path)):
+                if path.startswith("pipelines/upload"):
+                    return action(self, query, _uploaded(body, headers))
+                content = json.loads(body) if body else {}
+                return action(self, *found.groups(), query if method == "GET" else content)
+        raise Refused(404, f"simulated server does not know {method} {path}")
+
+    # -- experiments ------------------------------------------------------------------------------------------------
+
+    def _healthz(self, query: Json) -> Json:
+        return {"tag_name": self.version, "multi_user": self.multi_user}  # more than the API's model has
+
+    def _list_experiments(self, query: Json) -> Json:
+        self._check_namespace(query.get("namespace", ""))
+        return _page(self.experiments.values(), "experiments", query)
+
+    def _create_experiment(self, content: Json) -> Json:
+        same = ("display_name", "namespace")
+        if any(all(one.get(key) == content.get(key) for key in same) for one in self.experiments.values()):
+            raise Refused(409, f"experiment {content['display_name']} already exists")
+        made = _checked(api.V2beta1Experiment, {"experiment_id": self._id("e"), **content})
+        self.experiments[made["experiment_id"]] = made
+        return made
+
+    # -- pipelines --------------------------------------------------------------------------------------------------
+
+    def _list_pipelines(self, query: Json) -> Json:
+        if query.get("namespace"):  # without one, those that all share
+            self._check_namespace(query["namespace"])
+        return _page(self.pipelines.values(), "pipelines", query)
+
+    def _create_pipeline(self, content: Json) -> Json:
+        if any(one["display_name"] == content["display_name"] for one in self.pipelines.values()):
+            raise Refused(409, f"Pipeline {content['display_name']} already exists")
+        made = _checked(api.V2beta1Pipeline, {"pipeline_id": self._id("p"), "created_at": self._now(), **content})
+        self.pipelines[made["pipeline_id"]] = made
+        return made
+
+    def _upload_version(self, query: Json, package: str) -> Json:
+        of = [one for one in self.versions.values() if one["pipeline_id"] == query["pipelineid"]]
+        if any(one["display_name"] == query["name"] for one in of):
+            raise Refused(409, f"version {query['name']} already exists")
+        spec, *platform = list(yaml.safe_load_all(package))
+        made = _checked(
+            api.V2beta1PipelineVersion,
+            {
+                "pipeline_id": query["pipelineid"],
+                "pipeline_version_id": self._id("v"),
+                "display_name": query["name"],
+                "description": query.get("description", ""),
+                "created_at": self._now(),
+                "pipeline_spec": {"pipeline_spec": spec, "platform_spec": platform[0]} if platform else spec,
+            },
+        )
+        self.versions[made["pipeline_version_id"]] = made
+        return made
+
+    def _list_versions(self, pipeline: str, query: Json) -> Json:
+        of = [one for one in self.versions.values() if one["pipeline_id"] == pipeline]
+        return _page(of, "pipeline_versions", query)
+
+    # -- runs -------------------------------------------------------------------------------------------------------
+
+    def _create_run(self, content: Json) -> Json:
+        self._check_source(content)
+        made = _checked(
+            api.V2beta1Run,
+            {"run_id": f"r-{len(self.runs) + 1}", "state": "PENDING", "created_at": self._now(), **content},
+        )
+        self.runs[made["run_id"]] = made
+        return made
+
+    def _list_runs(self, query: Json) -> Json:
+        self._check_namespace(query.get("namespace", ""))
+        newest = sorted(self.runs.values(), key=lambda run: run["run_id"], reverse=True)
+        return _page(newest, "runs", query)
+
+    def _get_run(self, run_id: str, query: Json) -> Json:
+        run = self._known(self.runs, run_id)
+        state = self.states[min(self.polls, len(self.states) - 1)]
+        tasks = self.tasks[min(self.polls, len(self.tasks) - 1)]
+        self.polls += 1
+        if isinstance(state, int):
+            raise Refused(state, "simulated")
+        run["state"] = "CANCELED" if run["state"] == "CANCELING" else state
+        details = [
+            {"display_name": name, "task_id": name, "run_id": run_id, "state": is_now, "create_time": self._now()}
+            for name, is_now in tasks.items()
+        ]
+        run["run_details"] = {"task_details": details}
+        if self.error:
+            run["error"] = {"message": self.error}
+        return _checked(api.V2beta1Run, run)
+
+    def _terminate(self, run_id: str, content: Json) -> Json:
+        run = self._known(self.runs, run_id)
+        if run["state"] in ("SUCCEEDED", "FAILED", "CANCELED"):
+            raise Refused(400, f"run {run_id} has ended")
+        run["state"] = "CANCELING"
+        return {}
+
+    def _retry(self, run_id: str, content: Json) -> Json:
+        run = self._known(self.runs, run_id)
+        if run["state"] not in ("FAILED", "CANCELED"):
+            raise Refused(400, f"run {run_id} has not failed")
+        run["state"] = "RUNNING"
+        return {}
+
+    # -- recurring runs ---------------------------------------------------------------------------------------------
+
+    def _create_recurring(self, content: Json) -> Json:
+        self._check_source(content)
+        if not 1 <= int(content.get("max_concurrency") or 0) <= 10:
+            raise Refused(400, "The max concurrency of the recurring run is out of range. Support 1-10.")
+        cron = content["trigger"]["cron_schedule"]["cron"].split()
+        if len(cron) not in (5, 6):
+            raise Refused(400, "Schedule cron is not a supported format")
+        made = _checked(
+            api.V2beta1RecurringRun,
+            {
+                "recurring_run_id": self._id("rr"),
+                "created_at": self._now(),
+                "status": "ENABLED" if content.get("mode") == "ENABLE" else "DISABLED",
+                **content,
+            },
+        )
+        self.recurring[made["recurring_run_id"]] = made
+        return made
+
+    def _list_recurring(self, query: Json) -> Json:
+        self._check_namespace(query.get("namespace", ""))
+        return _page(self.recurring.values(), "recurringRuns", query)
+
+    def _get_recurring(self, recurring: str, query: Json) -> Json:
+        return self._known(self.recurring, recurring)
+
+    def _delete_recurring(self, recurring: str, content: Json) -> Json:
+        self._known(self.recurring, recurring)
+        del self.recurring[recurring]
+        return {}
+
+    def _switch_recurring(self, recurring: str, to: str, content: Json) -> Json:
+        self._known(self.recurring, recurring)["status"] = to.upper() + "D"
+        return {}
+
+    # -- what they share --------------------------------------------------------------------------------------------
+
+    def _check_source(self, content: Json) -> None:
+        if content.get("experiment_id") not in self.experiments:
+            raise Refused(404, "experiment not found")
+        reference = content.get("pipeline_version_reference") or {}
+        if not content.get("pipeline_spec") and reference.get("pipeline_version_id") not in self.versions:
+            raise Refused(404, "pipeline version not found")
+
+    def _check_namespace(self, namespace: str) -> None:
+        if self.multi_user and not namespace:
+            raise Refused(400, "cannot have an empty namespace in multi-user mode")
+        if namespace in self.forbidden:
+            raise Refused(403, f"not authorised in namespace {namespace}")
+
+    def _known(self, where: dict[str, Json], identifier: str) -> Json:
+        if identifier not in where:
+            raise Refused(404, f"{identifier} not found")
+        return where[identifier]
+
+    def _id(self, kind: str) -> str:
+        return f"{kind}-{next(self._ids)}"
+
+    def _now(self) -> str:
+        return datetime.now(UTC).replace(microsecond=0).isoformat()  # seconds, as the real one
+
+
+_ROUTES: list[tuple[str, str, Callable[..., Json]]] = [
+    ("healthz", "GET", SimulatedServer._healthz),
+    ("experiments", "GET", SimulatedServer._list_experiments),
+    ("experiments", "POST", SimulatedServer._create_experiment),
+    ("pipelines", "GET", SimulatedServer._list_pipelines),
+    ("pipelines", "POST", SimulatedServer._create_pipeline),
+    ("pipelines/upload_version", "POST", SimulatedServer._upload_version),
+    ("pipelines/([^/]+)/versions", "GET", SimulatedServer._list_versions),
+    ("runs", "POST", SimulatedServer._create_run),
+    ("runs", "GET", SimulatedServer._list_runs),
+    ("runs/([^/:]+)", "GET", SimulatedServer._get_run),
+    ("runs/([^/:]+):terminate", "POST", SimulatedServer._terminate),
+    ("runs/([^/:]+):retry", "POST", SimulatedServer._retry),
+    ("recurringruns", "POST", SimulatedServer._create_recurring),
+    ("recurringruns", "GET", SimulatedServer._list_recurring),
+    ("recurringruns/([^/:]+)", "GET", SimulatedServer._get_recurring),
+    ("recurringruns/([^/:]+)", "DELETE", SimulatedServer._delete_recurring),
+    ("recurringruns/([^/:]+):(enable|disable)", "POST", SimulatedServer._switch_recurring),
+]
+
+
+def _checked(model: type[Any], content: Json) -> Json:
+    """`content` as a client reads it; fields that the API does not have are an error."""
+    unknown = set(content) - set(model.openapi_types)
+    if unknown:
+        raise Refused(400, f"{model.__name__} has no {', '.join(sorted(unknown))}")
+    model(**content)
+    return content
+
+
+def _page(members: Any, name: str, query: Json) -> Json:
+    wanted = list(members)
+    for predicate in json.loads(query.get("filter") or "{}").get("predicates", []):
+        assert predicate["operation"] in (1, "EQUALS"), predicate
+        key, value = predicate["key"], predicate.get("stringValue", predicate.get("string_value"))
+        key = "display_name" if key == "name" else key
+        wanted = [one for one in wanted if one.get(key) == value]
+    size, start = int(query.get("page_size") or 10), int(query.get("page_token") or 0)
+    more = {"next_page_token": str(start + size)} if start + size < len(wanted) else {}
+    return {name: wanted[start : start + size], "total_size": len(wanted), **more}
+
+
+def _uploaded(body: bytes, headers: Any) -> str:
+    form = message_from_bytes(b"Content-Type: " + headers["Content-Type"].encode() + b"\r\n\r\n" + body)
+    part = next(part for part in form.walk() if "uploadfile" in str(part.get("Content-Disposition")))
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content.decode()
+
+
+@contextmanager
+def simulated_server() -> Iterator[SimulatedServer]:
+    """A server on a free port of this machine."""
+    server = SimulatedServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            answer = server.handle(self.command, self.path, body, self.headers)
+            if answer is None:
+                self.close_connection = True
+                return
+            payload = json.dumps(answer[1]).encode()
+            self.send_response(answer[0])
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        do_GET = do_POST = do_DELETE = _serve
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        server.url = f"http://127.0.0.1:{http.server_port}"
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        try:
+            yield server
+        finally:
+            http.shutdown()
