@@ -1,0 +1,67 @@
+"""Linear discriminant analysis with a shrunk covariance: a classifier that is fitted in one step.
+
+Fisher (1936), Friedman (1989, "Regularized discriminant analysis"). Nothing to tune, the same result every time, and
+quick enough to be fitted dozens of times in an evaluation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHRINKAGE = 0.1  # share of the unit matrix in the covariance of the standardised features
+
+
+@dataclass(frozen=True)
+class LinearClassifier:
+    """A fitted classifier.
+
+    Attributes:
+        weights: (D, classes).
+        bias: (classes,); minus infinity for classes that were not in the training data.
+    """
+
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Log probabilities up to a constant per row, (N, classes)."""
+        result: NDArray[np.float64] = features @ self.weights + self.bias
+        return result
+
+    def predict(self, features: NDArray[np.floating]) -> NDArray[np.intp]:
+        """The likeliest class, (N,)."""
+        return self.scores(features).argmax(axis=1)
+
+
+def fit_linear(
+    features: NDArray[np.floating], codes: NDArray[np.integer], classes: int, *, balanced: bool = False
+) -> LinearClassifier:
+    """Fits a classifier.
+
+    Args:
+        features: (N, D), N at least 1.
+        codes: (N,), the classes, 0 to `classes` - 1.
+        classes: how many.
+        balanced: take all classes for equally frequent, however often they occur here.
+    """
+    counts = np.bincount(codes, minlength=classes)
+    there = counts > 0
+    centre, spread = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    # Features that hardly vary must not be blown up: a speck of noise in them would outweigh all others.
+    spread = np.maximum(spread, 1e-2 * np.median(spread[spread > 0])) if (spread > 0).any() else np.ones_like(spread)
+    standard = ((features - centre) / spread).astype(np.float32)
+    means = np.zeros((classes, features.shape[1]))
+    for code in np.flatnonzero(there):
+        means[code] = standard[codes == code].mean(axis=0, dtype=np.float64)
+    rest = standard - means[codes].astype(np.float32)
+    covariance = (1 - SHRINKAGE) * (rest.T @ rest / len(rest)).astype(np.float64)
+    covariance.flat[:: len(covariance) + 1] += SHRINKAGE
+    weights = np.linalg.solve(covariance, means.T)
+    priors = there / there.sum() if balanced else counts / counts.sum()
+    with np.errstate(divide="ignore"):
+        bias = np.log(priors) - (means.T * weights).sum(axis=0) / 2
+    weights /= spread[:, None]
+    return LinearClassifier(weights, bias - centre @ weights)

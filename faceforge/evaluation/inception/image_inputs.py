@@ -1,0 +1,86 @@
+"""Sets of images as measures take them: decoded one after another, at their own size, nothing cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from faceforge.config import IngestConfig
+from faceforge.data.decode import RejectedError, opened
+from faceforge.data.imageset import ImageSet
+from faceforge.data.info import INFO_FILE, SPLITS, Split
+from faceforge.data.pixels import Pixels, map_ordered
+from faceforge.data.samples import Given, Sample
+from faceforge.data.sources import open_source
+from faceforge.errors import FaceForgeError
+from faceforge.progress import Progress
+
+
+class ImageInput:
+    """A set of images to be measured; iterating decodes them in parallel and shows progress.
+
+    Attributes:
+        name: as the user named it.
+        count: images to read, unreadable ones included.
+        key: changes with the images; empty = that is not known cheaply.
+        skipped: `path: reason` of every unreadable image met so far.
+    """
+
+    def __init__(self, name: str, count: int, samples: Iterable[Sample], key: str = "") -> None:
+        self.name, self.count, self.key = name, count, key
+        self.skipped: list[str] = []
+        self._samples = samples
+
+    def __iter__(self) -> Iterator[Pixels]:
+        """Each image as uint8 (H, W, 3), as pytorch-fid reads it: not turned by EXIF, transparency dropped."""
+        with Progress(self.name, self.count) as progress:
+            for found in map_ordered(_read, self._samples):
+                progress.advance(1)
+                if isinstance(found, str):
+                    self.skipped.append(found)
+                else:
+                    yield found
+
+
+def open_images(spec: str) -> ImageInput:
+    """Opens what the user names, without decoding images.
+
+    Args:
+        spec: an image set of ours (its training split; another with `:holdout` behind), or any source that ingest
+            takes: a folder of images, an archive, Parquet, ...
+
+    Raises:
+        FaceForgeError: it does not exist, or holds no images.
+    """
+    folder, _, split = (
+        spec.rpartition(":") if spec.endswith(tuple(f":{name}" for name in SPLITS)) else (spec, "", "train")
+    )
+    if (Path(folder).expanduser() / INFO_FILE).is_file():
+        images = ImageSet.open(Path(folder).expanduser())
+        return _split(spec, images, split)  # type: ignore[arg-type]
+    if folder != spec:
+        raise FaceForgeError(f"{folder} is not an image set, so it has no split {split!r}; name the images alone")
+    source = open_source(spec, IngestConfig.model_validate({"labels": ()}))
+    return ImageInput(spec, source.count, (sample for sample in source.samples() if not sample.absent))
+
+
+def _split(name: str, images: ImageSet, split: Split) -> ImageInput:
+    count = images.info.counts[split].total
+    samples = (Sample(record.path, Given(record.image)) for record in images.records(split))
+    return ImageInput(name, count, samples, key=f"{images.info.digest}:{split}")
+
+
+def _read(sample: Sample) -> Pixels | str:
+    """Pixels, or why there are none."""
+    try:
+        if sample.problem:
+            raise RejectedError(sample.problem)
+        data = sample.read()
+        if not isinstance(data, bytes):
+            return data
+        with opened(data) as image:
+            return np.asarray(image.convert("RGB"))
+    except (RejectedError, OSError) as error:
+        return f"{sample.path}: {error}"

@@ -1,0 +1,106 @@
+"""Mean and covariance of features that stream by, in float64, and files of them."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_file
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """All that a Frechet distance needs to know of a set of features.
+
+    Attributes:
+        mean: (D,) float64.
+        covariance: (D, D) float64.
+        count: rows behind them; 0 = unknown.
+    """
+
+    mean: Matrix
+    covariance: Matrix
+    count: int
+
+    def save(self, path: Path, **more: Any) -> None:
+        """Writes `mu`, `sigma` (as pytorch-fid reads them) and `count` to an `.npz`, and `more` beside them."""
+        with atomic_file(path) as partial, partial.open("wb") as stream:
+            np.savez(stream, mu=self.mean, sigma=self.covariance, count=np.int64(self.count), **more)
+
+    @classmethod
+    def load(cls, path: Path) -> Gaussian:
+        """Reads what `save`, pytorch-fid or TTUR wrote; the count of the latter two is unknown.
+
+        Raises:
+            FaceForgeError: no such file, or not of this kind.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                mean, covariance = (np.asarray(arrays[name], np.float64) for name in ("mu", "sigma"))
+                count = int(arrays["count"]) if "count" in arrays else 0
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise FaceForgeError(f"{path} holds no statistics (mu, sigma): {reason}; compute them anew") from None
+        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+            raise FaceForgeError(f"{path} has mu {mean.shape} and sigma {covariance.shape}; compute them anew")
+        return cls(mean, covariance, count)
+
+
+class Moments:
+    """Count, mean and scatter of rows seen so far; the rows themselves are not kept.
+
+    Parts may be added in any split and order: the result differs in rounding only (Chan, Golub & LeVeque (1979),
+    "Updating formulae and a pairwise algorithm for computing sample variances").
+
+    Attributes:
+        count: rows seen.
+        mean: (D,) float64.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        """Nothing seen yet, of rows (D,)."""
+        self.count, self.mean = 0, np.zeros(dimensions)
+        self._scatter = np.zeros((dimensions, dimensions))
+
+    @classmethod
+    def of(cls, features: NDArray[np.floating]) -> Moments:
+        """Of all rows (N, D) at once."""
+        moments = cls(features.shape[1])
+        moments.add(features)
+        return moments
+
+    @property
+    def gaussian(self) -> Gaussian:
+        """What was seen so far, with unbiased covariance; NaN with fewer than two rows."""
+        covariance = self._scatter / (self.count - 1) if self.count > 1 else np.full_like(self._scatter, np.nan)
+        return Gaussian(self.mean, covariance, self.count)
+
+    def add(self, features: NDArray[np.floating]) -> None:
+        """Counts rows (N, D) in; thousands at a time are fastest."""
+        if len(features):
+            wide = features.astype(np.float64)
+            mean = wide.mean(axis=0)
+            wide -= mean
+            self._merge(len(wide), mean, wide.T @ wide)
+
+    def merge(self, other: Moments) -> None:
+        """Counts in what another has seen."""
+        if other.count:
+            self._merge(other.count, other.mean, other._scatter)
+
+    def _merge(self, count: int, mean: Matrix, scatter: Matrix) -> None:
+        total = self.count + count
+        apart = mean - self.mean
+        self._scatter += scatter
+        if self.count:
+            self._scatter += np.outer(apart, apart * (self.count * count / total))
+        self.mean = self.mean + apart * (count / total)
+        self.count = total
