@@ -51,8 +51,8 @@ def main() -> None:
 
 def formulas(dimensions: int, rounds: int) -> dict[str, Any]:
     """Seconds of the distances, and how often ours fits into the reference's time."""
-    from faceforge.evaluation.frechet import frechet_distance, gaussian
-    from faceforge.evaluation.kernel import mmd2
+    from faceforge.evaluation.metrics.frechet import frechet_distance, gaussian
+    from faceforge.evaluation.metrics.kernel import mmd2
 
     rng = np.random.default_rng(0)
     scales = np.linspace(1, 0.01, dimensions)

@@ -158,6 +158,7 @@ def run_bare(root: Path) -> float:
 def bare(file: str) -> int:
     """The length of one image's PNG."""
     image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
     edge = min(image.shape[:2])
     top, left = (image.shape[0] - edge) // 2, (image.shape[1] - edge) // 2
     square = image[top : top + edge, left : left + edge]

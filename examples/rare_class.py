@@ -26,7 +26,7 @@ from faceforge import steps
 from faceforge.data.imageset import ImageSet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, GLASSES, draw_toyfaces
 from faceforge.evaluation.domain import train_classifier
-from faceforge.evaluation.usefulness import Labelled, rare_class
+from faceforge.evaluation.examinations.usefulness import Labelled, rare_class
 from faceforge.synthesis.options import synthesis_config
 from faceforge.synthesis.synthesise import synthesise
 

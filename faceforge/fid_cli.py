@@ -1,4 +1,4 @@
-"""`faceforge fid`: a thin view of `faceforge.evaluation.fid`."""
+"""`faceforge fid`: a thin view of `faceforge.evaluation.inception.fid`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from faceforge import steps
 
 if TYPE_CHECKING:
-    from faceforge.evaluation.fid import Comparison
+    from faceforge.evaluation.inception.fid import Comparison
 
 LINES = {
     "fid": ("FID", ".4f", ""),
@@ -70,8 +70,8 @@ def fid(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # numbers and progress, not TensorFlow's greetings
     with steps.guarded():
         from faceforge.errors import FaceForgeError
-        from faceforge.evaluation.fid import FID_ONLY, KID_ONLY, compare_sets, gather_set
-        from faceforge.evaluation.likeness import MEASURES
+        from faceforge.evaluation.inception.fid import FID_ONLY, KID_ONLY, compare_sets, gather_set
+        from faceforge.evaluation.inception.likeness import MEASURES
 
         if fake is None and save is None:
             raise FaceForgeError("nothing to compare with; name a second set, or keep statistics of one with --save")

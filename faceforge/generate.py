@@ -21,7 +21,7 @@ from faceforge.models.sampling import draw_latents, label_combinations, path_bet
 from faceforge.models.wishes import Label, Wish, choose_columns, label_codes
 
 if TYPE_CHECKING:
-    from faceforge.evaluation.calibration import Calibration
+    from faceforge.evaluation.examinations.calibration import Calibration
 
 __all__ = ["Generator", "Label", "Samples"]
 
@@ -279,7 +279,7 @@ class Generator:
         Raises:
             FaceForgeError: images of another shape or type, or labels unknown or left open.
         """
-        from faceforge.evaluation.calibration import calibrate
+        from faceforge.evaluation.examinations.calibration import calibrate
 
         images = self._checked_images(images)
         wish = choose_columns(self.labels, label, labels, attributes)
@@ -350,6 +350,6 @@ def _check_numbers(count: int, seed: int, truncation: float, start: int) -> None
 
 def _calibration(bundle: Path) -> Calibration | None:
     """What the evaluation report in a bundle's folder or beside it says of the discriminator, if there is one."""
-    from faceforge.evaluation.calibration import read_calibration
+    from faceforge.evaluation.examinations.calibration import read_calibration
 
     return read_calibration(bundle / "report.json") or read_calibration(bundle.absolute().parent / "report.json")

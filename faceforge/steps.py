@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from faceforge.evaluation.report import Evaluation
+    from faceforge.evaluation.report.findings import Evaluation
     from faceforge.synthesis.manifest import Manifest
     from faceforge.tracking.runs import StepRun
 
@@ -324,6 +325,21 @@ def publish(dataset: Path, report: Path, destination: str, tracking: Tracking) -
         run.headline(tags={"faceforge.published": address})
     finish_parent(tracking.run_key, "FINISHED", tracking.experiment)  # this is the pipeline's last step
     return address
+
+
+def close(tracking: Tracking) -> None:
+    """Ends the MLflow run of a pipeline whose steps could not do it themselves; see `tracking.closing.close_run`.
+
+    MLflow being away is told, and no more: it must not make a failure of what has succeeded.
+    """
+    from faceforge.tracking.closing import close_run
+    from faceforge.tracking.runs import connect
+
+    try:
+        connect(tracking.uri)
+        print(f"MLflow run {tracking.run_key}: {close_run(tracking.run_key).lower() or 'was never begun'}")
+    except FaceForgeError as error:
+        print(f"warning: the MLflow run {tracking.run_key} could not be ended: {error}", file=sys.stderr)
 
 
 class _Follower:

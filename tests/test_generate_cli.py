@@ -8,7 +8,7 @@ from faceforge.cli import main
 from faceforge.data.imageset import ImageSet
 
 
-def run(*arguments: str | Path) -> tuple[int, str]:
+def run(*arguments: str | Path | int) -> tuple[int, str]:
     result = CliRunner().invoke(main, ["generate", *map(str, arguments)])
     return result.exit_code, result.output
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # plain rasters: nothing that runs an interpreter
 MAX_PIXELS = 36_000_000  # a decompressed image beyond this is a mistake, or an attack on memory
@@ -38,7 +39,7 @@ class RejectedError(Exception):
 
 
 @contextmanager
-def opened(data: bytes) -> Iterator[Image.Image]:
+def opened(data: bytes) -> Iterator[ImageFile]:
     """The image in a file's bytes, its header read, its pixels not yet (see `upright`).
 
     Whatever decoders raise inside the block on damaged files comes out as RejectedError, because one file must not
@@ -72,7 +73,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
-def upright(image: Image.Image, scale: float) -> Image.Image:
+def upright(image: ImageFile, scale: float) -> Image.Image:
     """Decodes an opened image, turns it upright and converts it to L or RGB.
 
     Transparency is laid over white, 16 bits per channel become 8, of an animation the first frame counts. Pictures
@@ -84,24 +85,25 @@ def upright(image: Image.Image, scale: float) -> Image.Image:
         scale: wanted size / source size.
     """
     wanted, size = (scale * image.width, scale * image.height), image.size
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     image.draft(None, (2 * math.ceil(wanted[0]), 2 * math.ceil(wanted[1])))  # JPEG can decode at a fraction of its size
-    quick = _whole_jpeg(image) if image.size == size else None
-    if quick is None:
-        image.load()
-    else:
-        image = quick
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-    elif image.mode in _INDEXED:
-        image = image.convert(_INDEXED[image.mode])
-    factor = int(min(image.width / wanted[0], image.height / wanted[1]) / 2)
-    if factor > 1 and image.mode in {"L", "RGB", "RGBA", "CMYK"}:
-        image = image.reduce(factor)
-    return _eight_bit(image if turn is None else image.transpose(turn))
+    picture = (_whole_jpeg(image) if image.size == size else None) or _loaded(image)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode in _INDEXED:
+        picture = picture.convert(_INDEXED[picture.mode])
+    factor = int(min(picture.width / wanted[0], picture.height / wanted[1]) / 2)
+    if factor > 1 and picture.mode in {"L", "RGB", "RGBA", "CMYK"}:
+        picture = picture.reduce(factor)
+    return _eight_bit(picture if turn is None else picture.transpose(turn))
 
 
-def _whole_jpeg(image: Image.Image) -> Image.Image | None:
+def _loaded(image: ImageFile) -> Image.Image:
+    image.load()
+    return image
+
+
+def _whole_jpeg(image: ImageFile) -> Image.Image | None:
     """The pixels of an RGB JPEG by OpenCV: the same as Pillow's, in two thirds of the time; None for other files.
 
     A file that lacks its end is left to Pillow, which refuses it: OpenCV would fill it up with grey.

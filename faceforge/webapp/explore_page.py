@@ -31,7 +31,9 @@ def explore_page() -> None:
 
 def along(face: Samples, amounts: list[float]) -> Samples:
     """A face whose latent is moved along fixed random directions, as far as `amounts` say."""
-    return replace(face, latents=face.latents + np.float32(amounts) @ _directions(face.latents.shape[1], len(amounts)))
+    return replace(
+        face, latents=face.latents + np.array(amounts, np.float32) @ _directions(face.latents.shape[1], len(amounts))
+    )
 
 
 def _one_face(generator: Generator) -> None:
