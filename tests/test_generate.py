@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.calibration import Calibration
+from faceforge.evaluation.examinations.calibration import Calibration
 from faceforge.generate import Generator, Samples
 
 

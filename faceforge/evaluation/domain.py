@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.determinism import be_deterministic
+from faceforge.compute.determinism import be_deterministic
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.pretext import pretext_tasks, transform
 from faceforge.files import atomic_folder

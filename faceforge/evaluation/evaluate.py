@@ -12,16 +12,16 @@ from faceforge.config import EvaluateConfig
 from faceforge.data.imageset import ImageSet
 from faceforge.data.sheet import save_png
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.calibration import calibrate
-from faceforge.evaluation.comparison import Comparison, compare
 from faceforge.evaluation.domain import DomainClassifier
-from faceforge.evaluation.examination import examine
+from faceforge.evaluation.examinations.calibration import calibrate
+from faceforge.evaluation.examinations.examine import examine
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.judging import Judged, judge, real_against_real
-from faceforge.evaluation.page import illustrate, render
-from faceforge.evaluation.pictures import sample_sheet
-from faceforge.evaluation.report import Evaluation, spans
-from faceforge.evaluation.tables import class_tables
+from faceforge.evaluation.metrics.comparison import Comparison, compare
+from faceforge.evaluation.report.findings import Evaluation, spans
+from faceforge.evaluation.report.page import illustrate, render
+from faceforge.evaluation.report.pictures import sample_sheet
+from faceforge.evaluation.report.tables import class_tables
 from faceforge.evaluation.yardstick import Yardstick, comparable, prepare
 from faceforge.files import atomic_file
 from faceforge.models.bundle import Bundle, BundleInfo

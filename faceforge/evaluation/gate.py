@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.comparison import AGREEMENT, FRECHET, RECALL, Interval
+from faceforge.evaluation.metrics.comparison import AGREEMENT, FRECHET, RECALL, Interval
 
 REAL_ACCURACY = "domain/real_label_accuracy"
 COPIES = ("privacy/copies_pixels", "privacy/copies_features")
@@ -51,7 +51,7 @@ def decide(
         candidate: its metrics by name.
         champion: the champion's metrics, computed anew on the same holdout, sample counts and seed; None = there is
             none (or it could not be judged: then `champion_error` says why).
-        differences: how much better the candidate is, with intervals; see `faceforge.evaluation.comparison`.
+        differences: how much better the candidate is, with intervals; see `faceforge.evaluation.metrics.comparison`.
         own_data: whether the holdout is known to have been kept from the candidate's training.
         same_data: likewise from the champion's. Only looked at if there is a champion.
         champion_error: why the existing champion could not be judged; empty if it could, or if there is none.

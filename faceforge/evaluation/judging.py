@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.calibration import Scored
-from faceforge.evaluation.comparison import Evidence
-from faceforge.evaluation.discriminator import discriminator_metrics
-from faceforge.evaluation.frechet import frechet_from_features
-from faceforge.evaluation.precision_recall import overlap, recalled
+from faceforge.evaluation.examinations.calibration import Scored
+from faceforge.evaluation.examinations.discriminator import discriminator_metrics
+from faceforge.evaluation.metrics.comparison import Evidence
+from faceforge.evaluation.metrics.frechet import frechet_from_features
+from faceforge.evaluation.metrics.precision_recall import overlap, recalled
 from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import Bundle
 from faceforge.models.sampling import draw_latents

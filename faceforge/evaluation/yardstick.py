@@ -13,7 +13,7 @@ from faceforge.data.imageset import ImageSet
 from faceforge.data.info import DatasetInfo
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.domain import DomainClassifier, train_classifier
-from faceforge.evaluation.reference import Reference, open_reference
+from faceforge.evaluation.inception.reference import Reference, open_reference
 
 MIN_IMAGES = 64  # of samples, holdout and training images each
 COMPARED_AT_MOST = 10_000  # pairwise distances grow with the square

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from faceforge.training import backend
+from faceforge.compute import backend
 
 
 def squared_gradient_norm(score: Callable[[Any], Any], images: Any) -> Any:

@@ -9,18 +9,18 @@ import numpy as np
 from keras import ops, tree
 from numpy.typing import NDArray
 
+from faceforge.compute import backend
+from faceforge.compute.determinism import be_deterministic
+from faceforge.compute.precision import choose_precision
 from faceforge.config import TrainConfig
 from faceforge.data.sheet import image_grid
-from faceforge.determinism import be_deterministic
 from faceforge.models.build import build_networks
 from faceforge.models.bundle import to_uint8
 from faceforge.models.sampling import draw_latents, label_combinations
 from faceforge.models.spec import BATCH_NORM_MOMENTUM, ModelSpec
-from faceforge.training import backend
 from faceforge.training.batches import Batches
 from faceforge.training.checkpoint import Checkpoint
 from faceforge.training.feed import Feed
-from faceforge.training.precision import choose_precision
 from faceforge.training.schedules import cosine, ema_decay
 from faceforge.training.step import State, initial_state, make_step
 

@@ -12,11 +12,11 @@ from faceforge.data.imageset import ImageSet
 from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.data.writer import write_image_set
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation import examination
-from faceforge.evaluation.calibration import read_calibration
 from faceforge.evaluation.evaluate import Rival, evaluate, judge_champion, kept_apart
+from faceforge.evaluation.examinations import examine
+from faceforge.evaluation.examinations.calibration import read_calibration
 from faceforge.evaluation.judging import judge, real_against_real
-from faceforge.evaluation.report import Evaluation
+from faceforge.evaluation.report.findings import Evaluation
 from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import Bundle, BundleInfo, from_uint8
 
@@ -134,7 +134,7 @@ def test_first_sound_model_is_promoted_and_everything_is_written(
 @pytest.fixture
 def only_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the candidate alone, only what the gate needs is asked."""
-    monkeypatch.setattr(examination, "QUESTIONS", {"copies": examination.QUESTIONS["copies"]})
+    monkeypatch.setattr(examine, "QUESTIONS", {"copies": examine.QUESTIONS["copies"]})
 
 
 @pytest.mark.usefixtures("only_copies")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.comparison import Interval
 from faceforge.evaluation.gate import Decision, decide
+from faceforge.evaluation.metrics.comparison import Interval
 
 CONFIG = EvaluateConfig.model_validate(
     {"min_label_agreement": 0.5, "min_recall": 0.1, "min_improvement": 0.02, "max_frechet": 20}

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
 from faceforge.evaluation.judging import judge, real_against_real
-from faceforge.evaluation.pictures import real_and_generated, sample_sheet
-from faceforge.evaluation.tables import class_tables
+from faceforge.evaluation.report.pictures import real_and_generated, sample_sheet
+from faceforge.evaluation.report.tables import class_tables
 from faceforge.evaluation.yardstick import Yardstick
 from faceforge.models.bundle import BundleInfo
 

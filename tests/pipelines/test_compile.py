@@ -21,6 +21,12 @@ def compiled(path: Path, definition: Definition = TRAINING, **options: object) -
     return list(yaml.safe_load_all(path.read_text()))
 
 
+def steps_of(spec: dict[str, Any]) -> dict[str, Any]:
+    """The tasks of the inner pipeline, which all but `close` belong to."""
+    assert set(spec["root"]["dag"]["tasks"]) == {"steps", "close"}
+    return dict(spec["components"]["comp-steps"]["dag"]["tasks"])
+
+
 def executors(spec: dict[str, Any]) -> dict[str, Any]:
     return dict(spec["deploymentSpec"]["executors"])
 
@@ -33,7 +39,7 @@ def test_the_committed_files_are_current(definition: Definition, tmp_path: Path)
 
 def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
     (spec,) = compiled(tmp_path / "p.yaml")
-    tasks = spec["root"]["dag"]["tasks"]
+    tasks = steps_of(spec)
     assert set(tasks) == set(STEPS)
     waits = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
     assert waits == {
@@ -46,11 +52,24 @@ def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
+def test_the_run_is_closed_whatever_becomes_of_the_steps(definition: Definition, tmp_path: Path) -> None:
+    spec, platform = compiled(tmp_path / "p.yaml", definition, secrets=(read_secret("mlflow:token=TOKEN"),))
+    close = spec["root"]["dag"]["tasks"]["close"]
+    assert close["dependentTasks"] == ["steps"]
+    assert close["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert set(close["inputs"]["parameters"]) == {"tracking_uri", "experiment", "run_key", "job"}
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert pods["exec-close"]["secretAsEnv"][0]["keyToEnv"][0]["envVar"] == "TOKEN"
+    for name, output in spec["root"]["outputDefinitions"].get("parameters", {}).items():
+        assert output["parameterType"] == "STRING", name
+
+
 def test_a_synthetic_set_is_checked_before_it_is_handed_out(tmp_path: Path) -> None:
     spec, platform = compiled(
         tmp_path / "p.yaml", SYNTHESIS, gpu=1, memory="8Gi", checkpoint_claim="parts", retries=2, data_claim="photos"
     )
-    tasks = spec["root"]["dag"]["tasks"]
+    tasks = steps_of(spec)
     waits = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
     assert waits == {"generate": set(), "check": {"generate"}, "publish": {"generate", "check"}}
     parameters = spec["root"]["inputDefinitions"]["parameters"]
@@ -77,7 +96,8 @@ def test_no_pod_installs_packages_and_no_step_is_cached(tmp_path: Path) -> None:
     (spec,) = compiled(tmp_path / "p.yaml")
     for executor in executors(spec).values():
         assert "pip install" not in " ".join(executor["container"]["command"])
-    assert not any(task["cachingOptions"].get("enableCache") for task in spec["root"]["dag"]["tasks"].values())
+    tasks = {**spec["root"]["dag"]["tasks"], **steps_of(spec)}
+    assert not any(task["cachingOptions"].get("enableCache") for task in tasks.values())
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
@@ -131,7 +151,7 @@ def test_cluster_options_reach_the_platform_document(tmp_path: Path) -> None:
         "resourceType": "nvidia.com/gpu",
     }
     assert "accelerator" not in executors(spec)["exec-evaluate"]["container"].get("resources", {})
-    assert spec["root"]["dag"]["tasks"]["train"]["retryPolicy"]["maxRetryCount"] == 2
+    assert steps_of(spec)["train"]["retryPolicy"]["maxRetryCount"] == 2
     root = spec["root"]["inputDefinitions"]["parameters"]["checkpoint_root"]
     assert root["defaultValue"] == "/checkpoints"
 

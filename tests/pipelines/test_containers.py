@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> RunFolder:
 def client(folder: RunFolder) -> Iterator[Any]:
     import docker
 
-    with docker.from_env() as client:
+    with closing(docker.from_env()) as client:
         yield client
         StepContainers(folder.key).remove()
 

@@ -26,7 +26,7 @@ def compiled(path: Path, **options: object) -> dict[str, Any]:
 
 def test_shares_are_prepared_side_by_side_and_merged(tmp_path: Path) -> None:
     root = compiled(tmp_path / "p.yaml", ingest_workers=3, data_claim="photos")
-    tasks = root["root"]["dag"]["tasks"]
+    tasks = root["components"]["comp-steps"]["dag"]["tasks"]
     loop = next(name for name in tasks if name.startswith("for-loop"))
     assert tasks[loop]["parameterIterator"]["items"]["raw"] == "[0, 1, 2]"
     assert "ingest" not in tasks

@@ -92,7 +92,7 @@ def test_moves_by_other_means_are_understood(events: list[Event], champion: str,
 def test_what_was_rejected_needs_force_and_a_reason(versions: mlflow.MlflowClient) -> None:
     for attempt in ({}, {"force": True}, {"reason": "I like it"}):
         with pytest.raises(FaceForgeError, match="version 3 was rejected by its evaluation"):
-            promote(NAME, "3", **attempt)  # type: ignore[arg-type]
+            promote(NAME, "3", **attempt)
     with pytest.raises(FaceForgeError, match="rejected"):
         approve(NAME, "3", "I like it")
     assert aliases(versions) == {}

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.inception.resize import resize_tf1
 from faceforge.evaluation.inception.weights import WeightsFile, find_weights, read_weights
-from faceforge.evaluation.resize import resize_tf1
 
 BATCH = 64  # images through the network at once
 FEW = 8  # or these, when no more are left
@@ -40,9 +40,9 @@ class Inception:
         """
         import keras
 
+        from faceforge.compute.backend import jit
+        from faceforge.compute.precision import choose_precision
         from faceforge.evaluation.inception.network import SIZE, inception_network, output_matrix
-        from faceforge.training.backend import jit
-        from faceforge.training.precision import choose_precision
 
         self.file = file
         self.precision = choose_precision(precision).removeprefix("mixed_")

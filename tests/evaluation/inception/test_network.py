@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.inception import network
 from faceforge.evaluation.inception.extractor import Inception
-from faceforge.evaluation.resize import resize_tf1
+from faceforge.evaluation.inception.resize import resize_tf1
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "inception_reference.npz"
 SETS = ("smooth32", "smooth64", "smooth150", "noise299")

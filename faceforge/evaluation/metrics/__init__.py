@@ -1,0 +1,1 @@
+"""Mathematics on features and logits: distances, overlaps, intervals. Knows no networks."""

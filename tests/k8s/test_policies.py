@@ -1,0 +1,138 @@
+"""Who reaches whom, by the rules of Kubernetes' network policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from tests.k8s.conftest import Objects, named, pods
+
+
+class Pod(NamedTuple):
+    namespace: str
+    labels: dict[str, str]
+    namespace_labels: dict[str, str] = {}  # noqa: RUF012
+
+
+def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    assert set(selector) <= {"matchLabels", "matchExpressions"}
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        {"Exists": e["key"] in labels}[e["operator"]] for e in selector.get("matchExpressions", [])
+    )
+
+
+def is_peer(peer: dict[str, Any], pod: Pod, namespace: str) -> bool:
+    if "ipBlock" in peer:
+        return False
+    if "namespaceSelector" in peer:
+        labels = {"kubernetes.io/metadata.name": pod.namespace, **pod.namespace_labels}
+        if not matches(peer["namespaceSelector"], labels):
+            return False
+    elif pod.namespace != namespace:
+        return False
+    return matches(peer.get("podSelector", {}), pod.labels)
+
+
+def passes(policies: Objects, direction: str, pod: Pod, other: Pod, port: int) -> bool:
+    mine = [
+        p["spec"]
+        for p in policies
+        if p["metadata"]["namespace"] == pod.namespace
+        and matches(p["spec"]["podSelector"], pod.labels)
+        and direction in p["spec"]["policyTypes"]
+    ]
+    key, side = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
+    rules = [rule for spec in mine for rule in spec.get(key, [])]
+    return not mine or any(
+        port in [p["port"] for p in rule["ports"]]
+        and (side not in rule or any(is_peer(peer, other, pod.namespace) for peer in rule[side]))
+        for rule in rules
+    )
+
+
+def reaches(objects: Objects, source: Pod, target: Pod, port: int) -> bool:
+    policies = [o for o in objects if o["kind"] == "NetworkPolicy"]
+    return passes(policies, "Egress", source, target, port) and passes(policies, "Ingress", target, source, port)
+
+
+@pytest.fixture(scope="module", params=["all", "kserve"])
+def world(request: pytest.FixtureRequest, render: Callable[[str], str]) -> tuple[Objects, dict[str, Pod]]:
+    objects = list(yaml.safe_load_all(render(request.param)))
+    ours = {m["labels"]["app.kubernetes.io/name"]: Pod(n, m["labels"]) for n, m, _ in pods(objects)}
+    others = {
+        "step": Pod("kubeflow", {"workflows.argoproj.io/workflow": "faceforge-x", "anything": "else"}),
+        "other": Pod("kubeflow", {"app": "notebook"}),
+        "foreign-step": Pod("elsewhere", {"workflows.argoproj.io/workflow": "x"}),
+        "dns": Pod("kube-system", {"k8s-app": "kube-dns"}),
+        "outside": Pod("internet", {}),
+        "client": Pod("ingress", {}, {"faceforge-client": "true"}),
+        "prometheus": Pod("monitoring", {"app.kubernetes.io/name": "prometheus"}),
+    }
+    return objects, ours | others
+
+
+ALLOWED = {
+    ("step", "mlflow", 5000),
+    ("faceforge-doctor", "mlflow", 5000),
+    ("faceforge-serve", "mlflow", 5000),
+    ("mlflow", "postgres", 5432),
+    ("mlflow", "objectstore", 8333),
+    ("mlflow", "outside", 5432),  # a managed database, wherever it is
+    ("mlflow", "outside", 443),
+    ("client", "faceforge-serve", 8000),
+    ("prometheus", "faceforge-serve", 8000),
+    *((name, "dns", 53) for name in ("mlflow", "postgres", "objectstore", "faceforge-serve")),
+}
+
+
+def test_exactly_these_ways_are_open(world: tuple[Objects, dict[str, Pod]]) -> None:
+    objects, everyone = world
+    inside = {name for name, pod in everyone.items() if pod.namespace == "faceforge"}
+    assert inside == {"mlflow", "postgres", "objectstore", "faceforge-serve"}
+    found = {
+        (source, target, port)
+        for source in everyone
+        for target in everyone
+        for port in (53, 80, 443, 5000, 5432, 8000, 8080, 8333, 8888, 9333)
+        if source != target
+        and (source in inside or target in inside)
+        and reaches(objects, everyone[source], everyone[target], port)
+    }
+    # To any address on 443 and 5432 means to pods of other namespaces too.
+    found -= {("mlflow", name, port) for name in everyone.keys() - inside - {"outside"} for port in (443, 5432)}
+    assert found == ALLOWED
+
+
+def test_every_policy_means_some_pod(world: tuple[Objects, dict[str, Pod]]) -> None:
+    objects, everyone = world
+    for policy in (o for o in objects if o["kind"] == "NetworkPolicy"):
+        assert any(
+            pod.namespace == policy["metadata"]["namespace"] and matches(policy["spec"]["podSelector"], pod.labels)
+            for pod in everyone.values()
+        ), policy["metadata"]["name"]
+
+
+def test_ports_are_those_that_containers_listen_on(world: tuple[Objects, dict[str, Pod]]) -> None:
+    objects, _ = world
+    for policy in (o for o in objects if o["kind"] == "NetworkPolicy"):
+        meant = [
+            c
+            for namespace, metadata, spec in pods(objects)
+            if namespace == policy["metadata"]["namespace"]
+            and matches(policy["spec"]["podSelector"], metadata["labels"])
+            for c in spec["containers"]
+        ]
+        listening = {p["containerPort"] for c in meant for p in c.get("ports", [])}
+        for rule in policy["spec"].get("ingress", []):
+            assert {p["port"] for p in rule["ports"]} <= listening
+
+
+def test_prometheus_finds_the_service(world: tuple[Objects, dict[str, Pod]]) -> None:
+    objects, _ = world
+    monitor = named(objects, "ServiceMonitor")["spec"]
+    if services := [s for s in objects if s["kind"] == "Service" and s["metadata"]["name"] == "faceforge-serve"]:
+        assert matches(monitor["selector"], services[0]["metadata"]["labels"])
+        assert monitor["endpoints"][0]["port"] in [p["name"] for p in services[0]["spec"]["ports"]]

@@ -1,0 +1,131 @@
+"""Hard rules that everything we deploy keeps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from packaging.version import Version
+
+from faceforge import __version__
+from tests.k8s.conftest import Objects, named, pods
+
+
+def containers(objects: Objects) -> list[dict[str, Any]]:
+    return [c for _, _, spec in pods(objects) for c in spec.get("initContainers", []) + spec["containers"]]
+
+
+def test_the_schemas_of_kubernetes_hold(objects: Objects) -> None:
+    import kubernetes_validate
+
+    custom = {"ServiceMonitor", "InferenceService"}
+    for o in objects:
+        if o["kind"] not in custom:
+            kubernetes_validate.validate(o, "1.32", strict=True)
+
+
+def test_no_object_is_there_twice(objects: Objects) -> None:
+    names = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects]
+    assert len(names) == len(set(names))
+    assert {namespace for _, namespace, _ in names} == {None, "faceforge", "kubeflow"}
+
+
+def test_pods_meet_the_restricted_standard(objects: Objects) -> None:
+    assert named(objects, "Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for _, _, spec in pods(objects):
+        security = spec["securityContext"]
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] > 10000
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        assert not any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC"))
+        allowed = {"name", "configMap", "secret", "emptyDir", "persistentVolumeClaim"}
+        assert all(set(volume) <= allowed for volume in spec["volumes"])
+    for container in containers(objects):
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert "privileged" not in security
+        assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def test_every_container_is_bounded_and_pinned(objects: Objects) -> None:
+    for container in containers(objects):
+        resources = container["resources"]
+        assert {"cpu", "memory"} <= set(resources["requests"])
+        assert {"cpu", "memory"} <= set(resources["limits"])
+        image, _, tag = container["image"].rpartition(":")
+        assert image
+        assert tag[0].isdigit()
+        if "faceforge" in image:
+            assert Version(tag.removesuffix("-gpu")) == Version(__version__)
+
+
+def test_what_runs_for_long_is_watched(objects: Objects) -> None:
+    for o in objects:
+        if o["kind"] in ("Deployment", "StatefulSet"):
+            for container in o["spec"]["template"]["spec"]["containers"]:
+                assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+
+
+def test_selectors_find_their_pods(objects: Objects) -> None:
+    everything = pods(objects)
+    for o in objects:
+        if o["kind"] not in ("Service", "PodDisruptionBudget"):
+            continue
+        selector = o["spec"]["selector"].get("matchLabels", o["spec"]["selector"])
+        found = [
+            spec
+            for namespace, metadata, spec in everything
+            if namespace == o["metadata"]["namespace"] and selector.items() <= metadata["labels"].items()
+        ]
+        assert len(found) == 1, o["metadata"]["name"]
+        for port in o["spec"].get("ports", []):
+            assert port["targetPort"] in [p["name"] for c in found[0]["containers"] for p in c["ports"]]
+
+
+def test_what_pods_refer_to_is_there(objects: Objects) -> None:
+    there = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects}
+    for namespace, _, spec in pods(objects):
+        wanted = {("ServiceAccount", spec["serviceAccountName"])} if "serviceAccountName" in spec else set()
+        for volume in spec["volumes"]:
+            if "configMap" in volume:
+                wanted.add(("ConfigMap", volume["configMap"]["name"]))
+            if "secret" in volume:
+                wanted.add(("Secret", volume["secret"]["secretName"]))
+            if "persistentVolumeClaim" in volume:
+                wanted.add(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
+        for container in spec.get("initContainers", []) + spec["containers"]:
+            for source in container.get("envFrom", []):
+                for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+                    if key in source:
+                        wanted.add((kind, source[key]["name"]))
+            for variable in container.get("env", []):
+                if "valueFrom" in variable:
+                    wanted.add(("Secret", variable["valueFrom"]["secretKeyRef"]["name"]))
+        for kind, name in wanted:
+            assert (kind, namespace, name) in there
+
+
+def test_rights_are_few_and_named(objects: Objects) -> None:
+    assert not [o for o in objects if o["kind"].startswith("Cluster")]
+    role = named(objects, "Role")
+    binding = named(objects, "RoleBinding")
+    account = named(objects, "ServiceAccount", "faceforge")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [s["name"] for s in binding["subjects"]] == [account["metadata"]["name"]]
+    for rule in role["rules"]:
+        assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
+        if "secrets" in rule["resources"]:
+            assert rule["verbs"] == ["get"]
+            assert rule["resourceNames"]
+
+
+def test_generated_names_change_with_their_content(objects: Objects) -> None:
+    """So that a new password or address starts new pods. What compiled pipelines name stays as it is."""
+    for o in objects:
+        if o["kind"] in ("ConfigMap", "Secret"):
+            assert bool(re.search(r"-[a-z0-9]{10}$", o["metadata"]["name"])) == (
+                o["metadata"]["name"] not in ("faceforge", "faceforge-mlflow")
+            )
