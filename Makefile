@@ -35,7 +35,7 @@ RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --s
 	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench images images-push pipeline-compile pipeline-run schedule promote rollback mlflow-ui locks serve ui
+.PHONY: help setup run test lint bench images images-push pipeline-compile pipeline-run schedule promote rollback mlflow-ui locks serve ui cluster-up cluster-down checkov
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -94,6 +94,15 @@ serve: $(INSTALLED) ## Serve the champion over HTTP at http://localhost:8000 (MO
 ui: $(INSTALLED) ## Generate, check and explore faces at http://localhost:8501 (PORT=)
 	@exec $(VENV)/bin/faceforge ui --name '$(MODEL)' --experiment '$(EXPERIMENT)' --port '$(or $(PORT),8501)' $(ARGS)
 
+cluster-up: ## Make a cluster on this machine: kind, Kubeflow Pipelines, MLflow (ENGINE=podman ARGS=--dry-run)
+	@ENGINE='$(ENGINE)' k8s/cluster.sh up $(ARGS)
+
+cluster-down: ## Remove it with all that it stores
+	@k8s/cluster.sh down $(ARGS)
+
+checkov: $(VENV)-checkov/.installed $(DEV_INSTALLED) ## Look for security findings in what k8s/ deploys
+	@$(DEV_VENV)/bin/pytest -n 0 tests/k8s/test_checkov.py $(ARGS)
+
 $(INSTALLED): locks/$(LOCK).txt pyproject.toml
 	@$(call install,$(VENV),locks/$(LOCK).txt)
 	@touch $@
@@ -107,6 +116,12 @@ locks: ## Resolve the dependencies anew (needs uv)
 	lock core --extra core --extra pipeline --extra server --extra build --constraint locks/dev.txt; \
 	lock serve --extra cpu --extra serve --extra lite --constraint locks/dev.txt; \
 	lock lite --extra lite --constraint locks/cpu.txt
+
+# The security checker pins much of what the pipeline pins, to other versions.
+$(VENV)-checkov/.installed: locks/checkov.txt
+	@$(PYTHON) -m venv $(VENV)-checkov
+	@$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # The dev lock holds all of the CPU lock, so that what runs the tests can run the pipeline.
 $(DEV_INSTALLED): locks/dev.txt pyproject.toml

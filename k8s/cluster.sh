@@ -6,7 +6,7 @@
 #
 # FACEFORGE_CLUSTER    name of the cluster (faceforge)
 # KFP_MANIFESTS        where Kubeflow Pipelines' manifests/kustomize lies; a local copy where there is no network
-# CONTAINER_TOOL       docker or podman; the first that is there
+# ENGINE               docker or podman; unset = the first that answers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -40,27 +40,31 @@ want() {
 exists() { [[ ! $DRY_RUN ]] && kind get clusters 2>/dev/null | grep -qx "$NAME"; }
 
 check_tools() {
-    if [[ -z ${CONTAINER_TOOL:-} ]]; then
-        CONTAINER_TOOL=docker
-        command -v docker >/dev/null || ! command -v podman >/dev/null || CONTAINER_TOOL=podman
-    fi
+    local candidate
     want kind https://kind.sigs.k8s.io
     want kubectl https://kubernetes.io/docs/tasks/tools
-    want "$CONTAINER_TOOL" "docker or podman"
-    [[ $CONTAINER_TOOL != podman ]] || export KIND_EXPERIMENTAL_PROVIDER=podman
+    for candidate in docker podman; do
+        [[ -n ${ENGINE:-} ]] && break
+        if "$candidate" info >/dev/null 2>&1; then ENGINE=$candidate; fi
+    done
+    ENGINE=${ENGINE:-docker}
+    want "$ENGINE" "docker or podman is wanted, and running"
+    [[ $ENGINE != *podman* ]] || export KIND_EXPERIMENTAL_PROVIDER=podman
 }
 
+# By way of a file: `kind load docker-image` does not know podman, which also prefixes names with `localhost`.
 load_images() {
-    run make images "TAG=$TAG"
-    local folder=
+    local image full folder=FOLDER
+    run make images "TAG=$TAG" "ENGINE=$ENGINE"
     [[ $DRY_RUN ]] || folder=$(mktemp -d)
     for image in "${IMAGES[@]}"; do
-        # By way of a file: `kind load docker-image` does not know podman.
-        run "$CONTAINER_TOOL" save --output "$folder/image.tar" "$image:$TAG"
+        full=docker.io/library/$image:$TAG
+        run "$ENGINE" tag "$image:$TAG" "$full"
+        run "$ENGINE" save --output "$folder/image.tar" "$full"
         run kind load image-archive "$folder/image.tar" --name "$NAME"
-        [[ $DRY_RUN ]] || rm -f "$folder/image.tar"
+        run rm "$folder/image.tar"
     done
-    [[ $DRY_RUN ]] || rmdir "$folder"
+    run rmdir "$folder"
 }
 
 up() {

@@ -21,7 +21,7 @@ TREES = {
     "gpu": "resources: [../gpu]",
     "all": "resources: [../kind]\ncomponents: [../../components/serving, ../../components/monitoring, "
     "../../components/gpu, ../../components/spot]",
-    "kserve": "resources: [../kind]\ncomponents: [../../components/kserve, ../../components/monitoring]",
+    "kserve": "resources: [../kind]\ncomponents: [../../components/kserve]",
 }
 
 

@@ -34,8 +34,8 @@ def connection() -> "psycopg2.extensions.connection":
 
 def migrate(uri: str) -> None:
     """Make or upgrade the tables of the tracking server and of its accounts."""
-    subprocess.run(["mlflow", "db", "upgrade", uri], check=True)
-    subprocess.run([sys.executable, "-m", "mlflow.server.auth", "db", "upgrade", "--url", uri], check=True)
+    for command in (["mlflow", "db", "upgrade", uri], ["mlflow.server.auth", "db", "upgrade", "--url", uri]):
+        subprocess.run([sys.executable, "-m", *command], check=True)  # noqa: S603
 
 
 def accounts(uri: str) -> None:

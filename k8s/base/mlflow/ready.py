@@ -10,7 +10,8 @@ import urllib.request
 
 account = base64.b64encode(f"reader:{os.environ['READER_PASSWORD']}".encode()).decode()
 request = urllib.request.Request(
-    "http://localhost:5000/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Authorization": f"Basic {account}"}
+    "http://localhost:5000/api/2.0/mlflow/experiments/get?experiment_id=0",
+    headers={"Authorization": f"Basic {account}"},
 )
 try:
     urllib.request.urlopen(request, timeout=8).read()  # noqa: S310
