@@ -66,11 +66,12 @@ def docker_runner(folder: RunFolder) -> Any:
     for path in (folder.root, folder.steps, folder.root / "checkpoints", folder.scratch / "workspace"):
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o775)
-    mounts = [Mount(str(folder.root), str(folder.root), type="bind")]
+    mounts = []
     for name in ("source", "labels"):
         given = Path(arguments.get(name) or "")
         if given.is_absolute():
             mounts.append(Mount(str(given), str(given), type="bind", read_only=True))
+    mounts.append(Mount(str(folder.root), str(folder.root), type="bind"))  # last: it may be inside the source
     # kfp's own function takes a container that was gone too soon for one that has succeeded.
     docker_task_handler.run_docker_container = run_container
     return local.DockerRunner(

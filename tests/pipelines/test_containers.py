@@ -35,7 +35,9 @@ def test_no_engine_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     made = create(tmp_path / "runs", "digest")
-    made.update(network="none", arguments={"source": str(tmp_path), "labels": ""})
+    source = tmp_path / "source"
+    source.mkdir()
+    made.update(network="none", arguments={"source": str(source), "labels": ""})
     return made
 
 
@@ -63,7 +65,7 @@ def test_a_step_is_an_ordinary_user_who_can_write_to_its_run_only(
         "import os, pathlib\n"
         "print('user', os.getuid())\n"
         "print([l for l in open('/proc/self/status') if l.startswith('CapEff')])\n"
-        f"for name in ('/opt/x', {str(folder.root.parents[1] / 'x')!r}, '/tmp/x', {str(folder.steps / 'x')!r}):\n"
+        f"for name in ('/opt/x', {str(folder.root.parents[1] / 'source' / 'x')!r}, '/tmp/x', {str(folder.steps / 'x')!r}):\n"
         "    try:\n        pathlib.Path(name).touch(); print('wrote', name)\n"
         "    except OSError as error:\n        print('could not', name)\n"
     )
@@ -72,7 +74,7 @@ def test_a_step_is_an_ordinary_user_who_can_write_to_its_run_only(
     assert "user 0" not in said
     assert "CapEff:\\t0000000000000000" in said
     assert "could not /opt/x" in said
-    assert f"could not {folder.root.parents[1] / 'x'}" in said
+    assert f"could not {folder.root.parents[1] / 'source' / 'x'}" in said
     assert "wrote /tmp/x" in said
     assert (folder.steps / "x").is_file()
 
