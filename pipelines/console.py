@@ -11,6 +11,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"Executing task '(?P<step>[\w-]+)'")
 _ENDED = re.compile(r"Task '(?P<step>[\w-]+)' finished with status (?P<status>\w+)")
 _SKIPPED = re.compile(r"Task (?P<step>[\w-]+) cache hit")
+CLOSE = "close"  # the task that follows the steps: of no interest where all can be seen
 _INDENT = "    "  # kfp indents what comes from a step, and only that
 
 _NOISE = re.compile(
@@ -53,15 +54,19 @@ class Console:
 
     def _runner_line(self, text: str) -> None:
         if found := _STARTED.search(text):
-            self._began, self.current, self.reason = time.monotonic(), found["step"], ""
+            self._began, self.current = time.monotonic(), found["step"]
+            self.reason = self.reason if self.failed else ""  # what follows a failure does not explain it
             self._running = True
-            self._show(self._title(found["step"]))
+            if self.current != CLOSE:
+                self._show(self._title(found["step"]))
         elif found := _SKIPPED.search(text):
             self._show(f"{self._title(found['step'])} · done before")
         elif found := _ENDED.search(text):
             step, seconds = found["step"], time.monotonic() - self._began
             self.seconds[step] = seconds
             self._running = self._in_json = self._in_traceback = self._in_warning = False
+            if step == CLOSE:
+                return
             if found["status"] == "SUCCESS":
                 self._show(f"{_INDENT}  done in {seconds:.1f} s")
             else:
@@ -80,9 +85,9 @@ class Console:
             self._in_warning = True
         elif self._in_warning and text.startswith(" "):
             self._in_warning = False
-        elif text.startswith("error: "):
+        elif text.startswith("error: ") and not self.failed:
             self.reason = text.removeprefix("error: ")
-        elif text.strip() and not _NOISE.match(text):
+        elif text.strip() and self.current != CLOSE and not _NOISE.match(text):
             self._in_warning = False
             self._show(f"{_INDENT}  {text}")
 

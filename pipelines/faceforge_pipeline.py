@@ -3,8 +3,8 @@
     source -> ingest -> augment -> train -> evaluate -> export -> register
 
 `evaluate` judges on what ingest wrote (its holdout is frozen); its decision is text, and `register` always runs: a
-rejected model is kept as a version too, but gets no alias. All parameters are text and '' means "unset": neither
-the local runner nor the cluster agree on anything richer.
+rejected model is kept as a version too, but gets no alias. `close` follows, also when a step has failed. All parameters
+are text and '' means "unset": neither the local runner nor the cluster agree on anything richer.
 
 Compiled with `ingest_workers` above 1, several pods prepare a share of the images each and `merge` takes the place of
 `ingest`; the image set is the same.
@@ -23,6 +23,7 @@ from components.merge.component import merge
 from components.prepare.component import prepare
 from components.register.component import register
 from components.train.component import train
+from pipelines.closing import closing
 from pipelines.definitions import TRAINING
 from pipelines.settings import CompileSettings
 from pipelines.tasks import configure
@@ -41,7 +42,6 @@ class Outputs(NamedTuple):
 def build(options: CompileSettings) -> BaseComponent:
     """The pipeline with the cluster options of `options` applied to its tasks."""
 
-    @dsl.pipeline(name=TRAINING.name, description="Face images -> tracked, judged and registered generative model")
     def faceforge(
         source: str = "toyfaces",
         labels: str = "",
@@ -94,4 +94,4 @@ def build(options: CompileSettings) -> BaseComponent:
             version=registered.output,
         )
 
-    return faceforge
+    return closing(faceforge, TRAINING, "Face images -> tracked, judged and registered generative model", options)

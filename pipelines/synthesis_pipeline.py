@@ -14,6 +14,7 @@ from kfp.dsl.base_component import BaseComponent
 from components.check.component import check
 from components.generate.component import generate
 from components.publish.component import publish
+from pipelines.closing import closing
 from pipelines.definitions import SYNTHESIS
 from pipelines.settings import CompileSettings
 from pipelines.tasks import configure
@@ -31,7 +32,6 @@ class Outputs(NamedTuple):
 def build(options: CompileSettings) -> BaseComponent:
     """The pipeline with the cluster options of `options` applied to its tasks."""
 
-    @dsl.pipeline(name=SYNTHESIS.name, description="Registered model -> checked synthetic image set")
     def synthesis(
         model: str = "models:/faceforge@champion",
         data: str = "",
@@ -57,4 +57,4 @@ def build(options: CompileSettings) -> BaseComponent:
             configure(step, task, options)
         return Outputs(dataset=dataset, report=report, verdict=checked.outputs["Output"], address=published.output)
 
-    return synthesis
+    return closing(synthesis, SYNTHESIS, "Registered model -> checked synthetic image set", options)

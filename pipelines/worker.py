@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.compile import compile_pipeline
+from pipelines.console import CLOSE
 from pipelines.containers import docker_runner
 from pipelines.definitions import DEFINITIONS
 from pipelines.folder import RunFolder
@@ -54,7 +55,7 @@ def main(folder: RunFolder) -> int:
 
 
 def with_caching(package: str) -> str:
-    """The pipeline's YAML with caching switched on for all tasks, and without its platform document.
+    """The pipeline's YAML with caching switched on for all steps, and without its platform document.
 
     The cache lives in the run's own folder, so that a hit means "this very run has finished this step before": that
     is how a continued run skips them. Submission has the same override, there for the cluster's cache.
@@ -62,8 +63,9 @@ def with_caching(package: str) -> str:
     import yaml
 
     spec = next(iter(yaml.safe_load_all(package)))
-    for task in spec["root"]["dag"]["tasks"].values():
-        task["cachingOptions"] = {"enableCache": True}
+    for component in [spec["root"], *spec["components"].values()]:
+        for name, task in component.get("dag", {}).get("tasks", {}).items():
+            task["cachingOptions"] = {"enableCache": name != CLOSE}
     return yaml.safe_dump(spec)
 
 

@@ -1,0 +1,1 @@
+"""The close step as a Kubeflow component."""
