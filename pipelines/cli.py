@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from components import IMAGE, TRAIN_IMAGE
-from pipelines.cli_options import package_option, run_options, say, server_options, watch_options
-from pipelines.errors import OneLineErrors
+from pipelines.cli_options import OneLineErrors, package_option, run_options, say, server_options, watch_options
 from pipelines.synthesis_cli import synthesis
 
 

@@ -10,22 +10,31 @@ from typing import Any
 import click
 
 from faceforge.config import preset_names
+from faceforge.errors import guarded
 
 Command = Callable[..., Any]
 
 
+class OneLineErrors(click.Group):
+    """Tells what the user can mend as one line, and exits with its code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        with guarded():
+            return super().invoke(ctx)
+
+
 def run_options(command: Command) -> Command:
     """The parameters of a training run, the same wherever it runs."""
-    return with_options(
-        command,
-        click.option("--source", default="toyfaces", show_default=True, help="As for faceforge ingest."),
-        *training_options(),
+    return click.option("--source", default="toyfaces", show_default=True, help="As for faceforge ingest.")(
+        training_options(command)
     )
 
 
-def training_options() -> list[Callable[[Command], Command]]:
+def training_options(command: Command) -> Command:
     """The parameters of a training run, but for its source."""
-    return [
+    return with_options(
+        command,
         click.option("--labels", default="", help="Label columns (a,b) or a CSV file with a file-name column."),
         click.option("--preset", default="toy", show_default=True, help=f"One of: {', '.join(preset_names())}."),
         click.option(
@@ -34,7 +43,7 @@ def training_options() -> list[Callable[[Command], Command]]:
         click.option("--model-name", default="faceforge", show_default=True, help="Name in the model registry."),
         click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment."),
         click.option("--tracking-uri", default="", help="MLflow; unset = MLFLOW_TRACKING_URI, else ./mlflow.db."),
-    ]
+    )
 
 
 def server_options(command: Command) -> Command:

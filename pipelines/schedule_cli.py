@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli_options import package_option, run_options, say, server_options
-from pipelines.errors import OneLineErrors
+from pipelines.cli_options import OneLineErrors, package_option, run_options, say, server_options
 
 Command = Callable[..., Any]
 _SIGNS = {"create": "+", "change": "~", "tidy": "~", "keep": "=", "delete": "-", "ignore": " "}
