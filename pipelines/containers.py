@@ -7,10 +7,8 @@ Docker and `podman system service` both serve; DOCKER_HOST says where.
 
 from __future__ import annotations
 
-import codecs
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,10 +93,8 @@ def run_container(client: DockerClient, image: str, command: list[str], volumes:
         return 1
     container = client.containers.run(image=identity, command=command, volumes=volumes, detach=True, **arguments)
     try:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for chunk in container.logs(stream=True, follow=True):
-            sys.stdout.write(decoder.decode(chunk))
-            sys.stdout.flush()
+        for line in _lines(container.logs(stream=True, follow=True)):
+            print(line)  # kfp indents what steps print, by which it is known (`pipelines.console`)
         return int(container.wait()["StatusCode"])
     finally:
         container.remove(force=True)
@@ -133,6 +129,16 @@ class StepContainers:
     def _all(self) -> Iterator[list[Container]]:
         with _engine() as client:
             yield client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self._key}"})
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The lines of a stream that comes in pieces, which may end anywhere."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in whole)
+    if rest:
+        yield rest.decode("utf-8", "replace")
 
 
 def _find(client: DockerClient, image: str) -> str:

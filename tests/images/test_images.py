@@ -40,7 +40,9 @@ def test_an_image_runs_as_an_ordinary_user_and_says_what_it_is(image: str) -> No
 
 
 def test_everything_that_is_installed_is_locked_with_hashes() -> None:
-    for line in re.findall(r"^RUN .*pip install.*$", DOCKERFILE, re.MULTILINE):
+    installing = re.findall(r"^RUN .*pip install.*$", DOCKERFILE, re.MULTILINE)
+    assert len(installing) == 6
+    for line in installing:
         assert "--require-hashes -r locks/" in line or "--no-deps /wheel/*.whl" in line
     for lock in ("core", "serve", "cpu", "gpu"):
         text = (ROOT / "locks" / f"{lock}.txt").read_text()

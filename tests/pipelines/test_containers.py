@@ -11,13 +11,19 @@ from typing import Any
 import pytest
 
 from faceforge.errors import FaceForgeError
-from pipelines.containers import RUN_LABEL, StepContainers, check_containers, docker_runner, run_container
+from pipelines.containers import RUN_LABEL, StepContainers, _lines, check_containers, docker_runner, run_container
 from pipelines.folder import RunFolder, create
 
 with_engine = pytest.mark.skipif(
     os.environ.get("FACEFORGE_TEST_CONTAINERS") != "1",
     reason="needs a container engine and the images: make images, then FACEFORGE_TEST_CONTAINERS=1",
 )
+
+
+def test_what_a_step_says_is_read_by_lines_however_it_comes() -> None:
+    said = "zwölf\nfaces · 12 %\n\nno end".encode()
+    pieces = [said[start : start + 5] for start in range(0, len(said), 5)]
+    assert list(_lines(pieces)) == ["zwölf", "faces · 12 %", "", "no end"]
 
 
 def test_containers_cannot_share_a_file_as_mlflow() -> None:
@@ -61,11 +67,12 @@ def arguments(folder: RunFolder) -> Iterator[dict[str, Any]]:
 def test_a_step_is_an_ordinary_user_who_can_write_to_its_run_only(
     client: Any, arguments: dict[str, Any], folder: RunFolder, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    foreign = folder.root.parents[1] / "source" / "x"
     code = (
         "import os, pathlib\n"
         "print('user', os.getuid())\n"
         "print([l for l in open('/proc/self/status') if l.startswith('CapEff')])\n"
-        f"for name in ('/opt/x', {str(folder.root.parents[1] / 'source' / 'x')!r}, '/tmp/x', {str(folder.steps / 'x')!r}):\n"
+        f"for name in ('/opt/x', {str(foreign)!r}, '/tmp/x', {str(folder.steps / 'x')!r}):\n"
         "    try:\n        pathlib.Path(name).touch(); print('wrote', name)\n"
         "    except OSError as error:\n        print('could not', name)\n"
     )
@@ -74,7 +81,7 @@ def test_a_step_is_an_ordinary_user_who_can_write_to_its_run_only(
     assert "user 0" not in said
     assert "CapEff:\\t0000000000000000" in said
     assert "could not /opt/x" in said
-    assert f"could not {folder.root.parents[1] / 'source' / 'x'}" in said
+    assert f"could not {foreign}" in said
     assert "wrote /tmp/x" in said
     assert (folder.steps / "x").is_file()
 
