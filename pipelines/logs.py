@@ -55,7 +55,10 @@ def _connect() -> Any:
     from kubernetes import client, config
 
     try:
-        config.load_config()
+        try:
+            config.load_kube_config()
+        except config.ConfigException:
+            config.load_incluster_config()
     except config.ConfigException:
         raise FaceForgeError("no Kubernetes cluster is configured; set KUBECONFIG or write ~/.kube/config") from None
     settings = client.Configuration.get_default_copy()

@@ -56,7 +56,7 @@ def test_the_version_is_named_by_revision_and_file(
 ) -> None:
     monkeypatch.setattr("faceforge.tracking.revision.code_revision", lambda: "0123456789abcdef0123-dirty")
     other = tmp_path / "other.yaml"
-    other.write_text(COMMITTED.read_text().replace("faceforge:latest", "faceforge:other"))
+    other.write_text(COMMITTED.read_text().replace("image: ", "image: other/"))
     for arguments in ([], [], ["--package", str(other)]):
         assert submit("--detach", *arguments).exit_code == 0
     first, second, third = (run["pipeline_version_reference"]["pipeline_version_id"] for run in server.submitted)
