@@ -27,6 +27,8 @@ RUN_LABEL = "faceforge.run_key"
 USER_FOR_ROOT = 10001
 """Who steps run as when root starts them: as in the images."""
 
+_SIGNALLED = 128
+_HINTS = {9: " (killed; by the kernel, if memory ran out)"}
 _ADDRESSES_OF_THE_SAME = ("", "localhost/", "docker.io/library/", "docker.io/")  # podman writes names in full
 
 
@@ -95,7 +97,10 @@ def run_container(client: DockerClient, image: str, command: list[str], volumes:
     try:
         for line in _lines(container.logs(stream=True, follow=True)):
             print(line)  # kfp indents what steps print, by which it is known (`pipelines.console`)
-        return int(container.wait()["StatusCode"])
+        code = int(container.wait()["StatusCode"])
+        if code > _SIGNALLED:
+            print(f"error: the container was ended by signal {code - _SIGNALLED}{_HINTS.get(code - _SIGNALLED, '')}")
+        return code
     finally:
         container.remove(force=True)
 

@@ -91,9 +91,11 @@ def test_exit_codes_and_missing_images(
     client: Any, arguments: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_container(client, "faceforge-core:latest", ["sh", "-c", "echo é; exit 3"], {}, **arguments) == 3
+    assert run_container(client, "faceforge-core:latest", ["sh", "-c", "kill -9 $$; exit 137"], {}, **arguments) == 137
     assert run_container(client, "nobody/has:this", ["true"], {}, **arguments) == 1
     said = capfd.readouterr().out
     assert "é\n" in said
+    assert "error: the container was ended by signal 9" in said
     assert "image nobody/has:this is not on this machine" in said
 
 
