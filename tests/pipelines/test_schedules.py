@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +21,8 @@ from click.testing import CliRunner, Result
 from pipelines.schedule_cli import schedule
 from pipelines.schedule_file import SCHEDULES, read_schedules
 from tests.pipelines.kfp_server import CUT_AFTER, CUT_BEFORE, SimulatedServer
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -156,6 +164,35 @@ def test_two_at_once_leave_one(server: SimulatedServer, tmp_path: Path, same: bo
     server.before = None
     done(apply(files[0]))
     assert len(server.copies("weekly")) == 1
+
+
+def test_ctrl_c_waits_until_the_older_copy_is_gone(server: SimulatedServer, path: Path) -> None:
+    done(apply(path))
+    write(path, weekly(cron="0 4 * * 0"))
+    command = "from pipelines.schedule_cli import schedule; schedule()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, "apply", "--file", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+    def interrupt(request: str) -> None:
+        if request == "POST /apis/v2beta1/recurringruns":
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+
+    server.before = interrupt
+    output = process.communicate(timeout=120)[0]
+    (live,) = server.copies("weekly")
+    assert live["trigger"]["cron_schedule"]["cron"] == "0 0 4 * * 0"
+    assert process.returncode == 130, output
+    assert b"Traceback" not in output
+
+
+def test_the_commands_are_offered() -> None:
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["faceforge.commands"]
+    assert {"pipeline", "schedule", "retrain"} <= set(offered)
+    for name, target in offered.items():
+        module, _, attribute = target.partition(":")
+        assert getattr(importlib.import_module(module), attribute).name == name
 
 
 def run(file: Path) -> Any:
@@ -312,5 +349,5 @@ def test_a_wrong_file_is_refused(server: SimulatedServer, path: Path, text: str,
 
 
 def test_the_shipped_file_is_right() -> None:
-    (one,) = read_schedules(Path(__file__).parents[2] / SCHEDULES)
+    (one,) = read_schedules(ROOT / SCHEDULES)
     assert not one.enabled
