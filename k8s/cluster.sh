@@ -16,6 +16,8 @@ IMAGES=(faceforge-core faceforge-train faceforge-serve)
 NAME=${FACEFORGE_CLUSTER:-faceforge}
 KFP_MANIFESTS=${KFP_MANIFESTS:-github.com/kubeflow/pipelines/manifests/kustomize}
 DRY_RUN=
+SCRATCH=SCRATCH
+trap '[[ $SCRATCH == SCRATCH ]] || rm -rf "$SCRATCH"' EXIT
 
 # A remote base is pinned by its query; a folder is what it is.
 kfp() {
@@ -54,17 +56,16 @@ check_tools() {
 
 # By way of a file: `kind load docker-image` does not know podman, which also prefixes names with `localhost`.
 load_images() {
-    local image full folder=FOLDER
+    local image full
     run make images "TAG=$TAG" "ENGINE=$ENGINE"
-    [[ $DRY_RUN ]] || folder=$(mktemp -d)
+    [[ $DRY_RUN ]] || SCRATCH=$(mktemp -d)
     for image in "${IMAGES[@]}"; do
         full=docker.io/library/$image:$TAG
         run "$ENGINE" tag "$image:$TAG" "$full"
-        run "$ENGINE" save --output "$folder/image.tar" "$full"
-        run kind load image-archive "$folder/image.tar" --name "$NAME"
-        run rm "$folder/image.tar"
+        run "$ENGINE" save --output "$SCRATCH/image.tar" "$full"
+        run kind load image-archive "$SCRATCH/image.tar" --name "$NAME"
+        run rm "$SCRATCH/image.tar" # podman does not write over a file
     done
-    run rmdir "$folder"
 }
 
 up() {

@@ -83,23 +83,34 @@ def test_a_local_copy_of_kubeflow_is_taken_as_it_is(tmp_path: Path) -> None:
     assert "github.com" not in text
 
 
-def test_a_cluster_that_is_there_is_kept(tmp_path: Path) -> None:
-    tools = pretended(tmp_path / "bin", "kind", "kubectl", "docker", "make", clusters="faceforge")
-    home = tmp_path / "k8s"
+def up_with_pretended_tools(folder: Path, kind: str = "") -> subprocess.CompletedProcess[str]:
+    """`cluster.sh up` from a copy, with tools that do nothing; `kind` is what kind does besides."""
+    tools = pretended(folder / "bin", "kind", "kubectl", "docker", "make", clusters="faceforge")
+    home = folder / "k8s"
     home.mkdir()
     for name in ("cluster.sh", "kind.yaml"):
         shutil.copy(K8S / name, home / name)
     (home / "secrets.sh").write_text("#!/bin/sh\n")
     (home / "secrets.sh").chmod(0o755)
-    # `docker save` is pretended too, so that there is nothing to remove.
-    docker = tmp_path / "bin/docker"
-    docker.write_text('#!/bin/sh\nif [ "$1" = save ]; then touch "$3"; fi\n')
-    found = subprocess.run(
-        [str(home / "cluster.sh"), "up"], capture_output=True, text=True, env={"PATH": tools, "TMPDIR": str(tmp_path)}
-    )
+    (folder / "bin/docker").write_text('#!/bin/sh\nif [ "$1" = save ]; then echo image > "$3"; fi\n')
+    with (folder / "bin/kind").open("a") as program:
+        program.write(kind)
+    env = {"PATH": tools, "TMPDIR": str(folder)}
+    return subprocess.run([str(home / "cluster.sh"), "up"], capture_output=True, text=True, env=env)
+
+
+def test_a_cluster_that_is_there_is_kept(tmp_path: Path) -> None:
+    found = up_with_pretended_tools(tmp_path)
     assert found.returncode == 0, found.stderr
     assert "create cluster" not in found.stdout
     assert "apply -k k8s/overlays/kind" in found.stdout
+    assert not list(tmp_path.glob("tmp.*"))
+
+
+def test_a_failure_ends_it_and_leaves_no_image_files(tmp_path: Path) -> None:
+    found = up_with_pretended_tools(tmp_path, kind='if [ "$1" = load ]; then exit 7; fi\n')
+    assert found.returncode == 7
+    assert "kind load image-archive" in steps(found.stdout)[-1]
     assert not list(tmp_path.glob("tmp.*"))
 
 
