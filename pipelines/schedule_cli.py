@@ -116,11 +116,11 @@ def set_(
 @server_options
 def list_(**server: str) -> None:
     """The schedules on the server, and when each comes next."""
-    from pipelines import schedules
     from pipelines.cron import read_cron
+    from pipelines.schedule_copies import find_copies
 
     client, where = _connect(server)
-    there = schedules.find_copies(client, where)
+    there = find_copies(client, where)
     if not there:
         say("no schedules; put those of a file there with: faceforge schedule apply")
     for name, copies in sorted(there.items()):

@@ -8,60 +8,22 @@ stay after a cut, is reported by every command until then.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
+from pipelines.schedule_copies import Copy, find_copies, marked, remove
 from pipelines.schedule_file import Schedule
-from pipelines.server import Server, all_pages, patiently, readable
-from pipelines.upload import equals, experiment, package_digest, upload
+from pipelines.server import Server, patiently, readable
+from pipelines.upload import experiment, package_digest, upload
 
 if TYPE_CHECKING:
     from kfp import Client
-
-_MARK = "faceforge: "  # last line of the description: what the copy was made of
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A recurring run on the server that a schedule has made.
-
-    Attributes:
-        name: of the schedule.
-        recurring_id: of the recurring run.
-        active: whether it fires.
-        cron: six fields, seconds first, in the scheduler's zone.
-        parameters: of every run.
-        experiment_id: where its runs go.
-        pipeline_id, version_id: what it runs.
-        service_account: of its pods; '' = the default.
-        mark: what it was made of: digest, package, enabled, cron and zones.
-        order: later copies have greater ones, the same for whoever asks.
-    """
-
-    name: str
-    recurring_id: str
-    active: bool
-    cron: str
-    parameters: dict[str, Any]
-    experiment_id: str
-    pipeline_id: str
-    version_id: str
-    service_account: str
-    mark: dict[str, Any]
-    order: tuple[str, int, str]
-
-    @property
-    def paused(self) -> bool:
-        """Silent although its schedule wants it to run: somebody has paused it."""
-        return not self.active and bool(self.mark.get("enabled", True))
 
 
 @dataclass(frozen=True)
@@ -77,32 +39,6 @@ class Change:
     name: str
     action: str
     reasons: tuple[str, ...] = ()
-
-
-def find_copies(client: Client, server: Server, name: str = "") -> dict[str, list[Copy]]:
-    """What schedules have put on the server: name -> copies, oldest first; of one name or of all.
-
-    Raises:
-        FaceForgeError: a recurring run of the wanted name is not ours.
-    """
-    # With neither namespace nor experiment a server of several users refuses, and the client does not fill it in.
-    found = all_pages(
-        "list of recurring runs",
-        client.list_recurring_runs,
-        "recurring_runs",
-        namespace=server.namespace or None,
-        filter=equals("display_name", name) if name else None,
-    )
-    copies: dict[str, list[Copy]] = {}
-    for recurring in found:
-        mark = _read_mark(recurring.description)
-        if mark is not None:
-            copies.setdefault(recurring.display_name, []).append(_copy(recurring, mark))
-        elif name:
-            raise FaceForgeError(
-                f"a recurring run {name!r} was not made by this command; delete it or choose another name"
-            )
-    return {title: sorted(several, key=lambda one: one.order) for title, several in copies.items()}
 
 
 def plan(client: Client, server: Server, wanted: list[Schedule], prune: bool = False) -> list[Change]:
@@ -142,7 +78,7 @@ def settled(client: Client, server: Server, name: str) -> Copy:
     if not copies:
         known = ", ".join(sorted(find_copies(client, server))) or "none"
         raise FaceForgeError(f"schedule {name!r} does not exist on the server; there: {known}")
-    _remove(client, copies[:-1])
+    remove(client, copies[:-1])
     return copies[-1]
 
 
@@ -159,7 +95,7 @@ def switch(client: Client, server: Server, name: str, active: bool) -> bool:
 def delete(client: Client, server: Server, name: str) -> None:
     """Deletes a schedule; runs that it has started go on."""
     settled(client, server, name)
-    _remove(client, find_copies(client, server, name).get(name, []))
+    remove(client, find_copies(client, server, name).get(name, []))
 
 
 def run_now(client: Client, server: Server, name: str) -> str:
@@ -189,7 +125,7 @@ def _apply_one(client: Client, server: Server, schedule: Schedule) -> Change:
     copies = find_copies(client, server, schedule.name).get(schedule.name, [])
     change = _compare(schedule, copies, server)
     if change.action in ("keep", "tidy"):
-        _remove(client, copies[:-1])
+        remove(client, copies[:-1])
         return change
     version = upload(client, schedule.package, server)
     where = experiment(client, schedule.parameters.experiment, server)
@@ -212,7 +148,7 @@ def _apply_one(client: Client, server: Server, schedule: Schedule) -> Change:
             )
         # Asked again: somebody else may have made a copy meanwhile, and all must agree on which one stays.
         copies = find_copies(client, server, schedule.name)[schedule.name]
-        _remove(client, copies[:-1])
+        remove(client, copies[:-1])
     stays = copies[-1]
     if stays.recurring_id != made.recurring_run_id and stays.mark["digest"] != _digest(schedule, server):
         raise FaceForgeError(
@@ -264,51 +200,7 @@ def _description(schedule: Schedule, cron: str, server: Server) -> str:
         "cron": schedule.cron.five,
         "time_zone": schedule.time_zone,
     }
-    return f"{schedule.description}\n{_MARK}{json.dumps(mark)}".lstrip()
-
-
-def _read_mark(description: str | None) -> dict[str, Any] | None:
-    line = (description or "").rpartition("\n")[2]
-    if not line.startswith(_MARK):
-        return None
-    with contextlib.suppress(ValueError):
-        mark = json.loads(line.removeprefix(_MARK))
-        if isinstance(mark, dict):
-            return mark
-    return None
-
-
-def _copy(recurring: Any, mark: dict[str, Any]) -> Copy:
-    reference = recurring.pipeline_version_reference
-    identifier = str(recurring.recurring_run_id)
-    return Copy(
-        name=recurring.display_name,
-        recurring_id=identifier,
-        active=str(recurring.status) == "ENABLED",
-        cron=recurring.trigger.cron_schedule.cron,
-        parameters=dict(recurring.runtime_config.parameters or {}),
-        experiment_id=recurring.experiment_id,
-        pipeline_id=reference.pipeline_id if reference else "",
-        version_id=reference.pipeline_version_id if reference else "",
-        service_account=recurring.service_account or "",
-        mark=mark,
-        order=(recurring.created_at.isoformat(), len(identifier), identifier),
-    )
-
-
-def _remove(client: Client, copies: list[Copy]) -> None:
-    for copy in copies:
-        patiently(f"schedule {copy.name!r}", lambda copy=copy: _delete(client, copy.recurring_id))  # type: ignore[misc]
-
-
-def _delete(client: Client, identifier: str) -> None:
-    import kfp_server_api
-
-    try:
-        client.delete_recurring_run(identifier)
-    except kfp_server_api.ApiException as error:
-        if error.status != 404:  # gone already: another has deleted it
-            raise
+    return marked(schedule.description, mark)
 
 
 @contextmanager
