@@ -122,6 +122,12 @@ def test_a_missing_tool_is_named(tmp_path: Path) -> None:
     assert not steps(found.stdout)
 
 
+def test_make_calls_it() -> None:
+    for target, first in (("cluster-up", "kind create cluster"), ("cluster-down", "kind delete cluster")):
+        found = subprocess.run(["make", target, "ARGS=--dry-run"], cwd=ROOT, capture_output=True, text=True)
+        assert steps(found.stdout)[0].startswith(first), found.stderr
+
+
 def test_down_removes_the_cluster() -> None:
     assert steps(cluster("down", "--dry-run").stdout) == ["kind delete cluster --name faceforge"]
 
