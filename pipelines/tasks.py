@@ -12,7 +12,9 @@ def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
     """Apply `options` to the task of `step`."""
     # Every step writes to MLflow: a cached step would leave its run out, so the cluster's cache stays off.
     task.set_caching_options(False)
-    task.set_container_image(options.train_image if step in _WITH_NETWORKS else options.core_image)
+    image = options.train_image if step in _WITH_NETWORKS else options.core_image
+    task.set_container_image(image)
+    task.set_env_variable("FACEFORGE_IMAGE", image)  # a container cannot know: for the lineage of models
     for secret in options.secrets:
         kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.env})
     if options.pull_secrets:

@@ -105,6 +105,8 @@ def test_a_step_has_the_image_that_it_needs(definition: Definition, tmp_path: Pa
     core, train = "r.example/core@sha256:" + "0" * 64, "r.example/train:1"
     spec = compiled(tmp_path / "p.yaml", definition, core_image=core, train_image=train)[0]
     images = {name.removeprefix("exec-"): made["container"]["image"] for name, made in executors(spec).items()}
+    for made in executors(spec).values():
+        assert {"name": "FACEFORGE_IMAGE", "value": made["container"]["image"]} in made["container"]["env"]
     networks = {step for step, image in images.items() if image == train}
     assert networks == {"train", "evaluate", "export", "generate", "check"} & set(definition.steps)
     assert {images[step] for step in images if step not in networks} == {core}
