@@ -103,9 +103,12 @@ _MEANINGS = {
     "timed out|timeout": "no answer in time; check the address and the network",
     "resolve|name or service not known|nodename": "the host name is unknown; correct --tracking-uri",
     r"\b401\b|unauthorized": "access denied; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or _TOKEN)",
-    r"\b403\b|invalid host header": "forbidden (403); if the server is yours, add this name to its --allowed-hosts",
+    "invalid host header": "forbidden (403); if the server is yours, add this name to its --allowed-hosts",
+    "permission.denied": "forbidden (403): this account may not do that; ask who runs the server",
+    r"\b403\b": "forbidden (403): the account lacks the right, or the server's --allowed-hosts this name",
     "out-of-date database schema": "written by another MLflow version; back it up, then run mlflow db upgrade",
     "database is locked": "the database is busy (locked by another process); run again, or use an MLflow server",
+    "no module named .psycopg": "the database driver is not installed; write postgresql+psycopg2://, or use a server",
     "no module named": "the database driver is not installed; pip install it, or use an MLflow server",
 }
 

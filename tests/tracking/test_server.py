@@ -91,7 +91,8 @@ def _use(monkeypatch: pytest.MonkeyPatch, user: str, password: str) -> None:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The facts of a bundle and stand-ins for its networks, which nothing here computes with."""
-    folder = tmp_path_factory.mktemp("bundle")
+    folder = tmp_path_factory.mktemp("model") / "bundle"
+    folder.mkdir()
     info = BundleInfo(
         spec=ModelSpec(family="compact", image_size=32, channels=3, latent_size=8, width=4, max_width=8, classes=(2,)),
         labels={"sex": ["female", "male"]},
