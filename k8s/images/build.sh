@@ -4,6 +4,7 @@
 #   REGISTRY     put before the names, for example registry.example/team
 #   TAG          latest
 #   LOCK         cpu or gpu: which TensorFlow is in faceforge-train
+#   SBOM         folder for the bills of materials; build/sbom
 #   BUILD_FLAGS  handed to the engine's build, for example --build-arg PYTHON_IMAGE=...
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -11,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 images=(faceforge-core faceforge-train faceforge-serve)
 prefix=${REGISTRY:+${REGISTRY%/}/}
 tag=${TAG:-latest}
+bills=${SBOM:-build/sbom}
 read -ra flags <<<"${BUILD_FLAGS:-}"
 
 engine=${ENGINE:-}
@@ -28,7 +30,7 @@ build() {
     revision=$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
     # Podman leaves health checks out of its own image format, and finds no ignore file that is named after ours.
     [[ $engine == *podman* ]] && flags+=(--format docker --ignorefile k8s/images/Dockerfile.dockerignore)
-    mkdir -p build/sbom
+    mkdir -p "$bills"
     for image in "${images[@]}"; do
         full=$prefix$image:$tag
         "$engine" build --file k8s/images/Dockerfile --target "$image" --tag "$full" \
@@ -36,12 +38,12 @@ build() {
         # As a cluster runs it: any user, nothing to write on, no network.
         "$engine" run --rm --read-only --tmpfs /tmp --user 12345:0 --cap-drop ALL --network none "$full" \
             faceforge --version
-        "$engine" run --rm --network none "$full" cat /opt/faceforge/sbom.json >"build/sbom/$image.cdx.json"
+        "$engine" run --rm --network none "$full" cat /opt/faceforge/sbom.json >"$bills/$image.cdx.json"
     done
     for image in "${images[@]}"; do
         full=$prefix$image:$tag
         printf '%-50s %6d MB  bill of materials: %s\n' "$full" \
-            "$(($("$engine" image inspect --format '{{.Size}}' "$full") / 1000000))" "build/sbom/$image.cdx.json"
+            "$(($("$engine" image inspect --format '{{.Size}}' "$full") / 1000000))" "$bills/$image.cdx.json"
     done
 }
 
