@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def mlflow_server(*options: str, env: Mapping[str, str]) -> Iterator[str]:
 
 @contextmanager
 def _running(
-    command: list[object],
+    command: Sequence[object],
     ready: Callable[[], bool],
     stop: int = signal.SIGKILL,
     user: str | None = None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -38,7 +39,7 @@ ACCOUNTS = importlib.util.find_spec("flask_wtf") is not None  # MLflow's account
 @pytest.fixture(scope="module")
 def store() -> Iterator[tuple[str, str]]:
     with postgres() as database, s3(BUCKET) as bucket:
-        import psycopg2
+        import psycopg2  # type: ignore[import-untyped]
 
         for name in ("runs", "accounts"):
             link = psycopg2.connect(f"{database}/postgres")
@@ -50,32 +51,44 @@ def store() -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def url(store: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    database, bucket = store
-    database = database.replace("://", "+psycopg2://")  # else SQLAlchemy wants the third psycopg
-    config = tmp_path_factory.mktemp("server") / "accounts.ini"
+def options(store: tuple[str, str]) -> list[str]:
+    """Of every server on these stores."""
+    # Without +psycopg2, SQLAlchemy looks for the third psycopg.
+    database = store[0].replace("://", "+psycopg2://")
+    return ["--backend-store-uri", f"{database}/runs", "--artifacts-destination", f"s3://{BUCKET}/runs"]
+
+
+@pytest.fixture(scope="module")
+def url(store: tuple[str, str], options: list[str]) -> Iterator[str]:
+    with mlflow_server(*options, env={**S3_KEYS, "MLFLOW_S3_ENDPOINT_URL": store[1]}) as address:
+        yield address
+
+
+@contextmanager
+def guarded_server(store: tuple[str, str], options: list[str], folder: Path) -> Iterator[str]:
+    """A second server on the same stores that asks for accounts: not the only one, since it hashes at every request."""
+    database = store[0].replace("://", "+psycopg2://")
+    config = folder / "accounts.ini"
     config.write_text(
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {database}/accounts\nadmin_username = {ADMIN[0]}\n"
         f"admin_password = {ADMIN[1]}\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     env = {
         **S3_KEYS,
-        "MLFLOW_S3_ENDPOINT_URL": bucket,
+        "MLFLOW_S3_ENDPOINT_URL": store[1],
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "tests",
         "MLFLOW_AUTH_CONFIG_PATH": str(config),
     }
-    options = ["--backend-store-uri", f"{database}/runs", "--artifacts-destination", f"s3://{BUCKET}/runs"]
-    with mlflow_server(*options, *(["--app-name", "basic-auth"] if ACCOUNTS else []), env=env) as address:
+    with mlflow_server(*options, "--app-name", "basic-auth", env=env) as address:
         yield address
 
 
 @pytest.fixture(autouse=True)
-def account(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a pod is told: an account, and nothing of databases and buckets."""
+def told_little(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a pod is told: an address, and nothing of databases and buckets."""
     for name in (*S3_KEYS, "MLFLOW_S3_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    _use(monkeypatch, *ADMIN)
     before = mlflow.get_tracking_uri()
     connect(url)
     yield
@@ -120,8 +133,8 @@ def run_pipeline(bundle: Path, key: str, decision: str) -> str:
     return version
 
 
-def champion() -> tuple[str, ...]:
-    return next(item.version for item in list_versions(NAME) if "champion" in item.aliases)  # type: ignore[return-value]
+def champion() -> str:
+    return next(item.version for item in list_versions(NAME) if "champion" in item.aliases)
 
 
 def test_a_model_from_its_run_to_the_registry_and_back(
@@ -178,19 +191,31 @@ def test_a_name_that_the_server_does_not_expect(url: str) -> None:
 
 
 @pytest.mark.skipif(not ACCOUNTS, reason="Flask-WTF is not installed: no accounts")
-def test_accounts(url: str, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts(
+    url: str,
+    store: tuple[str, str],
+    options: list[str],
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     from mlflow.server import get_app_client
 
     run_pipeline(bundle, "k1", "promote")
-    get_app_client("basic-auth", tracking_uri=url).create_user("reader", "only looks at 2")
-    _use(monkeypatch, "reader", "only looks at 2")
-    assert list_versions(NAME)
-    with pytest.raises(FaceForgeError, match="this account may not do that"):
-        promote(NAME, "2")
-    _use(monkeypatch, "reader", "a guess")
-    with pytest.raises(FaceForgeError, match="access denied; set MLFLOW_TRACKING_USERNAME"):
-        connect(url)
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.delenv(name)
-    assert doctor.reach(url).status == "problem"
-    assert "access denied" in doctor.reach(url).told
+    run_pipeline(bundle, "k2", "hold")
+    with guarded_server(store, options, tmp_path) as guarded:
+        _use(monkeypatch, *ADMIN)
+        connect(guarded)
+        get_app_client("basic-auth", tracking_uri=guarded).create_user("reader", "only looks at 2")
+        _use(monkeypatch, "reader", "only looks at 2")
+        assert list_versions(NAME)
+        assert doctor.reach(guarded).status == "ok"
+        with pytest.raises(FaceForgeError, match="this account may not do that"):
+            promote(NAME, "2")
+        _use(monkeypatch, "reader", "a guess")
+        with pytest.raises(FaceForgeError, match="access denied; set MLFLOW_TRACKING_USERNAME"):
+            connect(guarded)
+        for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+            monkeypatch.delenv(name)
+        found = doctor.reach(guarded)
+        assert (found.status, "access denied" in found.told) == ("problem", True)
