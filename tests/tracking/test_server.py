@@ -70,8 +70,9 @@ def guarded_server(store: tuple[str, str], options: list[str], folder: Path) -> 
     database = store[0].replace("://", "+psycopg2://")
     config = folder / "accounts.ini"
     config.write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {database}/accounts\nadmin_username = {ADMIN[0]}\n"
-        f"admin_password = {ADMIN[1]}\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        f"[mlflow]\ndefault_permission = READ\nadmin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
+        f"database_uri = {database}/accounts\nauth_cache_ttl_seconds = 60\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     env = {
         **S3_KEYS,
