@@ -27,6 +27,7 @@ RUN_LABEL = "faceforge.run_key"
 USER_FOR_ROOT = 10001
 """Who steps run as when root starts them: as in the images."""
 
+_HANDED_ON = ("MLFLOW_TRACKING_", "MLFLOW_SUPPRESS_")
 _SIGNALLED = 128
 _HINTS = {9: " (killed; by the kernel, if memory ran out)"}
 _ADDRESSES_OF_THE_SAME = ("", "localhost/", "docker.io/library/", "docker.io/")  # podman writes names in full
@@ -82,7 +83,7 @@ def docker_runner(folder: RunFolder) -> Any:
         security_opt=["no-new-privileges"],
         network=state["network"],
         mounts=mounts,
-        environment={name: value for name, value in os.environ.items() if name.startswith("MLFLOW_TRACKING_")},
+        environment={name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)},
         labels={RUN_LABEL: folder.key},
     )
 

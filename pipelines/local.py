@@ -151,6 +151,7 @@ def _execute(folder: RunFolder, lock: int, console: Console, containers: StepCon
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines per step; the summary names the server
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(folder.scratch),
