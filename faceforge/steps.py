@@ -50,7 +50,7 @@ class Tracking:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def choose_labels(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:
+def labels_option(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:
     """What `labels` means: a CSV or Parquet file, or columns to keep, as in `gender,age_group`.
 
     Returns:
@@ -77,7 +77,7 @@ def ingest(
 
     Args:
         source: what to read.
-        labels: columns or a file; see `choose_labels`.
+        labels: columns or a file; see `labels_option`.
         preset: name.
         settings: overrides.
         out: folder of the image set.
@@ -89,7 +89,7 @@ def ingest(
     from faceforge.data import ingest as ingesting
 
     config = resolve(preset, settings)
-    chosen, table = choose_labels(config.ingest, labels)
+    chosen, table = labels_option(config.ingest, labels)
     with tracked("ingest", tracking) as run:
         images = ingesting.ingest(source, out, chosen, table, Path(work) if work else None, prepared)
         if run is not None:
@@ -104,7 +104,7 @@ def prepare(source: str, labels: str, preset: str, settings: str, share: int, sh
     """Prepares one of several shares of a source; see `faceforge.data.ingest.prepare_share`."""
     from faceforge.data.ingest import prepare_share
 
-    chosen, table = choose_labels(resolve(preset, settings).ingest, labels)
+    chosen, table = labels_option(resolve(preset, settings).ingest, labels)
     prepare_share(source, out, chosen, int(share), shares, table)
 
 

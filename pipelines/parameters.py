@@ -122,17 +122,17 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
         FaceForgeError: the first problem found.
     """
     from faceforge.data.sources import is_path, open_source
-    from faceforge.steps import choose_labels
+    from faceforge.steps import labels_option
     from faceforge.tracking.connection import connect
 
     config = resolve(parameters.preset, parameters.settings)
     changes = {}
     if is_path(parameters.source):
         changes["source"] = str(Path(parameters.source).expanduser().absolute())
-    if choose_labels(config.ingest, parameters.labels)[1]:
+    if labels_option(config.ingest, parameters.labels)[1]:
         changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
     checked = parameters.model_copy(update=changes)
-    ingest, table = choose_labels(config.ingest, checked.labels)
+    ingest, table = labels_option(config.ingest, checked.labels)
     open_source(checked.source, ingest, table)
     return checked.model_copy(update={"tracking_uri": connect(checked.tracking_uri)}), config
 

@@ -26,10 +26,10 @@ def data_key(parameters: RunParameters) -> str:
         FaceForgeError: the source cannot be opened here, or a setting is wrong.
     """
     from faceforge.data.sources import open_source
-    from faceforge.steps import choose_labels
+    from faceforge.steps import labels_option
 
     config = resolve(parameters.preset, parameters.settings)
-    ingest, table = choose_labels(config.ingest, parameters.labels)
+    ingest, table = labels_option(config.ingest, parameters.labels)
     source = open_source(parameters.source, ingest, table)
     made_of = [source.fingerprint(), as_json(config), parameters.labels, parameters.model_name, parameters.experiment]
     return f"data-{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]}"
