@@ -9,14 +9,29 @@ from pathlib import Path
 import pytest
 
 
+_AT_START = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _mlflow_starts_afresh() -> Iterator[None]:
+    """What fixtures of one module (or of the session) tell MLflow through the environment must not reach another."""
+    _restore(_AT_START)
+    yield
+    _restore(_AT_START)
+
+
 @pytest.fixture(autouse=True)
 def _mlflow_forgets() -> Iterator[None]:
     """What a test tells MLflow through the environment must not reach the next one."""
     before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
     yield
+    _restore(before)
+
+
+def _restore(wanted: dict[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         del os.environ[name]
-    os.environ.update(before)
+    os.environ.update(wanted)
 
 
 def _bundle(folder: Path, labels: dict[str, list[str]], channels: int) -> Path:

@@ -127,6 +127,7 @@ def test_explores_one_face_and_the_way_to_another(page) -> None:  # type: ignore
     page.wait_for_function("old => document.querySelector('.ff-gallery img').src !== old", arg=before)
     page.get_by_role("tab", name="From face to face").click()
     page.get_by_role("spinbutton", name="To seed").wait_for()
+    page.locator(".ff-gallery:visible img").nth(9).wait_for()
     assert page.locator(".ff-gallery:visible img").count() == 1 + 9
 
 
