@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-
 _AT_START = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
 
 

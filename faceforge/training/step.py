@@ -13,8 +13,8 @@ import keras
 from keras import ops
 
 from faceforge.compute import backend
-from faceforge.training import losses, optimizers
 from faceforge.config import TrainConfig
+from faceforge.training import losses, optimizers
 from faceforge.training.penalties import squared_gradient_norm
 
 Tensors = list[Any]

@@ -1,8 +1,9 @@
 """Can samples stand for real training images?
 
 A classifier is trained on real images, on samples ("train on synthetic, test on real", Esteban et al. 2017) and on
-both, and tried on the holdout. It is the linear one beside this module, on the pixels of 16 px thumbnails: it has seen no label before, cannot cling to fine artefacts, and is quick enough to be trained dozens of
-times. Networks reach higher figures; the comparison is what counts.
+both, and tried on the holdout. It is the linear one beside this module, on the pixels of 16 px thumbnails: it has
+seen no label before, cannot cling to fine artefacts, and is quick enough to be trained dozens of times. Networks
+reach higher figures; the comparison is what counts.
 """
 
 from __future__ import annotations
