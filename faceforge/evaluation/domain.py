@@ -117,7 +117,7 @@ def train_classifier(
     batch = min(BATCH, max(len(images) // 16, 1))  # small sets still get enough steps for the batch statistics
     steps = len(images) // batch
     network = _network(size, channels, list(heads.values()), dimensions, seed)
-    learner = keras.Model(network.inputs, network.outputs[1:])
+    learner = keras.Model(network.inputs, network.outputs[1:], name="learner")
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps * epochs)
     learner.compile(
         optimizer=keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
@@ -145,24 +145,38 @@ def _network(size: int, channels: int, heads: Sequence[int], dimensions: int, se
 
     # float32 throughout, whatever precision the process trains in: these numbers are compared between runs.
     kind = "float32"
+    # Everything has a name of its own: by those that Keras counts up ("dense_9", "dense_10") TensorFlow would order
+    # sums differently from one network of a process to the next.
     seeds = iter(range(seed * 100, seed * 100 + 100))
-    image = keras.Input((size, size, channels))
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype=kind)(image)
+    image = keras.Input((size, size, channels), name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype=kind, name="scale")(image)
     for end in [resolution for resolution in sorted(CHANNELS, reverse=True) if resolution < size]:
         weights = keras.initializers.HeNormal(seed=next(seeds))
         kernel = 4 if end == size // 2 else 3
-        x = layers.Conv2D(CHANNELS[end], kernel, 2, "same", use_bias=False, kernel_initializer=weights, dtype=kind)(x)
-        x = layers.BatchNormalization(momentum=0.9, dtype=kind)(x)
-        x = layers.ReLU(dtype=kind)(x)
-    x = layers.Flatten(dtype=kind)(x)
-    x = layers.Dense(dimensions, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)), dtype=kind)(x)
+        x = layers.Conv2D(
+            CHANNELS[end],
+            kernel,
+            2,
+            "same",
+            use_bias=False,
+            kernel_initializer=weights,
+            dtype=kind,
+            name=f"convolution_{end}",
+        )(x)
+        x = layers.BatchNormalization(momentum=0.9, dtype=kind, name=f"normalisation_{end}")(x)
+        x = layers.ReLU(dtype=kind, name=f"relu_{end}")(x)
+    x = layers.Flatten(dtype=kind, name="flat")(x)
+    weights = keras.initializers.GlorotUniform(next(seeds))
+    x = layers.Dense(dimensions, kernel_initializer=weights, dtype=kind, name="dense")(x)
     # Normalised, so that every feature weighs about the same in a distance.
     features = layers.BatchNormalization(momentum=0.9, dtype=kind, name="features")(x)
     logits = [
-        layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)), dtype=kind)(features)
-        for classes in heads
+        layers.Dense(
+            classes, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)), dtype=kind, name=f"head_{number}"
+        )(features)
+        for number, classes in enumerate(heads)
     ]
-    return keras.Model(image, [features, *logits])
+    return keras.Model(image, [features, *logits], name="domain_classifier")
 
 
 def _outputs(network: keras.Model, images: NDArray[np.uint8], batch: int = 256) -> list[NDArray[np.float32]]:
