@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from faceforge.errors import FaceForgeError
-from faceforge.tracking.browse import RunSummary, list_runs, read_grid, training_curves, training_grids
+from faceforge.tracking.browse import Grid, RunSummary, list_runs, read_grid, training_curves, training_grids
 from faceforge.tracking.connection import connect
 from faceforge.webapp.session import options, versions
 
@@ -74,7 +74,8 @@ def _details(run: RunSummary) -> None:
             at = seen[0]
             if len(seen) > 1:
                 at = st.select_slider("Images seen", seen, seen[-1], format_func="{:,}".format, key=f"at-{run.run_id}")
-            st.image(_picture(run.run_id, seen.index(at)), width="stretch")
+            grid = grids[seen.index(at)]
+            st.image(_picture(grid.images_seen, grid.run_id, grid.path), width="stretch")
         else:
             st.caption("No sample grids were logged.")
     with right:
@@ -90,5 +91,5 @@ def _details(run: RunSummary) -> None:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _picture(run_id: str, number: int) -> bytes:
-    return read_grid(training_grids(run_id)[number])
+def _picture(images_seen: int, run_id: str, path: str) -> bytes:
+    return read_grid(Grid(images_seen, run_id, path))
