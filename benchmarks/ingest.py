@@ -171,7 +171,8 @@ def bare(file: str) -> int:
     top, left = (image.shape[0] - edge) // 2, (image.shape[1] - edge) // 2
     square = image[top : top + edge, left : left + edge]
     pixels = cv2.resize(square, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    return len(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1])
+    how = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    return len(cv2.imencode(".png", pixels, how)[1])
 
 
 def small(image: Image.Image) -> Image.Image:

@@ -116,7 +116,7 @@ def aligned(landmarks: Sequence[tuple[float, float]], size: tuple[int, int], mar
     return Region(centre.real, centre.imag, edge, math.atan2(turn.imag, turn.real))
 
 
-def cut(image: Image.Image, kept: Region, size: int) -> Image.Image:
+def resized(image: Image.Image, kept: Region, size: int) -> Image.Image:
     """Cuts and resizes to size x size.
 
     Reduction filters with a Hamming kernel as wide as the reduction, so that nothing aliases: as sharp as a bicubic

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from faceforge.config import IngestConfig
@@ -25,7 +26,7 @@ from faceforge.data.parts import Parts
 from faceforge.data.pixels import map_ordered, workers
 from faceforge.data.samples import Sample, Source
 from faceforge.data.sources import open_source
-from faceforge.data.workers import Workers
+from faceforge.data.workers import Workers, chunked
 from faceforge.data.writer import ImageSetWriter, check_target
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
@@ -174,7 +175,7 @@ def _side_by_side(config: IngestConfig, count: int) -> Iterator[Callable[[Iterab
     """How to process so many samples on all cores, in order."""
     function = partial(process, config=config)
     if count < PROCESSES_FROM:
-        yield partial(map_ordered, function)
+        yield lambda samples: chain.from_iterable(map_ordered(function, chunked(samples)))
     else:
         with Workers(function, fatal, workers()) as pool:
             yield pool.map

@@ -1,17 +1,21 @@
-"""What becomes of one sample, decided by itself alone: the part of ingest that runs beside others."""
+"""What becomes of samples, each decided by itself alone: the part of ingest that runs beside others."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from faceforge.config import IngestConfig
 from faceforge.data.info import Split
 from faceforge.data.pixels import Encoded, encode
-from faceforge.data.prepare import Measures, RejectedError, prepare_image
+from faceforge.data.prepare import Cut, Measures, Prepared, RejectedError, cut_out, measured
 from faceforge.data.samples import Sample
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files; those that matter become reasons
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)
@@ -35,28 +39,18 @@ class Outcome:
     reason: str = ""
 
 
-def process(sample: Sample, config: IngestConfig) -> Outcome:
-    """Reads, prepares and encodes one image; whatever is wrong with it becomes the reason."""
-    if sample.problem:
-        return refused(sample, sample.problem)
-    for column, value in sample.labels.items():
-        if value is None:
-            return refused(sample, f"no value for label {column!r}")
-    try:
-        prepared = prepare_image(sample.read(), config, sample.box, sample.landmarks)
-    except RejectedError as error:
-        return refused(sample, str(error))
-    except OSError as error:
-        return refused(sample, f"cannot be read: {error.strerror or error}")
-    return Outcome(
-        sample.path,
-        sample.labels,
-        sample.group,
-        sample.split,
-        sample.absent,
-        image=encode(prepared.pixels),
-        measures=prepared.measures,
-    )
+def process(samples: Sequence[Sample], config: IngestConfig) -> list[Outcome]:
+    """Reads, prepares and encodes images; whatever is wrong with one becomes the reason.
+
+    Step by step for all of them, not image by image: a step that is repeated finds its code and its tables in the
+    processor's caches, a tenth of the time. Between steps they are as small as they will be stored.
+    """
+    cuts = [_tried(_cut, sample, config) for sample in samples]
+    prepared = [cut if isinstance(cut, str) else _tried(measured, cut, config) for cut in cuts]
+    return [
+        refused(sample, image) if isinstance(image, str) else _taken(sample, image)
+        for sample, image in zip(samples, prepared, strict=True)
+    ]
 
 
 def refused(sample: Sample, reason: str) -> Outcome:
@@ -67,3 +61,34 @@ def refused(sample: Sample, reason: str) -> Outcome:
 def fatal(sample: Sample) -> Outcome:
     """The outcome of a sample that ended the process which decoded it."""
     return refused(sample, "the decoder crashed, ran out of memory or never came to an end")
+
+
+def _tried(step: Callable[[_In, IngestConfig], _Out], what: _In, config: IngestConfig) -> _Out | str:
+    """What the step makes of it, or why it cannot."""
+    try:
+        return step(what, config)
+    except RejectedError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+
+
+def _cut(sample: Sample, config: IngestConfig) -> Cut:
+    if sample.problem:
+        raise RejectedError(sample.problem)
+    for column, value in sample.labels.items():
+        if value is None:
+            raise RejectedError(f"no value for label {column!r}")
+    return cut_out(sample.read(), config, sample.box, sample.landmarks)
+
+
+def _taken(sample: Sample, image: Prepared) -> Outcome:
+    return Outcome(
+        sample.path,
+        sample.labels,
+        sample.group,
+        sample.split,
+        sample.absent,
+        image=encode(image.pixels),
+        measures=image.measures,
+    )

@@ -54,12 +54,13 @@ def pixel_digest(pixels: Pixels) -> str:
 def to_png(pixels: Pixels) -> bytes:
     """PNG bytes of uint8 (H, W, C), C 1 or 3.
 
-    Run lengths only: on photographs a quarter of the time of zlib's usual search, for a tenth more bytes.
+    Huffman codes only: zlib's search for repetitions takes several times as long, and finds few in photographs.
     """
     import cv2
 
     ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[-1] == 3 else pixels
-    data: bytes = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1].tobytes()
+    how = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    data: bytes = cv2.imencode(".png", ordered, how)[1].tobytes()
     return data
 
 

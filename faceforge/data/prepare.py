@@ -10,13 +10,13 @@ from PIL import Image
 
 from faceforge.config import IngestConfig
 from faceforge.data import gates
-from faceforge.data.crop import Box, Landmarks, Region, around, cut, region
+from faceforge.data.crop import Box, Landmarks, Region, around, region, resized
 from faceforge.data.decode import RejectedError, opened, plain_jpeg, upright, upright_size, whole_jpeg
 from faceforge.data.faces import SMALLEST_FACE, find_face
 from faceforge.data.phash import perceptual_hash
 from faceforge.data.pixels import Pixels
 
-__all__ = ["Measures", "Prepared", "RejectedError", "prepare_image"]
+__all__ = ["Cut", "Measures", "Prepared", "RejectedError", "cut_out", "measured", "prepare_image"]
 
 _MODES = {1: "L", 3: "RGB"}
 THUMBNAIL = 4  # edge
@@ -45,6 +45,18 @@ class Measures(NamedTuple):
     thumbnail: bytes
 
 
+class Cut(NamedTuple):
+    """An image as it will be stored, not yet judged.
+
+    Attributes:
+        image: image_size x image_size, L or RGB as the configuration wants it.
+        size: width and height of the upright source, pixels.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+
+
 class Prepared(NamedTuple):
     """An image as it will be stored: pixels uint8 (image_size, image_size, channels), and its measures."""
 
@@ -55,29 +67,47 @@ class Prepared(NamedTuple):
 def prepare_image(
     data: bytes | Pixels, config: IngestConfig, box: Box | None = None, landmarks: Landmarks | None = None
 ) -> Prepared:
-    """Decodes, turns upright, crops, resizes, converts, measures and judges one image. Safe in threads and processes.
+    """Decodes, turns upright, crops, resizes, converts, measures and judges one image: `measured(cut_out(...))`."""
+    return measured(cut_out(data, config, box, landmarks), config)
+
+
+def cut_out(
+    data: bytes | Pixels, config: IngestConfig, box: Box | None = None, landmarks: Landmarks | None = None
+) -> Cut:
+    """Decodes, turns upright, crops, resizes and converts one image. Safe in threads and processes.
 
     Args:
         data: a file's bytes, or pixels uint8 (H, W, 3).
-        config: size, channels, crop and quality limits.
+        config: size, channels, crop and limits.
         box: x, y, width, height of the face in pixels of the upright source, for `crop=box`.
         landmarks: (x, y) of eyes, nose and corners of the mouth, likewise, for `crop=landmarks`.
 
     Raises:
-        RejectedError: not an image, damaged, too large, nothing to crop to, or not good enough (`gates`).
+        RejectedError: not an image, damaged, too large or too small (`gates`), or nothing to crop to.
     """
     if not isinstance(data, bytes):
         image = Image.fromarray(data)
-        return _finish(image, image.size, _kept(image.size, config, box, landmarks), config)
+        return _cut(image, image.size, _kept(image.size, config, box, landmarks), config)
     if size := plain_jpeg(data):
         kept = _kept(size, config, box, landmarks)
         whole = whole_jpeg(data) if 4 * _scale(size, kept, config) > 1 else None  # much larger ones decode smaller
         if whole is not None:
-            return _finish(whole, size, kept, config)
+            return _cut(whole, size, kept, config)
     with opened(data) as file:
         size = upright_size(file)
         kept = _kept(size, config, box, landmarks)
-        return _finish(upright(file, _scale(size, kept, config)), size, kept, config)
+        return _cut(upright(file, _scale(size, kept, config)), size, kept, config)
+
+
+def measured(cut: Cut, config: IngestConfig) -> Prepared:
+    """Measures an image and judges it by its looks.
+
+    Raises:
+        RejectedError: blurred or uniform beyond the limits (`gates`).
+    """
+    measures = _measure(*cut)
+    gates.check_look(measures.contrast, measures.sharpness, config)
+    return Prepared(np.atleast_3d(np.asarray(cut.image)), measures)
 
 
 def _scale(size: tuple[int, int], kept: Region | None, config: IngestConfig) -> float:
@@ -93,7 +123,7 @@ def _kept(size: tuple[int, int], config: IngestConfig, box: Box | None, landmark
     return kept
 
 
-def _finish(image: Image.Image, size: tuple[int, int], kept: Region | None, config: IngestConfig) -> Prepared:
+def _cut(image: Image.Image, size: tuple[int, int], kept: Region | None, config: IngestConfig) -> Cut:
     """`image` is upright, L or RGB, and may be smaller than the source, whose `size` is given."""
     scale = image.width / size[0]
     if kept is None:
@@ -103,10 +133,7 @@ def _finish(image: Image.Image, size: tuple[int, int], kept: Region | None, conf
         kept = kept.scaled(scale)
     mode = _MODES[config.channels]
     image = image if image.mode == mode else image.convert(mode)
-    final = cut(image, kept, config.image_size)
-    measures = _measure(final, size)
-    gates.check_look(measures.contrast, measures.sharpness, config)
-    return Prepared(np.atleast_3d(np.asarray(final)), measures)
+    return Cut(resized(image, kept, config.image_size), size)
 
 
 def _measure(image: Image.Image, size: tuple[int, int]) -> Measures:

@@ -32,23 +32,25 @@ _Out = TypeVar("_Out")
 
 
 class Workers(Generic[_In, _Out]):
-    """Applies a function to items in other processes; a context manager.
+    """Applies a function to items in other processes, several at a time; a context manager.
 
     Args:
-        function: picklable, as are its argument and its result.
+        function: one result for each of a list of items; picklable, as are items and results.
         on_death: gives the result of an item that ended its process (a crash of a decoder, no memory left) or held it
             up for ever.
         count: how many processes.
     """
 
-    def __init__(self, function: Callable[[_In], _Out], on_death: Callable[[_In], _Out], count: int) -> None:
+    def __init__(
+        self, function: Callable[[list[_In]], list[_Out]], on_death: Callable[[_In], _Out], count: int
+    ) -> None:
         self._function, self._on_death, self._count = function, on_death, count
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._going: list[Generator[list[_Out]]] = []
 
     def map(self, items: Iterable[_In]) -> Iterator[_Out]:
         """The results in the order of the items, which are taken a little ahead of the results."""
-        chunks = map_ordered(self._run, _chunks(items), ahead=2, count=self._count)
+        chunks = map_ordered(self._run, chunked(items), ahead=2, count=self._count)
         self._going.append(chunks)
         for results in chunks:
             yield from results
@@ -118,6 +120,13 @@ class _Worker:
         self._process.wait()
 
 
+def chunked(items: Iterable[_In]) -> Iterator[list[_In]]:
+    """Lists of `CHUNK` items; the last may be shorter."""
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
 def serve(descriptor: int) -> None:
     """What a worker process does: answers until the other end is gone, however that went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
@@ -129,15 +138,9 @@ def serve(descriptor: int) -> None:
                 items = link.recv()
                 answer: object
                 try:
-                    answer = [function(item) for item in items]
+                    answer = function(items)
                 except Exception:  # a fault of ours: the parent shows it
                     answer = traceback.format_exc()
                 link.send(answer)
         except (EOFError, ConnectionError):
             return
-
-
-def _chunks(items: Iterable[_In]) -> Iterator[list[_In]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk

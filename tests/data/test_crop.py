@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from faceforge.config import IngestConfig
-from faceforge.data.crop import Region, aligned, around, cut, region
+from faceforge.data.crop import Region, aligned, around, region, resized
 from faceforge.data.decode import RejectedError
 from faceforge.data.prepare import prepare_image
 from faceforge.data.toyfaces import draw_toyfaces
@@ -80,10 +80,10 @@ def test_a_turned_face_comes_out_upright() -> None:
     face = Image.fromarray(draw_toyfaces(4, image_size=128)[0][3])
     canvas = Image.new("RGB", (300, 300), "grey")
     canvas.paste(face, (86, 86))
-    straight = cut(canvas, Region(150, 150, 128), 64)
+    straight = resized(canvas, Region(150, 150, 128), 64)
     for angle in (0.4, -2.0):
         turned = canvas.rotate(-math.degrees(angle), Image.Resampling.BICUBIC)  # Pillow turns the other way
-        again = cut(turned, Region(150, 150, 128, angle), 64)
+        again = resized(turned, Region(150, 150, 128, angle), 64)
         difference = np.abs(np.asarray(again, float) - np.asarray(straight, float))[4:-4, 4:-4]
         assert difference.mean() < 4
 
@@ -91,19 +91,19 @@ def test_a_turned_face_comes_out_upright() -> None:
 def test_turning_does_not_alias() -> None:
     stripes = np.zeros((256, 256), np.uint8)
     stripes[:, ::2] = 255
-    result = np.asarray(cut(Image.fromarray(stripes), Region(128, 128, 180, 0.2), 32), int)
+    result = np.asarray(resized(Image.fromarray(stripes), Region(128, 128, 180, 0.2), 32), int)
     assert abs(result - 128).max() <= 6
 
 
 def test_beyond_the_picture_lies_its_reflection() -> None:
     ramp = np.repeat(np.linspace(0, 255, 64).astype(np.uint8)[None], 64, 0)
-    result = np.asarray(cut(Image.fromarray(ramp), Region(64, 32, 64, 1e-9), 64), int)
+    result = np.asarray(resized(Image.fromarray(ramp), Region(64, 32, 64, 1e-9), 64), int)
     np.testing.assert_allclose(result[:, 32:], result[:, 31::-1], atol=6)
 
 
 def test_a_tiny_region_of_a_large_picture_stays_cheap() -> None:
     """Enlarging all of it to match would take 40 GB."""
-    assert cut(Image.new("L", (6000, 6000), 9), Region(3000, 3000, 2, 0.5), 64).size == (64, 64)
+    assert resized(Image.new("L", (6000, 6000), 9), Region(3000, 3000, 2, 0.5), 64).size == (64, 64)
 
 
 def test_boxes_and_landmarks_are_of_the_upright_full_size_picture() -> None:

@@ -14,7 +14,11 @@ from faceforge.data import workers
 from faceforge.data.workers import Workers
 
 
-def work(item: int | str) -> str:
+def work(items: list[int | str]) -> list[str]:
+    return [work_on(item) for item in items]
+
+
+def work_on(item: int | str) -> str:
     if item == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if item == "hang":
@@ -24,9 +28,10 @@ def work(item: int | str) -> str:
     return f"{item} done"
 
 
-def note(item: int | str) -> str:
-    Path(str(item)).write_text(str(os.getpid()))
-    return str(os.getpid())
+def note(items: list[str]) -> list[str]:
+    for item in items:
+        Path(item).write_text(str(os.getpid()))
+    return [str(os.getpid())] * len(items)
 
 
 def lost(item: int | str) -> str:
