@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,20 +29,32 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yields a new temporary folder beside `path`; it takes the place of `path` on success, vanishes on any error.
 
-    What an earlier, killed attempt left behind is removed first.
+    A folder that it replaces is whole under its name, or under a hidden one beside it, until the new one is there. What
+    an earlier, killed attempt left behind is put back or removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.partial-*"):
+    for leftover in path.parent.glob(f".{escape(path.name)}.partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    partial = path.with_name(f".{path.name}.partial-{uuid4().hex[:8]}")
+    for leftover in path.parent.glob(f".{escape(path.name)}.replaced-*"):
+        _settle(leftover, path)
+    partial, replaced = (path.with_name(f".{path.name}.{kind}-{uuid4().hex[:8]}") for kind in ("partial", "replaced"))
     partial.mkdir()
     try:
         yield partial
-        if path.exists():
-            shutil.rmtree(path)
+        if path.is_dir() and not path.is_symlink():
+            os.replace(path, replaced)
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        _settle(replaced, path)
+
+
+def _settle(replaced: Path, path: Path) -> None:
+    """A folder that was put aside goes back where nothing has taken its place."""
+    if path.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+    elif replaced.exists():
+        os.replace(replaced, path)
 
 
 def sha256_file(path: Path) -> str:

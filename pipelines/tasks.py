@@ -21,11 +21,10 @@ def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
         kubernetes.set_image_pull_secrets(task, list(options.pull_secrets))
     if step in ("ingest", "prepare", "generate") and options.data_claim:
         kubernetes.mount_pvc(task, options.data_claim, options.data_path)
-    if step in ("ingest", "train", "generate"):  # the steps that go on where they were stopped
-        if options.checkpoint_claim:
-            kubernetes.mount_pvc(task, options.checkpoint_claim, options.checkpoint_path)
-        if options.retries:
-            task.set_retry(num_retries=options.retries, backoff_duration="30s")
+    if step in ("ingest", "train", "generate") and options.checkpoint_claim:  # go on where they were stopped
+        kubernetes.mount_pvc(task, options.checkpoint_claim, options.checkpoint_path)
+    if step in ("ingest", "prepare", "train", "generate") and options.retries:
+        task.set_retry(num_retries=options.retries, backoff_duration="30s")
     if step in ("train", "evaluate", "generate"):
         if options.memory:
             task.set_memory_limit(options.memory)

@@ -38,6 +38,40 @@ def test_what_a_kill_left_is_swept_up(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "set[1]"
+    for leftover in (".set[1].replaced-12345678", ".set[1].partial-12345678"):  # put aside, not yet replaced
+        (tmp_path / leftover).mkdir()
+    (tmp_path / ".set[1].replaced-12345678" / "old").touch()
+    with pytest.raises(RuntimeError), atomic_folder(target):
+        raise RuntimeError
+    assert [path.name for path in target.iterdir()] == ["old"]
+    (tmp_path / ".set[1].replaced-abcdef01").mkdir()  # replaced, not yet removed
+    with atomic_folder(target) as partial:
+        (partial / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["set[1]"]
+
+
+def test_the_old_folder_is_whole_until_the_new_one_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "set"
+    target.mkdir()
+    (target / "old").touch()
+
+    def killed_in_the_middle(path: Path, **_: object) -> None:
+        for file in path.glob("*"):
+            file.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), atomic_folder(target):
+        patch.setattr("shutil.rmtree", killed_in_the_middle)
+    kept = [target, *tmp_path.glob(".set.replaced-*")]
+    assert any((folder / "old").exists() for folder in kept)
+    with atomic_folder(target):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 def test_sha256_of_abc(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")

@@ -16,7 +16,7 @@ from faceforge.config import IngestConfig
 from faceforge.data.info import LISTED_AT_MOST, SPLITS, Duplicate, LeftOut, Reject, Split
 from faceforge.data.parts import Parts
 from faceforge.data.phash import near_duplicates
-from faceforge.data.split import holdout_side
+from faceforge.data.split import group_word, held_out
 
 _NONE, _TRAIN, _HOLDOUT = -1, SPLITS.index("train"), SPLITS.index("holdout")
 
@@ -43,12 +43,13 @@ class Decision:
 def decide(parts: Parts, config: IngestConfig) -> Decision:
     """Chooses a side for every prepared image, or leaves it out.
 
-    The first of several images with the same pixels stays. Sides are the source's own where it has any; else all images
-    of a group are on the side that the digest of the group's name says, the others where that of their pixels says.
-    Images of the train split that look like one of the holdout are left out.
+    Of several images with the same pixels one of the holdout stays if there is any, and of those the first. Sides are
+    the source's own where it has any; else all images of a group are on the side that the digest of the group's name
+    says, the others where that of their pixels says. Images of the train split that look like one of the holdout are
+    left out.
     """
     columns = _columns(parts, config)
-    kept, twins = _first_of_each(columns.words)
+    kept, twins = _one_of_each(columns.words, columns.sides)
     duplicates = [(columns.number[~kept], columns.number[twins[~kept]])]
     number, sides = columns.number[kept], columns.sides[kept]
     if config.near_duplicates >= 0:
@@ -80,8 +81,6 @@ def _columns(parts: Parts, config: IngestConfig) -> _Columns:
     looks = ["phash", "thumbnail"] if config.near_duplicates >= 0 else []
     nothing = np.zeros((0, 4), np.uint64), np.zeros(0, np.uint64), np.zeros((0, 0), np.uint8), np.zeros(0, np.int8)
     found: list[_Columns] = []
-    of_groups: dict[str, int] = {}
-    threshold = np.uint64(config.holdout * 2**64)
     first = 0
     for batch in parts.batches(["split", "group", "reason", "sha256", *looks]):
         usable = np.array([not reason for reason in batch.column("reason").to_pylist()], bool)
@@ -89,15 +88,14 @@ def _columns(parts: Parts, config: IngestConfig) -> _Columns:
         first += len(usable)
         batch = batch.filter(usable)
         words = np.frombuffer(b"".join(batch.column("sha256").to_pylist()), ">u8").reshape(-1, 4).astype(np.uint64)
-        sides = np.where(words[:, 0] < threshold, _HOLDOUT, _TRAIN).astype(np.int8)  # `holdout_side`, for all at once
-        named = zip(batch.column("split").to_pylist(), batch.column("group").to_pylist(), strict=True)
-        for row, (split, group) in enumerate(named):
+        deciding = words[:, 0].copy()
+        for row, group in enumerate(batch.column("group").to_pylist()):
+            if group:
+                deciding[row] = group_word(group)
+        sides = np.where(held_out(deciding, config.holdout), _HOLDOUT, _TRAIN).astype(np.int8)
+        for row, split in enumerate(batch.column("split").to_pylist()):
             if split:
                 sides[row] = SPLITS.index(split)
-            elif group:
-                if group not in of_groups:
-                    of_groups[group] = SPLITS.index(holdout_side("", config.holdout, group))
-                sides[row] = of_groups[group]
         hashes, thumbnails = np.zeros(0, np.uint64), np.zeros((0, 0), np.uint8)
         if looks and len(words):
             hashes = batch.column("phash").to_numpy(zero_copy_only=False).astype(np.uint64)
@@ -110,16 +108,16 @@ def _columns(parts: Parts, config: IngestConfig) -> _Columns:
     return _Columns(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def _first_of_each(words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """For every row, whether it is the first of its kind, and which one is."""
-    order = np.lexsort(words.T[::-1])  # stable: the first of its kind comes first
+def _one_of_each(words: NDArray[np.uint64], sides: NDArray[np.int8]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """For every row, whether it stands for its kind, and which row does."""
+    order = np.lexsort((sides != _HOLDOUT, *words.T[::-1]))  # stable: of a kind the holdout's first comes first
     ordered = words[order]
     new = np.ones(len(words), bool)
     new[1:] = (ordered[1:] != ordered[:-1]).any(1)
-    first, twins = np.empty(len(words), bool), np.empty(len(words), np.int64)
-    first[order] = new
+    chosen, twins = np.empty(len(words), bool), np.empty(len(words), np.int64)
+    chosen[order] = new
     twins[order] = order[new][np.cumsum(new) - 1] if len(words) else 0
-    return first, twins
+    return chosen, twins
 
 
 def _described(parts: Parts, sides: NDArray[np.int8], left: NDArray[np.int64], twin: NDArray[np.int64]) -> Decision:

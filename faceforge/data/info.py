@@ -143,6 +143,8 @@ class DatasetInfo(_Part):
 
 def versions() -> dict[str, str]:
     """The versions that shape pixels."""
+    import cv2
+
     try:
         own = metadata.version("faceforge")
     except metadata.PackageNotFoundError:  # run from a source tree
@@ -151,5 +153,6 @@ def versions() -> dict[str, str]:
         "faceforge": own,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "opencv": cv2.__version__,
         "pillow": PIL.__version__,
     }

@@ -21,12 +21,12 @@ from faceforge.data.decide import Decision, decide
 from faceforge.data.imageset import DatasetInfo, ImageSet
 from faceforge.data.info import SPLITS
 from faceforge.data.origin import Origin
-from faceforge.data.outcomes import Outcome, fatal, process
+from faceforge.data.outcomes import Outcome, fatal, lots, process
 from faceforge.data.parts import Parts
 from faceforge.data.pixels import map_ordered, workers
 from faceforge.data.samples import Sample, Source
 from faceforge.data.sources import open_source
-from faceforge.data.workers import Workers, chunked
+from faceforge.data.workers import Workers
 from faceforge.data.writer import ImageSetWriter, check_target
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
@@ -121,7 +121,7 @@ def _unchanged(out: Path, origin: Origin) -> ImageSet | None:
 
 @contextmanager
 def _parts(source: Source, origin: Origin, work: Path, prepared: Sequence[Path] = ()) -> Iterator[Parts]:
-    """The parts of this very source under these settings; those of another are removed. One process at a time."""
+    """The parts of this very source under these settings; those of another are removed."""
     now = origin.of_parts()
     for folder in prepared:
         before = Origin.load(folder)
@@ -130,20 +130,30 @@ def _parts(source: Source, origin: Origin, work: Path, prepared: Sequence[Path] 
         if differences := before.differences(now):
             raise FaceForgeError(f"the images in {folder} were prepared from something else: {differences}")
     work.mkdir(parents=True, exist_ok=True)
+    with _locked(work):
+        try:
+            if Origin.load(work) != now:
+                for file in work.iterdir():
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+                now.save(work)
+            yield Parts(work, source.labels, source.count, prepared)
+        except BaseException:
+            if not any(work.glob("*.parquet")):  # nothing worth keeping
+                shutil.rmtree(work, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _locked(work: Path) -> Iterator[None]:
+    """One process at a time."""
     descriptor = os.open(work, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FaceForgeError(f"another ingest is writing to {work}; wait for it, or name another folder") from None
-        if Origin.load(work) != now:
-            for file in work.iterdir():
-                shutil.rmtree(file) if file.is_dir() else file.unlink()
-            now.save(work)
-        yield Parts(work, source.labels, source.count, prepared)
+        yield
     finally:
-        if not any(work.glob("*.parquet")):  # nothing worth keeping
-            shutil.rmtree(work, ignore_errors=True)
         os.close(descriptor)
 
 
@@ -175,10 +185,10 @@ def _side_by_side(config: IngestConfig, count: int) -> Iterator[Callable[[Iterab
     """How to process so many samples on all cores, in order."""
     function = partial(process, config=config)
     if count < PROCESSES_FROM:
-        yield lambda samples: chain.from_iterable(map_ordered(function, chunked(samples)))
+        yield lambda samples: chain.from_iterable(map_ordered(function, lots(samples), ahead=2))
     else:
         with Workers(function, fatal, workers()) as pool:
-            yield pool.map
+            yield lambda samples: pool.map(lots(samples))
 
 
 def _stretches(parts: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
@@ -208,10 +218,10 @@ class _Rejects:
         self._absent += absent
         if not absent and len(self._first) <= _REASONS_SHOWN:
             self._first.append(f"{path}: {reason}")
-        if self.count - self._absent > self._share * self._source.count:
+        if self.count - self._absent > self._share * (self._source.count - self._absent):
             shown = "; ".join(self._first[:_REASONS_SHOWN])
             raise FaceForgeError(
-                f"{self._source.name}: more than {self._share:.0%} of {self._source.count:,} images cannot be used "
+                f"{self._source.name}: more than {self._share:.0%} of the images cannot be used "
                 f"({shown}{'; ...' if len(self._first) > _REASONS_SHOWN else ''}); "
                 "mend the source or raise ingest.max_rejects"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,9 +11,11 @@ from faceforge.config import IngestConfig
 from faceforge.data.info import Split
 from faceforge.data.pixels import Encoded, encode
 from faceforge.data.prepare import Cut, Measures, Prepared, RejectedError, cut_out, measured
-from faceforge.data.samples import Sample
+from faceforge.data.samples import Given, Sample
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files; those that matter become reasons
+LOT = 16  # samples that are processed together
+LOT_BYTES = 16 * 2**20  # of content that is in memory already
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -37,6 +39,21 @@ class Outcome:
     image: Encoded | None = None
     measures: Measures | None = None
     reason: str = ""
+
+
+def lots(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """`LOT` samples at a time; fewer where they bring their content along, `LOT_BYTES` of it or a single one."""
+    lot: list[Sample] = []
+    held = 0
+    for sample in samples:
+        size = memoryview(sample.read.content).nbytes if isinstance(sample.read, Given) else 0
+        if lot and (len(lot) == LOT or held + size > LOT_BYTES):
+            yield lot
+            lot, held = [], 0
+        lot.append(sample)
+        held += size
+    if lot:
+        yield lot
 
 
 def process(samples: Sequence[Sample], config: IngestConfig) -> list[Outcome]:

@@ -1,20 +1,24 @@
-"""Which side of the split an image falls on: a function of what it is, not of the set it is in."""
+"""Which images are held out: a function of what they are, not of the set they are in."""
 
 from __future__ import annotations
 
 import hashlib
 
-from faceforge.data.info import Split
+import numpy as np
+from numpy.typing import NDArray
 
 
-def holdout_side(sha256: str, share: float, group: str = "") -> Split:
-    """`holdout` where a digest, read as a number in 0..1, is below the share; else `train`.
+def held_out(words: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
+    """Whether digests, read as numbers in 0..1, are below the share of the holdout; bool (N,).
 
     Args:
-        sha256: of the pixels; decides for images without a group.
-        share: of the holdout; with groups, it is groups that are chosen, so their sizes make it vary.
-        group: the identity shown. It alone decides, so that all images of one person fall on one side, and stay there
-            when more of them come.
+        words: the first eight bytes of each digest as a number, uint64 (N,): of the pixels, or, for images of a group,
+            `group_word`.
+        share: of the holdout, 0..0.5; with groups, it is groups that are chosen, so their sizes make it vary.
     """
-    digest = hashlib.sha256(group.encode()).hexdigest() if group else sha256
-    return "holdout" if int(digest[:16], 16) < share * 2**64 else "train"
+    return words < np.uint64(share * 2**64)
+
+
+def group_word(group: str) -> int:
+    """What decides for all images of a group, an identity: they fall on one side, and stay there when more come."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8])

@@ -14,7 +14,6 @@ import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
 from multiprocessing.connection import Connection
 from socket import socketpair
 from types import TracebackType
@@ -22,8 +21,7 @@ from typing import Generic, Self, TypeVar
 
 from faceforge.data.pixels import map_ordered
 
-CHUNK = 16  # items sent at a time: few enough to keep all workers busy, enough to make the way there cheap
-PATIENCE_SECONDS = 300.0  # for one chunk; beyond, something in it never ends
+PATIENCE_SECONDS = 300.0  # for one lot; beyond, something in it never ends
 # A process per core needs no threads of its own; NumPy's would take half of the time that a start takes.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -48,11 +46,11 @@ class Workers(Generic[_In, _Out]):
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._going: list[Generator[list[_Out]]] = []
 
-    def map(self, items: Iterable[_In]) -> Iterator[_Out]:
-        """The results in the order of the items, which are taken a little ahead of the results."""
-        chunks = map_ordered(self._run, chunked(items), ahead=2, count=self._count)
-        self._going.append(chunks)
-        for results in chunks:
+    def map(self, lots: Iterable[list[_In]]) -> Iterator[_Out]:
+        """The results in the order of the items; a lot goes to a process at once, and is taken a little ahead."""
+        done = map_ordered(self._run, lots, ahead=2, count=self._count)
+        self._going.append(done)
+        for results in done:
             yield from results
 
     def __enter__(self) -> Self:
@@ -63,8 +61,8 @@ class Workers(Generic[_In, _Out]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for chunks in self._going:  # nobody may wait for a worker that is not coming back
-            chunks.close()
+        for lots in self._going:  # nobody may wait for a worker that is not coming back
+            lots.close()
         for _ in range(self._count):
             self._idle.get().close()
 
@@ -88,10 +86,11 @@ class _Worker:
         ours, theirs = socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-c", f"from faceforge.data.workers import serve; serve({theirs.fileno()})"],
+                [sys.executable, "-P", "-c", f"from faceforge.data.workers import serve; serve({theirs.fileno()})"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)},
+                # The current folder ('' and, without -P, the first entry) may hold anybody's images, and modules.
+                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 pass_fds=(theirs.fileno(),),
             )
         self._link, self._ready = Connection(ours.detach()), False
@@ -118,13 +117,6 @@ class _Worker:
         self._link.close()
         self._process.kill()
         self._process.wait()
-
-
-def chunked(items: Iterable[_In]) -> Iterator[list[_In]]:
-    """Lists of `CHUNK` items; the last may be shorter."""
-    rest = iter(items)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def serve(descriptor: int) -> None:

@@ -12,7 +12,6 @@ from faceforge.data import ingest as ingest_module
 from faceforge.data import pixels
 from faceforge.data.imageset import ImageSet
 from faceforge.data.ingest import ingest
-from faceforge.data.split import holdout_side
 from faceforge.errors import FaceForgeError
 from tests.data.conftest import MakeFolder, noise
 
@@ -67,6 +66,20 @@ def test_duplicates_are_left_out_and_listed(make_folder: MakeFolder, tmp_path: P
     assert sum(counts.total for counts in info.counts.values()) == 20
 
 
+def test_of_equal_images_in_official_splits_the_one_held_out_stays(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder(
+        *(f"{split}/{kind}/{n}.png" for split in ("train", "validation") for kind in "ab" for n in range(5))
+    )
+    (root / "train" / "b" / "new.png").write_bytes((root / "validation" / "b" / "3.png").read_bytes())
+    (root / "validation" / "b" / "x.png").write_bytes((root / "validation" / "b" / "4.png").read_bytes())
+    made = ingest(str(root), tmp_path / "set", settings())
+    assert {split: counts.total for split, counts in made.info.counts.items()} == {"train": 10, "holdout": 10}
+    assert [(one.path, one.of) for one in made.info.duplicates] == [
+        ("train/b/new.png", "validation/b/3.png"),
+        ("validation/b/x.png", "validation/b/4.png"),
+    ]
+
+
 def test_an_image_stays_on_its_side_when_the_set_grows(make_folder: MakeFolder, tmp_path: Path) -> None:
     few = splits_of(ingest(str(make_folder(*(f"{n}.png" for n in range(30)))), tmp_path / "a", settings()))
     root = make_folder(*(f"more/{n}.png" for n in range(30)), first_seed=100)
@@ -74,14 +87,6 @@ def test_an_image_stays_on_its_side_when_the_set_grows(make_folder: MakeFolder, 
     assert len(many) == 60
     assert few.items() <= many.items()
     assert set(few.values()) == {"train", "holdout"}
-
-
-def test_the_holdout_has_its_share() -> None:
-    digests = [pixels.pixel_digest(noise(seed, 4)) for seed in range(2000)]
-    sides = [holdout_side(digest, 0.2) for digest in digests]
-    assert 0.17 < sides.count("holdout") / 2000 < 0.23
-    smaller = {digest for digest in digests if holdout_side(digest, 0.1) == "holdout"}
-    assert smaller <= {digest for digest, side in zip(digests, sides, strict=True) if side == "holdout"}
 
 
 def test_broken_files_are_listed_not_fatal(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -100,11 +105,23 @@ def test_too_many_broken_files_are_fatal(make_folder: MakeFolder, tmp_path: Path
     root = make_folder(*(f"{number}.png" for number in range(18)))
     for number in range(2):
         (root / f"letter{number}.jpg").write_text("Dear Sir or Madam")
-    with pytest.raises(FaceForgeError, match=r"more than 5% of 20 .*letter0.jpg: not an image") as caught:
+    with pytest.raises(FaceForgeError, match=r"more than 5% of the images .*letter0.jpg: not an image") as caught:
         ingest(str(root), tmp_path / "set", settings())
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [root]  # nothing half-written
     assert ingest(str(root), tmp_path / "set", settings(max_rejects=0.1)).info.reject_count == 2
+
+
+def test_images_that_are_not_there_do_not_excuse_broken_ones(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder(*(f"{number:06d}.jpg" for number in range(1, 19)))
+    for number in (19, 20):
+        (root / f"{number:06d}.jpg").write_text("Dear Sir or Madam")
+    listed = [f"{number:06d}.jpg {number}" for number in range(1, 101)]
+    (root / "identity_CelebA.txt").write_text("\n".join(listed) + "\n")
+    with pytest.raises(FaceForgeError, match="more than 5% of the images"):
+        ingest(str(root), tmp_path / "set", settings())
+    made = ingest(str(root), tmp_path / "set", settings(max_rejects=0.1))
+    assert (total(made), made.info.reject_count) == (18, 82)
 
 
 def test_text_files_called_jpg_are_no_data_set(tmp_path: Path) -> None:
@@ -183,6 +200,14 @@ def test_foreign_folders_and_the_source_are_not_overwritten(classes_folder: Path
         ingest(str(made.root), made.root, settings())
     assert len(list(classes_folder.rglob("*.png"))) == 30
     assert ImageSet.open(made.root).info == made.info
+
+
+def test_what_cannot_be_replaced_is_refused_before_work(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FaceForgeError, match="is a link"):
+        ingest("toyfaces", tmp_path / "link", settings(limit=40))
+    with pytest.raises(FaceForgeError, match="is a mount point"):
+        ingest("toyfaces", Path("/proc"), settings(limit=40))
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -128,6 +128,15 @@ def test_an_unchanged_source_is_not_read_again(
     assert "lacks shards" in capsys.readouterr().err
 
 
+def test_another_decoder_makes_the_set_anew(
+    classes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest(str(classes_folder), tmp_path / "set", settings())
+    monkeypatch.setattr("cv2.__version__", "4.0")
+    ingest(str(classes_folder), tmp_path / "set", settings())
+    assert "is made anew: opencv was" in capsys.readouterr().err
+
+
 def test_shares_prepared_apart_make_the_same_set(make_folder: MakeFolder, tmp_path: Path, small_parts: None) -> None:
     root = make_folder(*(f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(15)))
     (root / "cat" / "broken.png").write_text("no")
@@ -147,6 +156,15 @@ def test_shares_prepared_apart_make_the_same_set(make_folder: MakeFolder, tmp_pa
         ingest(str(root), tmp_path / "again", settings(), prepared=[tmp_path])
 
 
+def test_shares_without_a_part_are_fine(classes_folder: Path, tmp_path: Path) -> None:
+    shares = [tmp_path / f"share{number}" for number in range(3)]
+    for number, folder in enumerate(shares):
+        prepare_share(str(classes_folder), folder, settings(), number, 3)
+    assert [len(list(folder.glob("*.parquet"))) for folder in shares] == [0, 0, 1]
+    merged = ingest(str(classes_folder), tmp_path / "merged", settings(), prepared=shares)
+    assert contents(merged) == contents(ingest(str(classes_folder), tmp_path / "alone", settings()))
+
+
 def test_two_at_once_do_not_mix(classes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = ingest_module._prepare
 
@@ -155,6 +173,7 @@ def test_two_at_once_do_not_mix(classes_folder: Path, tmp_path: Path, monkeypatc
             patch.setattr(ingest_module, "_prepare", original)
             with pytest.raises(FaceForgeError, match="another ingest is writing"):
                 ingest(str(classes_folder), tmp_path / "set", settings())
+        assert (tmp_path / ".set.parts").exists()  # it is the other's
         original(*arguments)
 
     monkeypatch.setattr(ingest_module, "_prepare", meanwhile)

@@ -36,6 +36,12 @@ def test_shares_are_prepared_side_by_side_and_merged(tmp_path: Path) -> None:
     assert not any(task["cachingOptions"].get("enableCache") for name, task in tasks.items() if name != loop)
 
 
+def test_a_share_that_fails_is_prepared_again(tmp_path: Path) -> None:
+    root = compiled(tmp_path / "p.yaml", ingest_workers=3, retries=2, checkpoint_claim="checkpoints")
+    shares = next(dag for dag in root["components"].values() if "prepare" in dag.get("dag", {}).get("tasks", {}))
+    assert shares["dag"]["tasks"]["prepare"]["retryPolicy"]["maxRetryCount"] == 2
+
+
 def test_one_machine_sees_nothing_of_it(tmp_path: Path) -> None:
     root = compiled(tmp_path / "p.yaml")
     assert not {"exec-prepare", "exec-merge"} & set(root["deploymentSpec"]["executors"])
