@@ -31,7 +31,8 @@ from faceforge.evaluation.judging import judge, real_against_real
 from faceforge.evaluation.yardstick import comparable, prepare
 from faceforge.models.bundle import Bundle
 
-# What Radford et al. (2016) trained with, whatever the size of the images; conditional as the preset is.
+# What Radford et al. (2016) trained with, whatever the size of the images, but in batches as the tutorials take them,
+# and conditional as the preset is.
 CLASSICAL = (
     "model.family=dcgan, model.latent_size=100, model.width=64, model.max_width=512, train.batch_size=64, "
     "train.loss=bce, train.learning_rate=0.0002, train.beta1=0.5, train.beta2=0.999, train.lr_decay=false, "
@@ -45,6 +46,7 @@ RECIPES = {
         "hinge in place of relativistic pairing": "train.loss=hinge",
         "no penalties": "train.gamma=0",
         "R1 alone": "train.penalty=r1",
+        "penalties at every step": "train.penalty_interval=1",
         "gamma stays": "train.gamma_final={gamma}",
         "learning rate stays": "train.lr_decay=false",
         "no moving average": "train.ema_kimg=0",

@@ -96,7 +96,7 @@ def measure(config: Config, python: str | None, rounds: int, steps: int) -> dict
         seconds = interleaved(contenders, rounds, steps)
     rates = {name: steps * batch / statistics.median(values) for name, values in seconds.items()}
     per_image = {f"faceforge_{precision}": run.flops() for precision, run in runs.items()}
-    peak = peak_flops(chosen)
+    peak = peak_flops(chosen) * runs[chosen].summary()["devices"]
     ours, theirs = ([n for n in rates if n.startswith(who)] for who in ("faceforge", "torch"))
     return {
         **facts,

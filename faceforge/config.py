@@ -137,7 +137,7 @@ class TrainConfig(Section):
     gamma: float = Field(20.0, ge=0, description="weight of the penalty; 0 = none")
     gamma_final: float = Field(1.0, ge=0, description="gamma at the end of the budget (cosine in between)")
     penalty_interval: int = Field(
-        8, ge=1, le=64, description="penalties are computed every so many steps, with weight x interval"
+        8, ge=1, le=64, description="penalties are computed every so many steps, with weight x interval (1: every step)"
     )
     spectral_norm: bool = Field(False, description="divide the discriminator's kernels by their largest singular value")
     diffaugment: Changes = Field(
@@ -165,6 +165,11 @@ class TrainConfig(Section):
             raise ValueError(f"train.label_smoothing has no meaning for the loss {self.loss!r}, only for 'bce'")
         if self.diffaugment_target and not self.diffaugment:
             raise ValueError("train.diffaugment_target needs train.diffaugment: the changes whose strength it adapts")
+        if self.loss == "wasserstein" and not (self.gamma or self.spectral_norm):
+            raise ValueError(
+                "train.loss=wasserstein means nothing while nothing bounds the discriminator's slope: set train.gamma, "
+                "or train.spectral_norm=true"
+            )
         return self
 
 
@@ -213,6 +218,11 @@ class Config(Section):
         chosen, kept = self.train.labels, self.ingest.labels
         if chosen and kept is not None and (missing := [name for name in chosen if name not in kept]):
             raise ValueError(f"train.labels names {missing} which ingest.labels {list(kept)} does not keep")
+        if self.model.family == "dcgan" and self.train.gamma:
+            raise ValueError(
+                "train.gamma: penalties hold each image's slope, and the batch norm of model.family=dcgan ties images "
+                "together; set train.gamma=0, or take another family"
+            )
         return self
 
 

@@ -5,14 +5,14 @@ compiles or talks to several devices.
 
     vjp(function, *primals, has_aux=False)    value, pullback [, aux]: cotangents -> gradients of the primals; the
                                               pullback may be called twice, what nobody reads is not computed
-    grad(function, *primals)                  gradients of a scalar function, shaped like the primals
-    value_and_grad(function, primal, has_aux) value [, aux], and gradient
     jit(function, xla)                        compiles a pure function of tensors
     fuse(function)                            arithmetic on many arrays, within a compiled function, as one loop
     fold(step, state, steps, totals)          the state after `step` for each row of `steps`, and its metrics summed up
     normal(shape, seed)                       standard normal numbers that depend on `seed`, int32 (2,), alone
     mean_over_replicas(tree)                  inside a function that `Replicas` runs on several devices
     accelerators()                            names of the GPUs in sight
+    computes_bfloat16()                       whether all of them do: NVIDIA's do from compute capability 8.0
+    be_deterministic()                        the same inputs give the same bits on the same machine, from now on
     memory()                                  bytes that a GPU has
     Replicas()                                the devices that train together; made before anything is computed
     version()                                 of the backend, for records
@@ -31,14 +31,13 @@ if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
         Replicas,
         accelerators,
         be_deterministic,
+        computes_bfloat16,
         fold,
         fuse,
-        grad,
         jit,
         mean_over_replicas,
         memory,
         normal,
-        value_and_grad,
         version,
         vjp,
     )
@@ -47,14 +46,13 @@ elif keras.backend.backend() == "jax":
         Replicas,
         accelerators,
         be_deterministic,
+        computes_bfloat16,
         fold,
         fuse,
-        grad,
         jit,
         mean_over_replicas,
         memory,
         normal,
-        value_and_grad,
         version,
         vjp,
     )
@@ -65,14 +63,13 @@ __all__ = [
     "Replicas",
     "accelerators",
     "be_deterministic",
+    "computes_bfloat16",
     "fold",
     "fuse",
-    "grad",
     "jit",
     "mean_over_replicas",
     "memory",
     "normal",
-    "value_and_grad",
     "version",
     "vjp",
 ]

@@ -23,17 +23,6 @@ def vjp(function: Callable[..., Any], *primals: Pytree, has_aux: bool = False) -
     return jax.vjp(function, *primals, has_aux=has_aux)  # type: ignore[call-overload]
 
 
-def grad(function: Callable[..., Any], *primals: Pytree) -> Pytree:
-    """See `faceforge.compute.backend`."""
-    gradients = jax.grad(function, argnums=tuple(range(len(primals))))(*primals)
-    return gradients[0] if len(primals) == 1 else gradients
-
-
-def value_and_grad(function: Callable[[Pytree], Any], primal: Pytree, has_aux: bool = False) -> tuple[Any, Pytree]:
-    """See `faceforge.compute.backend`."""
-    return jax.value_and_grad(function, has_aux=has_aux)(primal)
-
-
 def jit(function: Callable[..., Any], xla: bool = True) -> Callable[..., Any]:
     """See `faceforge.compute.backend`; JAX always compiles by XLA."""
     return jax.jit(function)
@@ -45,7 +34,7 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fold(
-    step: Callable[[Pytree, Pytree], tuple[Pytree, dict[str, Any]]], state: Pytree, steps: Pytree, totals: list[str]
+    step: Callable[[Pytree, Pytree], tuple[Pytree, dict[str, Any]]], state: Pytree, steps: Pytree, totals: Sequence[str]
 ) -> tuple[Pytree, dict[str, Any]]:
     """See `faceforge.compute.backend`; `totals` names the metrics, float32 scalars."""
     if jax.tree.leaves(steps)[0].shape[0] == 1:
@@ -73,6 +62,12 @@ def mean_over_replicas(tree: Pytree) -> Pytree:
 def accelerators() -> list[str]:
     """See `faceforge.compute.backend`."""
     return [device.device_kind for device in jax.local_devices() if device.platform != "cpu"]
+
+
+def computes_bfloat16() -> bool:
+    """See `faceforge.compute.backend`."""
+    devices = [device for device in jax.local_devices() if device.platform != "cpu"]
+    return all(float(getattr(device, "compute_capability", "8.0")) >= 8 for device in devices)
 
 
 def memory() -> int:

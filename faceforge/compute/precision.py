@@ -14,13 +14,13 @@ def choose_precision(wanted: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """A Keras dtype policy: `wanted`, or for `auto` the fastest that trains as well on this machine.
 
     Returns:
-        `mixed_bfloat16` with a GPU or a CPU that computes in bfloat16, else `float32`. Weights, penalties' sums, logits
+        `mixed_bfloat16` with GPUs or a CPU that compute in bfloat16, else `float32`. Weights, penalties' sums, logits
         and moving averages are float32 in both.
     """
     if wanted != "auto":
         return wanted
     if backend.accelerators():
-        return "mixed_bfloat16"
+        return "mixed_bfloat16" if backend.computes_bfloat16() else "float32"
     text = cpuinfo.read_text() if cpuinfo.is_file() else ""
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
     return "mixed_bfloat16" if _CPU_FLAGS & set(flags.split()) else "float32"
@@ -44,4 +44,7 @@ def peak_flops(precision: str) -> float:
 
 
 # Dense bfloat16 TFLOP/s from the data sheets, the longest matching names first.
-_PEAKS = {"GH200": 989, "H200": 989, "H100 PCIE": 756, "H100": 989, "A100": 312, "L40S": 362, "A10G": 70, "L4": 121}
+_PEAKS = {
+    **{"GH200": 989, "H200": 989, "H100 PCIE": 756, "H100": 989, "A100": 312},
+    **{"L40S": 362, "L40": 181, "A10G": 70, "L4": 121},
+}

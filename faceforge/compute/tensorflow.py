@@ -28,19 +28,6 @@ def vjp(function: Callable[..., Any], *primals: Pytree, has_aux: bool = False) -
     return (value, pullback, aux) if has_aux else (value, pullback)
 
 
-def grad(function: Callable[..., Any], *primals: Pytree) -> Pytree:
-    """See `faceforge.compute.backend`."""
-    output, pullback = vjp(function, *primals)
-    gradients = pullback(tf.ones_like(output))
-    return gradients[0] if len(primals) == 1 else gradients
-
-
-def value_and_grad(function: Callable[[Pytree], Any], primal: Pytree, has_aux: bool = False) -> tuple[Any, Pytree]:
-    """See `faceforge.compute.backend`."""
-    value, pullback, *aux = vjp(function, primal, has_aux=has_aux)
-    return (value, *aux) if has_aux else value, pullback(tf.ones_like(value))[0]
-
-
 def jit(function: Callable[..., Any], xla: bool = False) -> Callable[..., Any]:
     """See `faceforge.compute.backend`; one compilation per set of shapes and Python values."""
     return tf.function(function, autograph=False, reduce_retracing=False, jit_compile=xla or None)
@@ -52,7 +39,7 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fold(
-    step: Callable[[Pytree, Pytree], tuple[Pytree, dict[str, Any]]], state: Pytree, steps: Pytree, totals: list[str]
+    step: Callable[[Pytree, Pytree], tuple[Pytree, dict[str, Any]]], state: Pytree, steps: Pytree, totals: Sequence[str]
 ) -> tuple[Pytree, dict[str, Any]]:
     """See `faceforge.compute.backend`; `totals` names the metrics, float32 scalars."""
     count = tf.nest.flatten(steps)[0].shape[0]
@@ -86,6 +73,12 @@ def accelerators() -> list[str]:
     """See `faceforge.compute.backend`."""
     devices = tf.config.list_physical_devices("GPU")
     return [tf.config.experimental.get_device_details(device).get("device_name", "GPU") for device in devices]
+
+
+def computes_bfloat16() -> bool:
+    """See `faceforge.compute.backend`."""
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return all(found.get("compute_capability", (8, 0)) >= (8, 0) for found in details)
 
 
 def memory() -> int:

@@ -99,17 +99,21 @@ class ImageSet:
             raise FaceForgeError(f"image set {self.root} has no label column {missing[0]!r}; {there}")
         return tuple(labels)
 
-    def load(self, split: Split, labels: Sequence[str] | None = None) -> tuple[Pixels, NDArray[np.int32]]:
-        """All images of a split in memory.
+    def load(
+        self, split: Split, labels: Sequence[str] | None = None, rows: NDArray[np.int64] | None = None
+    ) -> tuple[Pixels, NDArray[np.int32]]:
+        """Images of a split in memory.
 
         Args:
             split: `train` or `holdout`.
             labels: label columns wanted, in that order; None = all, () = none.
+            rows: numbers of the images wanted, ascending; None = all. What lies far from them stays unread.
 
         Returns:
             images uint8 (N, H, W, C), and codes int32 (N, columns): positions in `info.labels[column]`.
         """
         found = self.codes(split, labels)
+        found = found if rows is None else found[rows]
         size, channels = self.info.image_size, self.info.channels
         images = np.empty((len(found), size, size, channels), np.uint8)
 
@@ -120,7 +124,7 @@ class ImageSet:
         row, jobs = 0, []
         try:
             with ThreadPoolExecutor(workers()) as pool:
-                for batch in self._batches(split, ["image.bytes"]):
+                for batch in self._batches(split, ["image.bytes"], rows):
                     jobs.append(pool.submit(decode, row, batch.column("image").field("bytes").to_pylist()))
                     row += batch.num_rows
                 for job in jobs:
@@ -162,10 +166,20 @@ class ImageSet:
         except (KeyError, OSError, pa.ArrowException) as error:
             raise self._damaged(split, str(error)) from None
 
-    def _batches(self, split: Split, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, split: Split, columns: list[str], rows: NDArray[np.int64] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        start = 0
         for shard in self.shards(split):
             with pq.ParquetFile(shard) as file:
-                yield from file.iter_batches(batch_size=256, columns=columns)
+                if rows is None:
+                    yield from file.iter_batches(batch_size=256, columns=columns)
+                    continue
+                for group in range(file.num_row_groups):
+                    stop = start + file.metadata.row_group(group).num_rows
+                    if len(wanted := rows[slice(*np.searchsorted(rows, (start, stop)))]):
+                        yield from file.read_row_group(group, columns).take(wanted - start).to_batches()
+                    start = stop
 
     def _damaged(self, split: Split, why: str) -> FaceForgeError:
         detail = why.splitlines()[0] if why else "unreadable"

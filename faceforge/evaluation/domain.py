@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.compute.determinism import be_deterministic
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.pretext import pretext_tasks, transform
 from faceforge.files import atomic_folder
@@ -105,11 +104,13 @@ def train_classifier(
     """
     import keras
 
+    from faceforge.compute import backend
+
     (images, codes), (unseen, unseen_codes) = train, holdout
     size, channels = images.shape[1], images.shape[-1]
     if size not in {2 * end for end in CHANNELS if end > 2}:
         raise FaceForgeError(f"the domain classifier takes images of 8 to 128 px, a power of two; these have {size} px")
-    be_deterministic()
+    backend.be_deterministic()
     heads = {column: len(classes) for column, classes in vocabularies.items()} or dict(pretext_tasks(channels))
     if len(images) > TRAIN_AT_MOST:
         rows = np.random.default_rng(seed).permutation(len(images))[:TRAIN_AT_MOST]

@@ -13,7 +13,9 @@ from faceforge.models.spec import ModelSpec
 FAMILIES = {"compact": compact, "residual": residual, "dcgan": dcgan}
 
 
-def build_networks(spec: ModelSpec, seed: int = 0, precision: str = "float32") -> tuple[keras.Model, keras.Model]:
+def build_networks(
+    spec: ModelSpec, seed: int = 0, precision: str = "float32", weighted: bool = False, levels: int = 0
+) -> tuple[keras.Model, keras.Model]:
     """Generator and discriminator with fresh weights that depend on `seed` only.
 
     Every layer is named after its role and resolution, so that `variable.path` ("conv32/kernel") tells which variables
@@ -23,27 +25,14 @@ def build_networks(spec: ModelSpec, seed: int = 0, precision: str = "float32") -
         spec: family and sizes.
         seed: of the weights.
         precision: a Keras dtype policy, `float32` or `mixed_bfloat16`; weights, images and logits are float32 in both.
+        weighted: for training: both get one input more, `weights`, float32 (B, 1), by which the sum of the label
+            embeddings is multiplied; ignored without classes.
+        levels: for training: above 0, the discriminator gets `levels` last, int32 (B, 1) below this number: the noise
+            in its images (Diffusion-GAN), embedded and projected like a label.
 
     Returns:
         generator: latents float32 (B, Z) [, labels int32 (B, columns)] -> images float32 (B, H, W, C).
         discriminator: images float32 (B, H, W, C) [, labels] -> logits float32 (B, 1).
-    """
-    return training_networks(spec, seed, precision)
-
-
-def training_networks(
-    spec: ModelSpec, seed: int = 0, precision: str = "float32", weighted: bool = False, levels: int = 0
-) -> tuple[keras.Model, keras.Model]:
-    """The same networks, with the same weights, and further inputs after those of `build_networks`.
-
-    Args:
-        spec: family and sizes.
-        seed: of the weights.
-        precision: a Keras dtype policy.
-        weighted: both get `weights`, float32 (B, 1), by which the sum of the label embeddings is multiplied; ignored
-            without classes.
-        levels: above 0, the discriminator gets `levels`, int32 (B, 1) below this number: the noise in its images
-            (Diffusion-GAN), embedded and projected like a label.
     """
     random.seed(seed)  # where Keras takes its initialisers' seeds from; its own function would import TensorFlow
     family = FAMILIES[spec.family]
@@ -59,8 +48,8 @@ def plain_networks(
 
     Args:
         spec: what the trained networks were built from.
-        generator: of `training_networks`.
-        discriminator: of `training_networks`.
+        generator: of `build_networks`, for training.
+        discriminator: of `build_networks`, for training.
     """
     plain = build_networks(spec)
     for network, trained in zip(plain, (generator, discriminator), strict=True):

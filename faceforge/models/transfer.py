@@ -65,7 +65,7 @@ def transfer(
     Args:
         source: where to start from.
         labels: the label vocabularies of the networks, columns in their order.
-        generator: freshly built, of `build_networks` or `training_networks`.
+        generator: freshly built, of `build_networks`.
         discriminator: likewise.
 
     Raises:

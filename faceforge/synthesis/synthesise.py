@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceforge.compute.determinism import be_deterministic
 from faceforge.data.imageset import ImageSet, Record
 from faceforge.data.info import DatasetInfo
 from faceforge.data.pixels import Encoded, encode, from_bytes, map_ordered
@@ -71,7 +70,9 @@ def synthesise(
         if (done := _done(out, request)) is not None:
             return done
         if source.name != "onnx" or config.reject:
-            be_deterministic()
+            from faceforge.compute import backend
+
+            backend.be_deterministic()
         work = _work_folder(work or out.with_name(f".{out.name}.work"), text)
         checks = _checks(source, images, config, plan, work)
         parts, tallies = draw_parts(source.generator, plan, checks, config, work)

@@ -52,12 +52,19 @@ class Budget:
         spent = seconds / (60 * self.recipe.minutes) if self.recipe.minutes else step / self.steps
         return min(1.0, spent)
 
-    def scalars(self, step: int, seconds: float, gentler: int) -> dict[str, float]:
-        """The scheduled numbers of a step; each `gentler` halves the learning rate and doubles the penalty."""
+    def scalars(self, step: int, seconds: float, gentler: int, pace: float = 0.0) -> dict[str, float]:
+        """The scheduled numbers of a step.
+
+        Args:
+            step: its number, from 0.
+            seconds: of training before it.
+            gentler: each halves the learning rate and doubles the penalty.
+            pace: seconds that a step takes; in a budget of minutes diffaugment's strength moves by it.
+        """
         recipe, progress = self.recipe, self.progress(step, seconds)
         rate, seen = recipe.learning_rate / 2**gentler, step * recipe.batch_size
         penalise = recipe.gamma > 0 and step % recipe.penalty_interval == 0
-        whole = self.steps * recipe.batch_size if self.steps else (seen + recipe.batch_size) / max(progress, 1e-3)
+        share = pace / (60 * recipe.minutes) if recipe.minutes else 1 / self.steps
         return {
             "learning_rate": cosine(rate, rate / 10, progress) if recipe.lr_decay else rate,
             "gamma": cosine(recipe.gamma, recipe.gamma_final, progress) * 2**gentler,
@@ -66,7 +73,7 @@ class Budget:
             "time": float(step + 1),
             "ema_decay": ema_decay(recipe.ema_kimg * 1000, seen, recipe.batch_size),
             "label_weight": ramp(progress, recipe.label_ramp),
-            "adapt_rate": recipe.batch_size / (ADAPTATION * whole),
+            "adapt_rate": share / ADAPTATION,
             "penalise": float(penalise),
         }
 

@@ -95,9 +95,11 @@ def load_checkpoint(place: str | Path, fingerprint: dict[str, Any]) -> Checkpoin
             shelf.remove(trial)
         return None
     for name in names:
+        with _told(place, "read"):
+            content = shelf.read(name)
         try:
-            header, arrays = _parse(shelf.read(name))
-        except Exception as reason:  # damage and stores take every shape
+            header, arrays = _parse(content)
+        except Exception as reason:  # damage takes every shape
             print(f"warning: checkpoint {name} in {place} is unreadable ({_line(reason)})", file=sys.stderr)
             why = _line(reason)
             continue

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from faceforge.data.imageset import ImageSet, Split
-from faceforge.data.pixels import Pixels, from_bytes
+from faceforge.data.pixels import Pixels
+from faceforge.data.samples import spread
 from faceforge.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 
 IMAGES = 512  # of each split: enough to see a trend, few enough to take seconds
@@ -29,8 +29,8 @@ class HoldoutCheck:
     """
 
     def __init__(self, dataset: ImageSet, labels: Mapping[str, list[str]]) -> None:
-        self._holdout, self._codes = _first(dataset, "holdout", labels)
-        self._train, self._train_codes = _first(dataset, "train", labels)
+        self._holdout, self._codes = _some(dataset, "holdout", labels)
+        self._train, self._train_codes = _some(dataset, "train", labels)
 
     def measure(
         self,
@@ -73,8 +73,6 @@ def warnings(point: Mapping[str, float]) -> dict[str, str]:
     return found
 
 
-def _first(dataset: ImageSet, split: Split, labels: Mapping[str, list[str]]) -> tuple[Pixels, NDArray[np.int32]]:
-    records = list(islice(dataset.records(split), IMAGES))
-    codes = [[classes.index(record.labels[column]) for column, classes in labels.items()] for record in records]
-    images = np.stack([from_bytes(record.image, dataset.info.channels) for record in records])
-    return images, np.array(codes, np.int32).reshape(len(records), len(labels))
+def _some(dataset: ImageSet, split: Split, labels: Mapping[str, list[str]]) -> tuple[Pixels, NDArray[np.int32]]:
+    """From everywhere, because an image set may be ordered by class."""
+    return dataset.load(split, tuple(labels), spread(dataset.info.counts[split].total, IMAGES))

@@ -42,5 +42,6 @@ def gradient_norm_gap(score: Callable[[Any], Any], real: Any, fake: Any, shares:
 
 def _squared_norms(score: Callable[[Any], Any], images: Any) -> Any:
     """|d score(x) / d x|^2 of each image, float32 (B,)."""
-    gradient = backend.grad(lambda x: ops.sum(score(x)), images)
+    _, pull = backend.vjp(lambda x: ops.sum(score(x)), images)
+    (gradient,) = pull(ops.ones(()))
     return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=(1, 2, 3))

@@ -12,12 +12,11 @@ from keras import ops, tree
 from numpy.typing import NDArray
 
 from faceforge.compute import backend
-from faceforge.compute.determinism import be_deterministic
 from faceforge.compute.precision import choose_precision, use_xla
 from faceforge.config import TrainConfig
 from faceforge.data.pixels import Pixels
 from faceforge.errors import FaceForgeError
-from faceforge.models.build import plain_networks, training_networks
+from faceforge.models.build import build_networks, plain_networks
 from faceforge.models.bundle import Bundle
 from faceforge.models.flops import macs, step_flops
 from faceforge.models.ranges import from_uint8, to_uint8
@@ -29,9 +28,9 @@ from faceforge.training.batches import Batches
 from faceforge.training.budget import Budget
 from faceforge.training.checkpoint import Checkpoint
 from faceforge.training.feed import Feed
-from faceforge.training.step import METRICS, State, initial_state, make_step
+from faceforge.training.step import State, initial_state, make_step, metric_names
 
-CALIBRATION_BATCHES, CALIBRATION_SIZE = 8, 128
+CALIBRATION_IMAGES, CALIBRATION_SIZE = 1024, 128
 MOST_ROLLBACKS = 3
 # A check is noisy: the newest networks are the best unless earlier ones were better by more than this share.
 BETTER = 0.05
@@ -58,7 +57,7 @@ class Run:
         start: Path | None = None,
     ) -> None:
         if not backend.accelerators():
-            be_deterministic()
+            backend.be_deterministic()
         if recipe.batch_size % replicas.count:
             raise FaceForgeError(
                 f"train.batch_size = {recipe.batch_size} cannot be shared by {replicas.count} devices; "
@@ -68,7 +67,7 @@ class Run:
         self.budget = Budget(recipe, len(feed.codes), replicas.loops)
         self._feed, self._replicas = feed, replicas
         self._batches = Batches(len(feed.codes), recipe.batch_size, spec.latent_size, recipe.seed)
-        self._generator, self._discriminator = training_networks(
+        self._generator, self._discriminator = build_networks(
             spec,
             recipe.seed,
             self.precision,
@@ -81,13 +80,14 @@ class Run:
             self.transferred = found.summary()
         self._state = replicas.replicate(initial_state(self._generator, self._discriminator, recipe))
         step = make_step(self._generator, self._discriminator, recipe, replicas.count)
-        self._dispatch = replicas.compile(_dispatch(step), use_xla(recipe.xla))
+        self._dispatch = replicas.compile(_dispatch(step, metric_names(recipe)), use_xla(recipe.xla))
         self._resident = replicas.replicate(feed.resident)
         self._sample = backend.jit(self._generate)
         self._gather = backend.jit(self._moments)
         self._judge = backend.jit(self._score)
         self.done, self.seconds, self.idle = 0, 0.0, 0
         self._gentler = 0
+        self._clock: list[tuple[int, float]] = []  # steps done and seconds, when they were read last
         self._good = self._state  # of the last checkpoint, to go back to
         self._best: list[NDArray[Any]] = []
         self._best_score = self._record = float("inf")
@@ -116,7 +116,8 @@ class Run:
             }
             for number in numbers
         ]
-        scalars = [self.budget.scalars(number, self.seconds, self._gentler) for number in numbers]
+        pace = self._pace()
+        scalars = [self.budget.scalars(number, self.seconds, self._gentler, pace) for number in numbers]
         shared = self._replicas.replicate(
             {name: np.array([row[name] for row in scalars], np.float32) for name in scalars[0]}
         )
@@ -159,7 +160,7 @@ class Run:
         """Keeps the present networks as the best unless earlier ones were clearly better; a smaller score is better."""
         self.idle = 0 if score < self._record else self.idle + 1
         self._record = min(self._record, score)
-        if score <= self._best_score * (1 + BETTER):
+        if score <= self._record * (1 + BETTER):
             self._best, self._best_score = self._numbers(), score
 
     def rollback(self) -> None:
@@ -171,9 +172,9 @@ class Run:
         self._gentler += 1
         if self._gentler > MOST_ROLLBACKS:
             raise FaceForgeError(
-                f"losses are not finite after {self.images_seen:,} images, and going back {MOST_ROLLBACKS} times with "
-                "a lower learning rate did not help; lower train.learning_rate or raise train.gamma, and remove the "
-                "checkpoints to start anew"
+                f"losses beyond all measure after {self.images_seen:,} images, and going back {MOST_ROLLBACKS} times "
+                "with a lower learning rate did not help; lower train.learning_rate or raise train.gamma, and "
+                "remove the checkpoints to start anew"
             )
         self._state = self._good
 
@@ -217,6 +218,15 @@ class Run:
             "best_score": self._best_score,
         }
 
+    def _pace(self) -> float:
+        """Seconds that a step takes of late; 0 while all that is known is the first dispatch, which compiles."""
+        if not self._clock or self.seconds > self._clock[-1][1]:
+            self._clock = [*self._clock[-2:], (self.done, self.seconds)]
+        if len(self._clock) < 3:
+            return 0.0
+        (first, began), (last, ended) = self._clock[-2:]
+        return (ended - began) / (last - first)
+
     def _numbers(self) -> list[NDArray[Any]]:
         """Values of both networks' variables, in their order, as a bundle keeps them."""
         state: State = self._replicas.first(self._state)
@@ -246,13 +256,14 @@ class Run:
         moments = [ops.zeros_like(moment) for moment in state.generator_statistics]
         if not moments:
             return moments
-        for number in range(CALIBRATION_BATCHES):
-            start = number * CALIBRATION_SIZE
+        codes = self._feed.codes
+        chosen = np.random.default_rng(self.recipe.seed).integers(len(codes), size=CALIBRATION_IMAGES)
+        for start in range(0, CALIBRATION_IMAGES, CALIBRATION_SIZE):
             latents = draw_latents(self.recipe.seed, CALIBRATION_SIZE, self.spec.latent_size, start)
-            codes = self._feed.codes
-            labels = codes[np.arange(start, start + CALIBRATION_SIZE) % len(codes)]
+            labels = codes[chosen[start : start + CALIBRATION_SIZE]]
             moments = self._gather(state.average, moments, *map(ops.convert_to_tensor, (latents, labels)))
-        moments = [moment / (1.0 - BATCH_NORM_MOMENTUM**CALIBRATION_BATCHES) for moment in moments]
+        zeros = BATCH_NORM_MOMENTUM ** (CALIBRATION_IMAGES // CALIBRATION_SIZE)
+        moments = [moment / (1.0 - zeros) for moment in moments]
         self._calibrated = self._state.average, moments
         return moments
 
@@ -281,7 +292,9 @@ class Run:
 _FACTS = ("gentler", "best_score", "record")
 
 
-def _dispatch(step: Callable[..., tuple[State, dict[str, Any]]]) -> Callable[..., tuple[State, dict[str, Any]]]:
+def _dispatch(
+    step: Callable[..., tuple[State, dict[str, Any]]], metrics: tuple[str, ...]
+) -> Callable[..., tuple[State, dict[str, Any]]]:
     """Several steps as one function of the state, their rows, and what is the same for all."""
 
     def dispatch(state: State, steps: dict[str, Any], shared: tuple[Any, Any]) -> tuple[State, dict[str, Any]]:
@@ -290,7 +303,7 @@ def _dispatch(step: Callable[..., tuple[State, dict[str, Any]]]) -> Callable[...
         def one(state: State, row: dict[str, Any]) -> tuple[State, dict[str, Any]]:
             return step(state, row | {name: ops.take(kept, row["rows"], axis=0) for name, kept in resident.items()})
 
-        return backend.fold(one, state, steps | scalars, METRICS)
+        return backend.fold(one, state, steps | scalars, metrics)
 
     return dispatch
 

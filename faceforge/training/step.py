@@ -19,9 +19,11 @@ from faceforge.training.penalties import gradient_norm_gap, squared_gradient_nor
 
 Tensors = list[Any]
 
-# Every metric of a step, a float32 scalar; penalties are 0 in steps without them, `penalised` counts the others. A step
+DIVERGED = 1e4  # losses beyond are no accident; those of runs that learn stay below a hundred
+
+# Metrics of every step, float32 scalars; penalties are 0 in steps without them, `penalised` counts the others. A step
 # that is skipped has `skipped` 1 and all others 0.
-METRICS = [
+METRICS = (
     "loss/generator",
     "loss/discriminator",
     "discriminator/pairwise_batch",
@@ -33,7 +35,8 @@ METRICS = [
     "penalty/r2",
     "penalised",
     "skipped",
-]
+)
+ACCURACIES = ("discriminator/accuracy_real_batch", "discriminator/accuracy_fake_batch")
 
 
 class State(NamedTuple):
@@ -48,6 +51,11 @@ class State(NamedTuple):
     discriminator_slots: list[Tensors]
     vectors: Tensors  # of spectral normalisation; none without
     strength: Any  # of diffaugment where it adapts
+
+
+def metric_names(config: TrainConfig) -> tuple[str, ...]:
+    """What a step tells; the sign of a logit means something only to losses that have a threshold."""
+    return METRICS + (ACCURACIES if config.loss in ("bce", "hinge") else ())
 
 
 def initial_state(generator: keras.Model, discriminator: keras.Model, config: TrainConfig) -> State:
@@ -76,7 +84,7 @@ def initial_state(generator: keras.Model, discriminator: keras.Model, config: Tr
 def make_step(
     generator: keras.Model, discriminator: keras.Model, config: TrainConfig, replicas: int = 1
 ) -> Callable[[State, dict[str, Any]], tuple[State, dict[str, Any]]]:
-    """The step of two networks from `models.build.training_networks`, to be compiled.
+    """The step of two networks from `models.build.build_networks`, to be compiled.
 
     Args:
         generator: its inputs, in order: latents [, labels [, weights]].
@@ -85,9 +93,9 @@ def make_step(
         replicas: devices that take this step together, each with its part of the batch.
 
     Returns:
-        `(state, batch) -> (state, METRICS)`, where a batch has `images` uint8 (B, H, W, C), `labels` int32
+        `(state, batch) -> (state, metrics)`, where a batch has `images` uint8 (B, H, W, C), `labels` int32
         (B, columns), `latents` float32 (B, Z), `uniforms` float32 (B, 2 + 2 * DRAWS) in [0, 1), `seeds` int32 (B, 2)
-        and the scalars of `schedules.hyper`.
+        and the scalars of `Budget.scalars`.
     """
     changes = tuple(kind for kind in config.diffaugment if kind != "noise")
     noisy = "noise" in config.diffaugment
@@ -184,9 +192,10 @@ def make_step(
         (g_gradients,) = pull_generator(on_images)
 
         def with_penalties() -> tuple[Tensors, Any, Any]:
-            (_, (r1, r2)), slopes = backend.value_and_grad(
+            _, pull, (r1, r2) = backend.vjp(
                 lambda weights: penalties(weights, seen, seen_fake), state.discriminator, has_aux=True
             )
+            (slopes,) = pull(one)
             weight = batch["gamma"] * config.penalty_interval
             return [g + weight * p for g, p in zip(d_gradients, slopes, strict=True)], r1, r2
 
@@ -204,6 +213,8 @@ def make_step(
             "penalty/r1": r1,
             "penalty/r2": r2,
         }
+        right = (ops.mean(ops.cast(logits > 0, "float32")) for logits in (on_real, -on_fake))
+        metrics |= {name: share for name, share in zip(ACCURACIES, right, strict=True) if name in metric_names(config)}
         if replicas > 1:
             g_gradients, d_gradients, generator_statistics, discriminator_statistics, metrics, signal = (
                 backend.mean_over_replicas(
@@ -211,7 +222,9 @@ def make_step(
                 )
             )
         metrics |= {"gradient/generator": _norm(g_gradients), "gradient/discriminator": _norm(d_gradients)}
-        finite = ops.isfinite(sum(metrics[name] for name in ("loss/generator", "loss/discriminator", *_NORMS)))
+        # Losses that grow without end stay finite for long; the comparison is false for what is not a number too.
+        small = ops.abs(metrics["loss/generator"]) + ops.abs(metrics["loss/discriminator"]) < DIVERGED
+        sound = ops.logical_and(small, ops.isfinite(sum(metrics[name] for name in _NORMS)))
 
         def moved() -> State:
             generator_after, generator_slots, average, discriminator_after, discriminator_slots = update(
@@ -235,11 +248,11 @@ def make_step(
             )
 
         # What is not a number would spoil the weights for good: such a step changes nothing.
-        after = ops.cond(finite, moved, lambda: state)
+        after = ops.cond(sound, moved, lambda: state)
         used = ops.cast(batch["penalise"], "float32") if config.gamma > 0 else ops.zeros(())
         metrics |= {"diffaugment/strength": strength, "penalised": used}
-        counted = {name: ops.where(finite, value, 0.0) for name, value in metrics.items()}
-        return after, counted | {"skipped": 1.0 - ops.cast(finite, "float32")}
+        counted = {name: ops.where(sound, value, 0.0) for name, value in metrics.items()}
+        return after, counted | {"skipped": 1.0 - ops.cast(sound, "float32")}
 
     return step
 

@@ -60,7 +60,7 @@ def train(
         The bundle's folder; only the chief of several workers writes it.
 
     Raises:
-        FaceForgeError: unusable data, bundle or checkpoints, or losses that are no longer finite.
+        FaceForgeError: unusable data, bundle or checkpoints, or losses beyond all measure.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint was written first.
     """
     dataset = ImageSet.open(data)
@@ -90,7 +90,8 @@ def train(
         run = Run(spec, recipe, labels, feed, replicas, init_from)
         loop = _Loop(run, Path(out), str(checkpoints or Path(out) / "checkpoints"), fingerprint, replicas)
         loop.begin(observer, place)
-        loop.fit(HoldoutCheck(dataset, labels), Grids(labels, spec.latent_size, recipe.seed))
+        grids = Grids(labels, spec.latent_size, recipe.seed)
+        loop.fit(HoldoutCheck(dataset, labels), grids)
     info = BundleInfo(
         spec=spec,
         labels=labels,
@@ -102,8 +103,9 @@ def train(
         training=run.summary(),
         versions={"faceforge": faceforge.__version__, "keras": keras.__version__, **backend.version()},
     )
-    folder = Path(out) / "bundle"
-    return Bundle(info, *run.networks()).save(folder) if replicas.chief else folder
+    bundle, folder = Bundle(info, *run.networks()), Path(out) / "bundle"
+    loop.finish(grids, bundle)
+    return bundle.save(folder) if replicas.chief else folder
 
 
 class _Loop:
@@ -125,7 +127,7 @@ class _Loop:
                 f"the workers differ in settings, data or checkpoints: all must be started alike, and {place} "
                 "must be a folder or address that they share"
             )
-        self._out, self._meter = out, _Meter(run.flops(), peak_flops(run.precision), run.seconds)
+        self._out, self._meter = out, _Meter(run.flops(), replicas.count * peak_flops(run.precision), run.seconds)
         self._spent = 0.0  # since the workers have met: whatever they decide by must be the same for all
         self._warned: set[str] = set()
 
@@ -168,11 +170,14 @@ class _Loop:
                 done = spent()
                 # A state that has just led to a skipped step may be bad, and is nothing to go back to.
                 if (save.due(run.progress) or halt) and not float(totals["skipped"]):
-                    self._save()
+                    self._save(last=bool(halt))
                 if halt and run.progress < 1:
                     raise KeyboardInterrupt(f"stopped after {run.images_seen:,} images; run the same command to go on")
         run.seconds += self._spent
-        self._journal.grid(grids.interpolations(run.sample), run.images_seen, "interpolations")
+
+    def finish(self, grids: Grids, bundle: Bundle) -> None:
+        """The picture that belongs to what has come out, which need not be the last state."""
+        self._journal.grid(grids.interpolations(bundle.generate), self._run.images_seen, "interpolations")
 
     def _check(self, check: HoldoutCheck, grids: Grids) -> None:
         self._journal.grid(grids.samples(self._run.sample), self._run.images_seen, "samples")
@@ -188,15 +193,22 @@ class _Loop:
         point |= {f"schedule/{name}": scalars[name] for name in ("learning_rate", "gamma", "beta2")}
         if point["skipped"] > TOO_MANY_SKIPPED:
             run.rollback()
-            why = "losses are not finite: back to the last checkpoint, with half the learning rate"
+            why = "losses are beyond all measure: back to the last checkpoint, with half the learning rate"
             self._warn({f"skipped {run.done}": why})
         self._warn(warnings(point))
         self._journal.metrics(point, run.images_seen)
 
-    def _save(self) -> None:
+    def _save(self, last: bool) -> None:
+        """A store that fails now and then ends no run, unless there is no other chance to save it."""
         checkpoint = self._run.checkpoint()
-        if self._chief:
+        if not self._chief:
+            return
+        try:
             save_checkpoint(self._place, checkpoint, self._fingerprint)
+        except FaceForgeError as error:
+            if last:
+                raise
+            self._warn({f"checkpoint {self._run.done}": str(error)})
 
     def _warn(self, found: Mapping[str, str]) -> None:
         """Each kind of warning is said once."""

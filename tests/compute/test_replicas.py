@@ -99,7 +99,7 @@ def test_jax_trains_as_tensorflow_does_and_each_reads_the_others_files(
     alone: Callable[[str], Path], together: Callable[..., Path]
 ) -> None:
     """TensorFlow cannot be imported there."""
-    theirs, ours = alone("dcgan"), together("jax", 1, 1, "dcgan") / "dcgan"
+    theirs, ours = alone("compact"), together("jax", 1, 1, "compact") / "compact"
     assert_same_training(ours / "end", theirs / "end")
     drawn = np.load(ours / "images.npz")
     for name, bundle in {"ours": ours / "bundle", "theirs": theirs / "bundle"}.items():

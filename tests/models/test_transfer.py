@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from faceforge.errors import FaceForgeError
-from faceforge.models.build import build_networks, training_networks
+from faceforge.models.build import build_networks
 from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.spec import ModelSpec
 from faceforge.models.transfer import transfer
@@ -63,7 +63,7 @@ def test_labels_go_by_name() -> None:
 def test_a_model_without_labels_can_learn_some(family: str) -> None:
     """New columns and levels of noise change nothing at first."""
     source = bundle({}, family=family)
-    generator, discriminator = training_networks(spec(MOODS, family=family), seed=3, weighted=True, levels=4)
+    generator, discriminator = build_networks(spec(MOODS, family=family), seed=3, weighted=True, levels=4)
     result = transfer(source, MOODS, generator, discriminator)
     assert result.new_labels == ["mood", "hat"]
     assert result.fresh == {"generator": [], "discriminator": []}

@@ -76,17 +76,14 @@ def test_the_strength_takes_a_tenth_of_the_budget_from_nothing_to_all() -> None:
     found = budget("train.kimg=16, train.batch_size=16")
     assert sum(found.scalars(step, 0.0, 0)["adapt_rate"] for step in range(100)) == pytest.approx(1)
     timed = budget("train.minutes=1, train.batch_size=16")
-    for seconds in (0.0, 1.0, 6.0):  # 100 steps a second, the first 16 of them before the clock is read
-        for step in (round(seconds * 100), round(seconds * 100) + 15):
-            rate = timed.scalars(step, seconds, 0)["adapt_rate"]
-            assert 0 < rate < 0.011
-    assert timed.scalars(3000, 30.0, 0)["adapt_rate"] == pytest.approx(1 / (ADAPTATION * 6000), rel=0.01)
+    assert timed.scalars(16, 12.0, 0)["adapt_rate"] == 0  # all that is known is that compiling took 12 seconds
+    assert timed.scalars(32, 12.2, 0, pace=0.01)["adapt_rate"] == pytest.approx(1 / (ADAPTATION * 6000))
 
 
 @given(minutes=st.floats(0.01, 1000), share=st.floats(0, 1), step=st.integers(0, 10**6), gentler=st.integers(0, 3))
 def test_scalars_are_finite_at_any_moment(minutes: float, share: float, step: int, gentler: int) -> None:
     found = budget(f"train.minutes={minutes:f}, train.label_ramp=0.3, train.beta2_final=0.99")
-    scalars = found.scalars(step, share * minutes * 60, gentler)
+    scalars = found.scalars(step, share * minutes * 60, gentler, pace=0.1)
     assert all(np.isfinite(np.float32(value)) for value in scalars.values())
     assert 0 <= scalars["label_weight"] <= 1
     assert 0 <= scalars["ema_decay"] < 1

@@ -74,6 +74,21 @@ def test_only_so_many_images_are_looked_at(dataset: ImageSet, monkeypatch: pytes
     assert seen == [((5, 16, 16, 3), (5, columns)) for columns in (1, 1, 0, 0)]
 
 
+def test_sets_in_the_order_of_their_classes_are_looked_at_everywhere(tmp_path: Path) -> None:
+    ordered = (pictures(600, 0, 256), np.arange(600)[:, None] // 300)
+    images = write_image_set(tmp_path / "set", {"train": ordered, "holdout": ordered}, LABELS)
+    seen: list[np.ndarray] = []
+
+    def judge(images: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        seen.append(codes)
+        return np.zeros(len(images), np.float32)
+
+    HoldoutCheck(images, LABELS).measure(lambda codes: pictures(len(codes), 0, 256), judge)
+    for codes in seen:
+        assert len(codes) == checks.IMAGES
+        assert abs(codes.mean() - 0.5) < 0.1
+
+
 @pytest.mark.parametrize(
     ("point", "named", "advice"),
     [

@@ -51,7 +51,11 @@ def results() -> dict[str, Any]:
         found = terms(weights)
         return sum(number * term for number, term in enumerate(found.values(), 1)), found
 
-    (_, found), gradients = backend.jit(lambda weights: backend.value_and_grad(total, weights, has_aux=True))(kernels)
+    def gradients_of(weights: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+        _, pull, found = backend.vjp(total, weights, has_aux=True)
+        return found, pull(ops.ones(()))[0]
+
+    found, gradients = backend.jit(gradients_of)(kernels)
     found |= {f"gradient{number}": gradient for number, gradient in enumerate(gradients)}
     found["seen"], found["levels"] = backend.jit(see)(fake)
     found["overfitting"] = diffaugment.overfitting(judge(kernels, real), judge(kernels, fake))

@@ -82,7 +82,7 @@ def test_a_rollback_leads_to_the_last_checkpoint_with_a_gentler_recipe(run: Run)
         move(run, np.inf)
         run.rollback()
         assert equal(arrays(run), saved)
-    with pytest.raises(FaceForgeError, match=r"not finite after 160 images.*lower train\.learning_rate"):
+    with pytest.raises(FaceForgeError, match=r"beyond all measure after 160 images.*lower train\.learning_rate"):
         run.rollback()
 
 
@@ -100,6 +100,13 @@ def test_the_newest_networks_are_the_best_unless_earlier_ones_were_clearly_bette
     found = [np.asarray(v.value) for v in (*generator.variables, *discriminator.variables)]
     assert equal(found, kernels[2])
     assert run.summary()["best_score"] == 2.0 * (1 + BETTER / 2)
+
+
+def test_a_slow_decline_does_not_take_the_best_along(run: Run) -> None:
+    for score in (1.0, 1.04, 1.08, 1.12):
+        move(run, 0.01)
+        run.note_score(score)
+    assert run.summary()["best_score"] == 1.04
 
 
 def test_a_batch_must_be_shared_evenly(run: Run) -> None:

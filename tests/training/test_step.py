@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from faceforge.compute import backend
 from faceforge.config import TrainConfig, resolve
-from faceforge.models.build import training_networks
+from faceforge.models.build import build_networks
 from faceforge.models.spec import ModelSpec
 from faceforge.training import diffaugment, spectral
-from faceforge.training.step import METRICS, State, initial_state, make_step
+from faceforge.training.step import State, initial_state, make_step, metric_names
 
 GAMMA, INTERVAL, LATENTS = 2.0, 4, 8
 SCALARS = {
@@ -51,7 +51,7 @@ def networks(config: TrainConfig, classes: tuple[int, ...], family: str = "compa
         classes=classes,
     )
     levels = diffaugment.LEVELS if "noise" in config.diffaugment else 0
-    return training_networks(spec, 3, weighted=bool(config.label_dropout or config.label_ramp), levels=levels)
+    return build_networks(spec, 3, weighted=bool(config.label_dropout or config.label_ramp), levels=levels)
 
 
 def batch(classes: tuple[int, ...], **scalars: float) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def one_step(
     before = initial_state(generator, discriminator, config)._replace(**state)
     tensors = {name: tf.convert_to_tensor(value) for name, value in given.items()}
     after, metrics = make_step(generator, discriminator, config)(before, tensors)
-    assert set(metrics) == set(METRICS)
+    assert set(metrics) == set(metric_names(config))
     return before, after, {name: float(value) for name, value in metrics.items()}
 
 
@@ -250,9 +250,10 @@ def test_the_strength_rises_while_the_discriminator_knows_real_from_fake() -> No
             "weight",
         ),
         ("compact", "train.loss=bce", "overflow"),
+        ("compact", "train.loss=wasserstein", "growth"),
     ],
 )
-def test_a_step_that_is_not_finite_changes_nothing(family: str, settings: str, spoil: str) -> None:
+def test_a_step_beyond_all_measure_changes_nothing(family: str, settings: str, spoil: str) -> None:
     config, given, changed = recipe(settings), batch((2,)), {}
     if spoil == "pixel":
         given["images"] = given["images"].astype("float32")
@@ -261,9 +262,9 @@ def test_a_step_that_is_not_finite_changes_nothing(family: str, settings: str, s
         weights = [np.array(v.value) for v in networks(config, (2,), family)[0].trainable_variables]
         weights[2].flat[0] = np.inf
         changed["generator"] = [tf.constant(weight) for weight in weights]
-    else:  # finite, but what they make is not
+    else:  # finite, but what they make is not, or is far from anything that losses are
         weights = networks(config, (2,), family)[1].trainable_variables
-        changed["discriminator"] = [v.value * 1e12 for v in weights]
+        changed["discriminator"] = [v.value * (1e12 if spoil == "overflow" else 30) for v in weights]
     before, after, metrics = one_step(config, (2,), given, family, strength=tf.constant(0.25), **changed)
     assert same(before, after)
     assert metrics.pop("skipped") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -170,6 +171,19 @@ def test_losses_that_stay_infinite_end_it_after_three_attempts(training: Trainin
     assert "loss/generator" not in last[-1]
     before, after = (last[n]["schedule/learning_rate"] for n in (0, -1))
     assert after == pytest.approx(before / 4, rel=0.1)
+
+
+def test_a_store_that_fails_now_and_then_ends_no_run(training: Training, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = training(out, f"{SIZES}, train.kimg=1.6, train.checkpoints=50")
+    kill_when(lambda: saved(out) > 0, command.pid, signal.SIGSTOP)
+    place = out / "checkpoints"
+    place.rename(tmp_path / "gone")
+    place.write_text("no folder")
+    os.kill(command.pid, signal.SIGCONT)
+    assert command.wait() == 0, command.said
+    assert "checkpoints cannot be written to" in command.said
+    assert (out / "bundle").is_dir()
 
 
 def test_it_stops_when_the_holdout_is_matched_no_better(training: Training, tmp_path: Path) -> None:
