@@ -1,6 +1,6 @@
 """The tables of docs/scaling.md, from rates that the other benchmarks measure.
 
-    python benchmarks/scaling.py --prepare 500 --write 7000 --stored 9000 --train 180
+    python benchmarks/scaling.py --prepare 950 --write 55000 --stored 7500 --train 120
 
 Nothing is measured here: it is arithmetic, so that better rates or other prices give a new page in a second.
 """
@@ -12,33 +12,42 @@ import argparse
 COUNTS = {"200 thousand": 200_000, "10 million": 10_000_000, "1 billion": 1_000_000_000}
 DECODED = 64 * 64 * 3
 DECIDED = 200  # bytes of memory per image while it is decided what stays (digests, their order, hashes, thumbnails)
+HOLDOUT = 0.1
 
 
 def main() -> None:
     """Prints two Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prepare", type=float, default=500, help="images/s that one core prepares")
-    parser.add_argument("--write", type=float, default=7000, help="images/s of deciding and writing, one process")
-    parser.add_argument("--stored", type=float, default=9000, help="bytes of a stored image, 64 px")
-    parser.add_argument("--train", type=float, default=180, help="images/s of training")
+    parser.add_argument("--prepare", type=float, default=950, help="images/s that one core prepares")
+    parser.add_argument("--write", type=float, default=55_000, help="images/s that one process writes")
+    parser.add_argument(
+        "--pairs",
+        type=float,
+        default=2.4e10,
+        help="pairs/s that the search for near duplicates passes",
+    )
+    parser.add_argument("--stored", type=float, default=7500, help="bytes of a stored image, 64 px")
+    parser.add_argument("--train", type=float, default=120, help="images/s of training")
     parser.add_argument("--core-hour", type=float, default=0.05, help="price of a core for an hour")
     parser.add_argument("--gigabyte-month", type=float, default=0.02, help="price of storage")
     options = parser.parse_args()
     print(
-        "| images | stored | prepared by 2 cores | by 64 cores | decided and written | memory to decide | cores cost |"
+        "| images | stored | prepared by 2 cores | by 64 cores | near duplicates | written | memory to decide | cost |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for name, count in COUNTS.items():
         work = count / options.prepare
-        serial = count / options.write
+        search = count * HOLDOUT * count * (1 - HOLDOUT) / options.pairs
+        written = count / options.write
         row = [
             name,
             size(count * options.stored),
             span(work / 2),
             span(work / 64),
-            span(serial),
+            span(search),
+            span(written),
             size(count * DECIDED),
-            f"{(work + serial) / 3600 * options.core_hour:,.2f}",
+            f"{(work + search + written) / 3600 * options.core_hour:,.2f}",
         ]
         print(f"| {' | '.join(row)} |")
     print()
