@@ -46,7 +46,8 @@ def lots(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
     lot: list[Sample] = []
     held = 0
     for sample in samples:
-        size = memoryview(sample.read.content).nbytes if isinstance(sample.read, Given) else 0
+        content = sample.read.content if isinstance(sample.read, Given) else b""
+        size = len(content) if isinstance(content, bytes) else content.nbytes
         if lot and (len(lot) == LOT or held + size > LOT_BYTES):
             yield lot
             lot, held = [], 0

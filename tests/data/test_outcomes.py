@@ -27,7 +27,7 @@ def test_few_samples_are_taken_ahead() -> None:
             taken.append(number)
             yield Sample(str(number), problem="none")
 
-    with _side_by_side(IngestConfig(), 2000) as run:
+    with _side_by_side(IngestConfig.model_validate({}), 2000) as run:
         outcomes = run(samples())
         assert next(outcomes).path == "0"
         assert len(taken) <= LOT * (2 * workers() + 1) + 1
