@@ -38,7 +38,7 @@ class Reject(_Part):
 
 
 class Duplicate(_Part):
-    """An image whose pixels equal those of an earlier one, or that hardly differs from one of the holdout."""
+    """An image whose pixels equal those of one that was taken, or that hardly differs from one of the holdout."""
 
     path: str
     of: str

@@ -46,9 +46,9 @@ def ingest(
 ) -> ImageSet:
     """Decodes, checks, de-duplicates, crops, resizes and splits the images of a source.
 
-    Images whose pixels equal those of an earlier one are left out. The holdout is chosen by the digest of the
-    pixels: the same image falls on the same side whenever and with whatever else it is ingested at that size. The
-    result does not depend on how many workers there are.
+    Of images whose pixels are equal one is taken: the holdout's first if it has any, else the first. The holdout is
+    chosen by the digest of the pixels: the same image falls on the same side whenever and with whatever else it is
+    ingested at that size. The result does not depend on how many workers there are.
 
     Nothing is done where `out` was made from the same source with the same settings. Interrupted or refused, ingest
     keeps the images that it has prepared in `work`; called again, it goes on with them.
@@ -62,7 +62,7 @@ def ingest(
         prepared: folders that `prepare_share` has filled.
 
     Raises:
-        FaceForgeError: the source is unusable, more than `max_rejects` of it is, a split would be empty, or a
+        FaceForgeError: the source is unusable, more than `max_rejects` of its images are, a split would be empty, or a
             label column keeps fewer than two classes. Nothing is left under `out` then.
     """
     opened = open_source(source, config, labels_csv)
