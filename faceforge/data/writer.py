@@ -234,11 +234,9 @@ def write_image_set(
 
 
 def check_target(out: Path) -> None:
-    """Refuses to replace anything but an image set, or what cannot be replaced; a FaceForgeError says so."""
-    if out.is_symlink():
-        raise FaceForgeError(f"{out} is a link, which a new folder cannot replace; name the folder that it leads to")
-    if out.is_mount():
-        raise FaceForgeError(f"{out} is a mount point, which cannot be replaced; name a folder inside it to write to")
+    """Refuses to replace anything but an image set, and what cannot be renamed; a FaceForgeError says so."""
+    if out.is_symlink() or os.path.ismount(out) or out.name in ("", ".."):
+        raise FaceForgeError(f"{out} is a link, a mount point or only dots; name a folder that can be replaced")
     if out.is_dir():
         if any(out.iterdir()) and not (out / INFO_FILE).is_file():
             raise FaceForgeError(f"{out} holds files that are not an image set; name a new or empty folder to write to")
