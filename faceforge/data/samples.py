@@ -142,6 +142,22 @@ def check_classes(name: str, column: str, classes: Iterable[str | None]) -> None
         )
 
 
+def check_labels(
+    name: str, classes: Mapping[str, Collection[str | None]], config: IngestConfig
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The label columns to keep of those with these classes, and a note on the others.
+
+    Where none are named, columns with too many values for classes are left out; else see `check_classes`.
+    """
+    counts = {column: len(set(found) - {None}) for column, found in classes.items()}
+    left_out = [column for column in counts if config.labels is None and counts[column] > MAX_CLASSES]
+    kept = tuple(column for column in counts if column not in left_out)
+    for column in kept:
+        check_classes(name, column, classes[column])
+    listed = ", ".join(f"{column} ({counts[column]:,})" for column in left_out)
+    return kept, ((f"not taken as labels, because they have too many values: {listed}",) if left_out else ())
+
+
 def with_missing(labels: Mapping[str, str | None], config: IngestConfig) -> dict[str, str | None]:
     """Labels as `ingest.missing` wants them: a missing one stays None (a reject), or becomes a class of its own."""
     other = MISSING_CLASS if config.missing == "class" else None

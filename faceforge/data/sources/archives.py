@@ -13,6 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import IO, Any, cast
 
 from faceforge.data.pixels import Pixels
 from faceforge.data.samples import Given, stamp
-from faceforge.data.sources.files import MAX_FILE_BYTES, FileBytes, Files, hidden, is_image, is_table, printable
+from faceforge.data.sources.files import MAX_FILE_BYTES, FileBytes, Files, hidden, is_image, is_table, printable, suffix
 from faceforge.errors import FaceForgeError
 
 _OUTSIDE = "its name leads out of the archive"
@@ -77,6 +78,8 @@ class _Archive(Files):
         shown = [m for m in members if m.problem == _OUTSIDE or not any(hidden(part) for part in m.path.split("/"))]
         self._images = [member for member in shown if member.problem == _OUTSIDE or is_image(member.path)]
         tables = [member for member in shown if not member.problem and is_table(member.path)]
+        left = (m.path for m in shown if not m.problem and not is_image(m.path) and not is_table(m.path))
+        self.others = Counter(map(suffix, left))
         inside = [member.path for member in self._images if not member.problem]
         top = posixpath.commonpath([posixpath.dirname(path) for path in inside]) if inside else ""
         # A table above the images belongs to them: everything is relative to the highest such folder.

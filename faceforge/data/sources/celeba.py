@@ -6,8 +6,6 @@ Liu et al. (2015), Deep Learning Face Attributes in the Wild: 202,599 images, 10
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from PIL import Image
@@ -21,6 +19,8 @@ from faceforge.data.sources.labelled import Labelling
 from faceforge.errors import FaceForgeError
 
 ATTRIBUTES, PARTITION, IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_celeba"
+WILD = "img_celeba"  # the folder of the original photographs
+FOLDERS = ("img_align_celeba", "img_align_celeba_png", WILD)  # each holds all images
 BOXES, WILD_LANDMARKS, ALIGNED_LANDMARKS = "list_bbox_celeba", "list_landmarks_celeba", "list_landmarks_align_celeba"
 ALIGNED_SIZE = (178, 218)  # of the aligned images, pixels: what their landmarks refer to
 _CLASSES = {"1": "1", "-1": "0", "0": "0"}
@@ -33,50 +33,66 @@ class CelebaLabels(Labelling):
     Attributes become label columns with the classes `0` and `1`, the partition official splits (validation and test are
     held out), identities groups. Landmarks are used for the images they belong to; those of aligned images are scaled
     where the images have been. Boxes belong to the original photographs (`img_celeba`), not to aligned images.
+
+    Where the same images lie there more than once, one of the folders is taken: the aligned JPEGs before the aligned
+    PNGs, and the original photographs where `ingest.crop` is `box`, or `landmarks` and theirs are there.
     """
 
     def __init__(self, files: Files, config: IngestConfig) -> None:
         super().__init__()
         lists = {PurePosixPath(path).stem.lower(): path for path in files.tables}
-        aligned = not any(PurePosixPath(path).parent.name.startswith("img_celeba") for path in files.paths)
         notes: list[str] = []
 
-        def read(kind: str, wanted: tuple[str, ...] | None = None) -> _List:
-            if kind not in lists:
-                return _List({}, ())
+        def opened(kind: str) -> _List:
             self.tables += (lists[kind],)
-            return _read(files.table(lists[kind]), PurePosixPath(lists[kind]).name, notes, wanted)
+            return _List(files.table(lists[kind]), PurePosixPath(lists[kind]).name)
 
-        self._attributes = _List({}, ())
+        def read(kind: str) -> _Rows:
+            return opened(kind).read(notes) if kind in lists else {}
+
+        self._attributes: _Rows = {}
         if ATTRIBUTES in lists:
-            there = header(files.table(lists[ATTRIBUTES]), PurePosixPath(lists[ATTRIBUTES]).name)
-            wanted, more = usual([Column(name, (name,)) for name in there], config.labels)
+            attributes = opened(ATTRIBUTES)
+            if not attributes.columns:
+                raise FaceForgeError(f"{attributes.name} has no line of column names; get the file anew")
+            wanted, more = usual([Column(name, (name,)) for name in attributes.columns], config.labels)
             notes += more
-            self.labels = choose_labels(files.name, there, wanted)
-            self._attributes = read(ATTRIBUTES, self.labels)
-            self._listing = PurePosixPath(lists[ATTRIBUTES]).name
+            self.labels = choose_labels(files.name, attributes.columns, wanted)
+            self._attributes, self._listing = attributes.read(notes, self.labels), attributes.name
         else:
             self.labels = choose_labels(files.name, (), config.labels)
-        self._partition, self._identities = read(PARTITION).rows, read(IDENTITY).rows
-        self._landmarks = read(ALIGNED_LANDMARKS if aligned else WILD_LANDMARKS).rows
-        self._boxes = {} if aligned else read(BOXES).rows
-        self._scale = _scale(files, notes) if aligned and self._landmarks else 1.0
+        wild = config.crop == "box" or (config.crop == "landmarks" and WILD_LANDMARKS in lists)
+        there = {_folder(path) for path in files.usable()}
+        folders = [name for name in ((WILD, *FOLDERS[:-1]) if wild else FOLDERS) if name in there]
+        self._left_out = set(folders[1:])
+        if self._left_out:
+            notes.append(f"{folders[0]} is taken, and not the same images in {' and '.join(folders[1:])}")
+        aligned = folders[:1] != [WILD]
+        self._partition, self._identities = read(PARTITION), read(IDENTITY)
+        self._landmarks = read(ALIGNED_LANDMARKS if aligned else WILD_LANDMARKS)
+        self._boxes = {} if aligned else read(BOXES)
+        usable = (n for n, path in enumerate(files.paths) if n not in files.problems and self.takes(path))
+        self._scale = _scale(files, next(usable, None), notes) if aligned and self._landmarks else 1.0
         self.notes = tuple(notes)
-        listed = self._attributes.rows or self._partition or self._identities
-        there_now = {_key(path) for path in files.paths}
+        listed = self._attributes or self._partition or self._identities
+        there_now = {_key(path) for path in files.paths if self.takes(path)}
         self.absent = [key for key in listed if key not in there_now]
+
+    def takes(self, path: str) -> bool:
+        """Whether it lies in the folder that is taken."""
+        return not self._left_out or _folder(path) not in self._left_out
 
     def annotate(self, path: str) -> Sample:
         """All that the lists say."""
         key = _key(path)
-        row = self._attributes.rows.get(key)
-        if self.labels and row is None:
+        row = self._attributes.get(key) if self.labels else ()
+        if row is None:
             return Sample(path, problem=f"not listed in {self._listing}")
-        if row is not None and len(row) != len(self.labels):
+        if len(row) != len(self.labels):
             return Sample(path, problem=f"its row in {self._listing} has too few or too many values")
         return Sample(
             path,
-            labels={column: _CLASSES.get(value) for column, value in zip(self.labels, row or (), strict=True)},
+            labels={column: _CLASSES.get(value) for column, value in zip(self.labels, row, strict=True)},
             split=_SPLITS.get(_single(self._partition.get(key))),
             group=_single(self._identities.get(key)),
             box=_box(self._boxes.get(key)),
@@ -93,20 +109,45 @@ def is_celeba(files: Files) -> bool:
     return any(PurePosixPath(path).stem.lower() in {ATTRIBUTES, PARTITION, IDENTITY} for path in files.tables)
 
 
-def header(content: bytes, name: str) -> list[str]:
-    """Column names of a list with a header."""
-    _, columns, _ = _parts(content, name)
-    if not columns:
-        raise FaceForgeError(f"{name} has no line of column names; get the file anew")
-    return columns
-
-
-@dataclass(frozen=True)
 class _List:
-    """Image name without suffix -> values (only those wanted), and the columns."""
+    """One of CelebA's lists: its file name, and its columns (none for lists without)."""
 
-    rows: dict[str, tuple[str, ...]]
-    columns: tuple[str, ...]
+    def __init__(self, content: bytes, name: str) -> None:
+        self.name = name
+        separator = "," if name.lower().endswith(".csv") else None
+        try:
+            lines = content.decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise FaceForgeError(f"{name} cannot be read as UTF-8: {error}") from None
+        self._said = int(lines[0]) if lines and lines[0].strip().isdigit() else None  # how many rows it has
+        start = 0 if self._said is None else 1
+        first = lines[start].split(separator) if len(lines) > start else []
+        columns = [] if not first or _is_image_name(first[0]) else [column.strip() for column in first]
+        self.columns = columns[1:] if columns and columns[0].lower() in {"image_id", "image_name"} else columns
+        self._rows = (line.split(separator) for line in lines[start + bool(self.columns) :] if line.strip())
+
+    def read(self, notes: list[str], wanted: tuple[str, ...] | None = None) -> _Rows:
+        """Its rows, once; of these columns if they are named."""
+        places = [self.columns.index(column) for column in wanted] if wanted is not None else None
+        found: _Rows = {}
+        odd = total = 0
+        once: dict[str, str] = {}  # numbers repeat: one string for each saves most of the memory
+        for image, *values in self._rows:
+            total += 1
+            whole = not self.columns or len(values) == len(self.columns)
+            odd += not whole
+            chosen = values if places is None else [values[place] for place in places] if whole else ["", *values]
+            found[_key(image.strip())] = tuple(once.setdefault(value, value.strip()) for value in chosen)
+        if self._said is not None and self._said != total:
+            notes.append(f"{self.name}: its first line says {self._said:,} images, but it lists {total:,}")
+        if odd:
+            notes.append(f"{self.name}: {odd:,} rows have too few or too many values")
+        if len(found) < total:
+            notes.append(f"{self.name}: {total - len(found):,} images are listed more than once; the last row counts")
+        return found
+
+
+_Rows = dict[str, tuple[str, ...]]  # image name without suffix -> values
 
 
 def _key(path: str) -> str:
@@ -114,47 +155,14 @@ def _key(path: str) -> str:
     return name.rpartition(".")[0] or name  # the lists say .jpg also where images have been published as .png
 
 
-def _parts(content: bytes, name: str) -> tuple[int | None, list[str], Iterator[list[str]]]:
-    """The number of rows that a list says it has, its columns (none for lists without), its rows."""
-    separator = "," if name.lower().endswith(".csv") else None
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise FaceForgeError(f"{name} cannot be read as UTF-8: {error}") from None
-    said = int(lines[0]) if lines and lines[0].strip().isdigit() else None
-    start = 0 if said is None else 1
-    first = lines[start].split(separator) if len(lines) > start else []
-    columns = [] if not first or _is_image_name(first[0]) else [column.strip() for column in first]
-    if columns and columns[0].lower() in {"image_id", "image_name"}:
-        columns = columns[1:]
-    rows = (line.split(separator) for line in lines[start + bool(columns) :] if line.strip())
-    return said, columns, rows
+def _folder(path: str) -> str:
+    """Which of `FOLDERS` an image lies in, or ''."""
+    name = path.rpartition("/")[0].rpartition("/")[2]
+    return max((folder for folder in FOLDERS if name.startswith(folder)), key=len, default="")
 
 
-def _read(content: bytes, name: str, notes: list[str], wanted: tuple[str, ...] | None) -> _List:
-    said, columns, rows = _parts(content, name)
-    places = [columns.index(column) for column in wanted] if wanted is not None else None
-    found: dict[str, tuple[str, ...]] = {}
-    odd = total = 0
-    once: dict[str, str] = {}  # numbers repeat: one string for each saves most of the memory
-    for image, *values in rows:
-        total += 1
-        whole = not columns or len(values) == len(columns)
-        odd += not whole
-        chosen = values if places is None else [values[place] for place in places] if whole else ["", *values]
-        found[_key(image.strip())] = tuple(once.setdefault(value, value.strip()) for value in chosen)
-    if said is not None and said != total:
-        notes.append(f"{name}: its first line says {said:,} images, but it lists {total:,}")
-    if odd:
-        notes.append(f"{name}: {odd:,} rows have too few or too many values")
-    if len(found) < total:
-        notes.append(f"{name}: {total - len(found):,} images are listed more than once; the last row counts")
-    return _List(found, tuple(columns))
-
-
-def _scale(files: Files, notes: list[str]) -> float | None:
-    """How much smaller the images are than those that landmarks refer to, by the first; None = another shape."""
-    place = next((place for place in range(len(files.paths)) if place not in files.problems), None)
+def _scale(files: Files, place: int | None, notes: list[str]) -> float | None:
+    """How much smaller the images are than those that landmarks refer to, by this one; None = another shape."""
     if place is None:
         return None
     try:

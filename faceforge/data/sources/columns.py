@@ -67,7 +67,7 @@ class Column:
 
 
 def choose(
-    source: str, there: Sequence[Column], wanted: Sequence[str] | None, lists: Callable[[Column], Iterable[Any]]
+    source: str, there: Sequence[Column], wanted: Sequence[str] | None, lists: Callable[[Column], Iterable[pa.Array]]
 ) -> tuple[Column, ...]:
     """The columns that are wanted (None = all).
 
@@ -78,7 +78,7 @@ def choose(
         source: its name, for messages.
         there: what the source has.
         wanted: names.
-        lists: gives all values of a column of lists.
+        lists: gives all values of a column of lists, piece by piece.
 
     Raises:
         FaceForgeError: see `faceforge.data.samples.choose_labels`.
@@ -168,13 +168,18 @@ def _names(feature: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
-def _take_apart(source: str, column: Column, values: Iterable[Any]) -> list[Column]:
-    lists = [value for value in values if value is not None]
-    lengths = {len(value) for value in lists}
-    binary = all(item in (0, 1) for value in lists for item in value)
+def _take_apart(source: str, column: Column, pieces: Iterable[pa.Array]) -> list[Column]:
+    lengths: set[int | None] = set()
+    items: set[Any] = set()
+    for lists in pieces:
+        lengths.update(pc.list_value_length(lists).unique().to_pylist())
+        items.update(pc.list_flatten(lists).unique().to_pylist())
+    lengths.discard(None)
+    binary = all(item in (0, 1) for item in items)
     if binary and len(lengths) == 1 and not column.names:
-        return [replace(column, name=f"{column.name}_{n}", many=False, position=n) for n in range(lengths.pop())]
-    classes = {column._class(item) for value in lists for item in value} - {None}
+        length = lengths.pop() or 0
+        return [replace(column, name=f"{column.name}_{n}", many=False, position=n) for n in range(length)]
+    classes = {column._class(item) for item in items} - {None}
     if len(classes) > _MAX_MEMBERS:
         raise FaceForgeError(
             f"{source}: the lists in {column.name!r} hold {len(classes):,} different values, no classes"

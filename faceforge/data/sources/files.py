@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from faceforge.data.pixels import Pixels
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 LABEL_TABLES = ("labels.csv", "metadata.csv", "labels.parquet", "metadata.parquet")
 _CELEBA_TABLE = re.compile(r"(list_.+_celeba|list_eval_partition|identity_celeba)\.(txt|csv)", re.IGNORECASE)
 MAX_FILE_BYTES = 128 * 2**20  # beyond this a file is no photograph, but a mistake or an attack on memory
+_SUFFIXES_SHOWN = 5
 
 
 class Files(ABC):
@@ -27,16 +29,24 @@ class Files(ABC):
             order in which they are read fastest, the same every time.
         problems: position in `paths` -> why that file cannot be used.
         tables: paths of files that are called like tables of labels, sorted.
+        others: of the files that are passed over, how many have which suffix.
     """
 
     name: str
     paths: list[str]
     problems: dict[int, str]
     tables: list[str]
+    others: Counter[str]
 
     def usable(self) -> Iterator[str]:
         """The paths of files without problems."""
         return (path for place, path in enumerate(self.paths) if place not in self.problems)
+
+    def passed_over(self) -> str:
+        """What else is there, in words; '' if nothing."""
+        shown = ", ".join(f"{count:,} {suffix}" for suffix, count in self.others.most_common(_SUFFIXES_SHOWN))
+        more = ", ..." if len(self.others) > _SUFFIXES_SHOWN else ""
+        return f"{self.others.total():,} files without an image's suffix ({shown}{more})" if shown else ""
 
     @abstractmethod
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
@@ -79,6 +89,11 @@ def hidden(name: str) -> bool:
 def is_image(path: str) -> bool:
     """Whether a file has an image's suffix."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+
+
+def suffix(path: str) -> str:
+    """For `Files.others`."""
+    return printable(os.path.splitext(path)[1].lower()) or "without suffix"
 
 
 def is_table(path: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from faceforge.data.pixels import Pixels
 from faceforge.data.samples import stamp
-from faceforge.data.sources.files import FileBytes, Files, hidden, is_image, is_table, printable
+from faceforge.data.sources.files import FileBytes, Files, hidden, is_image, is_table, printable, suffix
 from faceforge.errors import FaceForgeError
 
 
@@ -24,11 +25,14 @@ class FolderFiles(Files):
         self.name = self._root.name
         images: list[tuple[tuple[str, ...], str]] = []
         tables: list[str] = []
+        self.others = Counter()
         for path, problem in _walk(self._root, ""):
             if problem or is_image(path):
                 images.append((tuple(path.split("/")), problem))
-            else:
+            elif is_table(path):
                 tables.append(path)
+            else:
+                self.others[suffix(path)] += 1
         images.sort()
         self._raw = ["/".join(parts) for parts, _ in images]
         self.paths = [printable(path) for path in self._raw]
@@ -40,11 +44,8 @@ class FolderFiles(Files):
         return (FileBytes(os.path.join(self._root, self._raw[place])) for place in places)
 
     def table(self, path: str) -> bytes:
-        """Of any size."""
-        try:
-            return (self._root / path).read_bytes()
-        except OSError as error:
-            raise FaceForgeError(f"label file {self._root / path} cannot be read: {error.strerror}") from None
+        """Of at most `MAX_FILE_BYTES`, and in the folder itself."""
+        return read_table(self._root / path, problem_of(self._root, self._root / path))
 
     def stamps(self, tables: Iterable[str]) -> dict[str, str]:
         """Every image file, and the tables."""
@@ -54,8 +55,20 @@ class FolderFiles(Files):
         return found
 
 
+def read_table(file: Path, problem: str = "") -> bytes:
+    """Content of a table; a FaceForgeError if it has a problem, is not there, cannot be read or is too large."""
+    try:
+        if problem:
+            raise OSError(problem)
+        return FileBytes(str(file))()
+    except FileNotFoundError:
+        raise FaceForgeError(f"label file {file} does not exist") from None
+    except OSError as error:
+        raise FaceForgeError(f"label file {file} cannot be read: {error.strerror or error}") from None
+
+
 def _walk(root: Path, folder: str) -> Iterator[tuple[str, str]]:
-    """Paths relative to the root of images, tables and trouble, the latter with the problem."""
+    """Paths relative to the root of files and of folders that are trouble; images and the latter with the problem."""
     waiting = [folder]
     while waiting:
         folder = waiting.pop()
@@ -72,15 +85,14 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, str]]:
                 waiting.append(path)
             elif entry.is_symlink() and os.path.isdir(entry.path):  # of links in a circle, `entry.is_dir` raises
                 yield path, "a link to a folder is not followed; name that folder as a source of its own"
-            elif is_image(entry.name):
-                yield path, _problem(root, entry)
-            elif is_table(entry.name) and entry.is_file():
-                yield path, ""
+            else:
+                yield path, problem_of(root, entry) if is_image(entry.name) else ""
 
 
-def _problem(root: Path, entry: os.DirEntry[str]) -> str:
+def problem_of(root: Path, entry: os.DirEntry[str] | Path) -> str:
+    """Why a file below a (resolved) folder is not to be read, or ''."""
     if entry.is_symlink():
-        target = os.path.realpath(entry.path)
+        target = os.path.realpath(entry)
         if not target.startswith(f"{root}{os.sep}"):
             return "a link that leads out of the folder is not followed; put the file itself there"
         if not os.path.exists(target):

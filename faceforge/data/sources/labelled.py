@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from faceforge.config import IngestConfig
 from faceforge.data.info import Split
 from faceforge.data.samples import (
     Sample,
     Source,
-    check_classes,
+    check_labels,
     choose_labels,
     official,
     split_called,
@@ -27,7 +29,7 @@ class Labelling(ABC):
     """What is known about image files besides their content.
 
     Attributes:
-        labels: the label columns that it gives and that are wanted.
+        labels: the label columns that it gives and that are wanted; `FileSource` may drop some.
         vocabularies: see `Source`.
         notes: see `Source`.
         tables: those of `Files.tables` that it is made from.
@@ -43,6 +45,10 @@ class Labelling(ABC):
         self.absent: list[str] = []
         self.vocabularies: dict[str, list[str]] = {}
         self.stamps: dict[str, str] = {}
+
+    def takes(self, path: str) -> bool:
+        """Whether a file belongs to the set at all."""
+        return True
 
     @abstractmethod
     def annotate(self, path: str) -> Sample:
@@ -67,17 +73,19 @@ class FileSource(Source):
         self._files, self._labelling, self._config = files, labelling, config
         classes: dict[str, set[str | None]] = {column: set() for column in self.labels}
         splits: set[Split | None] = set()
-        for path in files.usable():
+        for path in filter(labelling.takes, files.usable()):
             sample = labelling.annotate(path)
             splits.add(sample.split)
             for column, value in with_missing(sample.labels, config).items():
                 classes[column].add(value)
-        for column, found in classes.items():
-            check_classes(self.name, column, found)
-        self._places = spread(len(files.paths), config.limit)
+        self.labels, left_out = check_labels(self.name, classes, config)
+        labelling.labels = self.labels
+        taken = np.array([place for place, path in enumerate(files.paths) if labelling.takes(path)], np.int64)
+        self._places = taken[spread(len(taken), config.limit)]
         self.count = len(self._places) + len(labelling.absent)
         self._official, notes = official(splits)
-        self.notes = labelling.notes + notes
+        beside = files.passed_over()
+        self.notes = (*labelling.notes, *left_out, *((f"passed over: {beside}",) if beside else ()), *notes)
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """See the class."""

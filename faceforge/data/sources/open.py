@@ -14,12 +14,13 @@ from faceforge.data.sources.files import IMAGE_SUFFIXES, LABEL_TABLES, Files
 from faceforge.data.sources.folders import FolderFiles
 from faceforge.data.sources.labelled import FileSource, Labelling, NoLabels, TreeLabels
 from faceforge.data.sources.names import NameLabels
-from faceforge.data.sources.parquets import ParquetSource, open_parquet
+from faceforge.data.sources.parquets import ParquetSource, has_shards, open_parquet
 from faceforge.data.sources.remote import find_parquet, is_url
 from faceforge.data.sources.tables import TableLabels
 from faceforge.data.sources.tfds import TFDS, TfdsSource
 from faceforge.errors import FaceForgeError
 
+_PREVIEWS = 16  # so many images beside the Parquet files of a data set show what it holds; more are images
 _KNOWN = "toyfaces, digits, tfds:NAME, a folder, an archive or Parquet"
 
 
@@ -72,11 +73,15 @@ def _open(spec: str, config: IngestConfig, labels_csv: str) -> Source | Files:
         assert source is not None  # noqa: S101 - an image set
         return source
     files = FolderFiles(path)
-    if files.paths:
+    described = files.tables or labels_csv or config.labels_from_name
+    if files.paths and (described or len(files.paths) > _PREVIEWS or not has_shards(path)):
         return files
     if source := open_parquet(path, config):
+        if files.paths:
+            source.notes += (f"passed over: {len(files.paths)} image files beside the Parquet files",)
         return source
-    raise FaceForgeError(f"folder {path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    beside = f", but {files.passed_over()}" if files.others else ""
+    raise FaceForgeError(f"folder {path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){beside}")
 
 
 def _open_file(path: Path, config: IngestConfig) -> Source | Files:

@@ -15,7 +15,10 @@ from faceforge.data.samples import stamp
 from faceforge.errors import FaceForgeError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_STAMPS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "mtime", "created", "size")
+_STAMPS = (
+    *("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "mtime", "created", "size"),
+    *("Last-Modified", "Content-MD5", "Digest"),  # of HTTP
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from faceforge.config import IngestConfig
 from faceforge.data.samples import Sample, choose_labels, class_name, stamp
 from faceforge.data.sources.columns import choose, from_schema, leaf
 from faceforge.data.sources.files import LABEL_TABLES, Files, printable
+from faceforge.data.sources.folders import read_table
 from faceforge.data.sources.labelled import Labelling
 from faceforge.errors import FaceForgeError
 
@@ -34,7 +35,7 @@ class TableLabels(Labelling):
         """Takes the table from a file, or, where none is named, the one beside the images."""
         super().__init__()
         if file:
-            content = _read(Path(file))
+            content = read_table(Path(file))
             self._name = Path(file).name
             self.stamps = {self._name: stamp(Path(file))}
         else:
@@ -42,7 +43,8 @@ class TableLabels(Labelling):
             self.tables = (self._name,)
             content = files.table(self._name)
         reader = read_parquet if self._name.lower().endswith((".parquet", ".pq")) else read_csv
-        self.labels, self._rows = reader(content, self._name, f"{files.name} with {self._name}", config.labels)
+        self._columns, self._rows = reader(content, self._name, f"{files.name} with {self._name}", config.labels)
+        self.labels = self._columns
         self._other = _match(files.paths, self._rows)
         self.absent = sorted(self._rows.keys() - set(files.paths) - set(self._other.values()))
 
@@ -51,7 +53,7 @@ class TableLabels(Labelling):
         row = self._rows.get(self._other.get(path, path))
         if row is None:
             return Sample(path, problem=f"not listed in {self._name}")
-        return Sample(path, labels=dict(zip(self.labels, row, strict=True)))
+        return Sample(path, labels={column: row[self._columns.index(column)] for column in self.labels})
 
     def lack(self, path: str) -> Sample:
         """A row without a file."""
@@ -100,7 +102,7 @@ def read_parquet(
         raise FaceForgeError(f"label file {name} is not readable Parquet: {str(error).splitlines()[0]}") from None
     key = _key(table.column_names)
     there = from_schema(table.schema, {key})
-    chosen = choose(source, there, wanted, lambda column: leaf(table.column(column.path[0]), column).to_pylist())
+    chosen = choose(source, there, wanted, lambda column: leaf(table.column(column.path[0]), column).chunks)
     rows: Rows = {}
     parts = table.select(list(dict.fromkeys([key, *(column.path[0] for column in chosen)])))
     for number, row in enumerate(parts.to_pylist(), 1):
@@ -119,15 +121,6 @@ def _add(rows: Rows, file: object, labels: Iterable[str | None], name: str, numb
     if path in rows:
         raise FaceForgeError(f"label file {name} lists {path} twice (again in row {number}); keep one")
     rows[path] = tuple(labels)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise FaceForgeError(f"label file {file} does not exist") from None
-    except OSError as error:
-        raise FaceForgeError(f"label file {file} cannot be read: {error.strerror}") from None
 
 
 def _match(paths: list[str], rows: Rows) -> dict[str, str]:

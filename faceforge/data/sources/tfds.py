@@ -15,7 +15,7 @@ from faceforge.data.samples import (
     Given,
     Sample,
     Source,
-    check_classes,
+    check_labels,
     choose_labels,
     official,
     split_called,
@@ -63,17 +63,17 @@ class TfdsSource(Source):
         there = unambiguous([c for key in features if key not in no_labels for c in _columns((key,), features[key])])
         wanted, self.notes = usual(there, config.labels)
         by_name = {column.name: column for column in there}
-        self.labels = choose_labels(self.name, list(by_name), wanted)
-        self._columns = [by_name[label] for label in self.labels]
-        self.vocabularies = {c.name: list(c.names) for c in self._columns if c.names and not c.listed}
+        self._columns = [by_name[label] for label in choose_labels(self.name, list(by_name), wanted)]
         self._parts: list[_Part] = []
         total = 0
         for split in info.splits.values():
             self._parts.append(_Part(split.name, total, split.num_examples, split_called(split.name)))
             total += split.num_examples
         self._official, notes = official({part.split for part in self._parts})
-        self.notes += notes
-        self._check()
+        self.labels, left_out = check_labels(self.name, self._classes(), config)
+        self.notes += left_out + notes
+        self._columns = [by_name[label] for label in self.labels]
+        self.vocabularies = {c.name: list(c.names) for c in self._columns if c.names and not c.listed}
         self._chosen = spread(total, config.limit)
         self.count = len(self._chosen)
 
@@ -90,14 +90,13 @@ class TfdsSource(Source):
                         yield self._sample(row, part, number)
 
     def stamps(self) -> dict[str, str]:
-        """The files of its splits."""
+        """The files of its splits, by size: when they were prepared differs from machine to machine."""
         from etils import epath  # type: ignore[import-untyped]  # what TFDS names files by
 
         info, found = self._builder.info, {}
         for part in self._parts:
             for file in map(epath.Path, info.splits[part.name].filepaths):
-                status = file.stat()
-                found[f"{info.full_name}/{file.name}"] = f"{status.length} bytes, {status.mtime}"
+                found[f"{info.full_name}/{file.name}"] = f"{file.stat().length} bytes"
         return found
 
     def _rows(self, part: _Part, start: int, stop: int, only: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
@@ -128,18 +127,17 @@ class TfdsSource(Source):
             landmarks=tuple((float(marks[f"{n}_x"]), float(marks[f"{n}_y"])) for n in _LANDMARKS) if marks else None,
         )
 
-    def _check(self) -> None:
-        """Columns whose classes the data set does not declare are read once."""
-        undeclared = [c for c in self._columns if not c.listed and not c.names]
-        found: dict[str, set[str | None]] = {column.name: set() for column in undeclared}
+    def _classes(self) -> dict[str, set[str | None]]:
+        """The classes of each column; those that the data set does not declare are found by reading them once."""
+        found: dict[str, set[str | None]] = {c.name: {"0", "1"} if c.listed else set(c.names) for c in self._columns}
+        undeclared = [column for column in self._columns if not found[column.name]]
         if undeclared:
             only = tuple(dict.fromkeys(column.path[0] for column in undeclared))
             for part in self._parts:
                 for row in self._rows(part, 0, part.count, only):
                     for column in undeclared:
                         found[column.name].add(with_missing({"": column.read(row)}, self._config)[""])
-        for name, classes in found.items():
-            check_classes(self.name, name, classes)
+        return found
 
 
 def _prepared(name: str, data_dir: str) -> Any:

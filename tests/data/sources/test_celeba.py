@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from faceforge.data.ingest import ingest
+from faceforge.data.sources.folders import FolderFiles
 from tests.data.conftest import noise
 from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse, settings
 from tests.data.sources.test_archives import write_zip
@@ -155,6 +156,45 @@ def test_original_photographs_have_boxes_and_their_own_landmarks(celeba: Path) -
     assert sample.box == (7, 72, 221, 306)
     assert sample.landmarks is not None
     assert sample.landmarks[0] == (169.0, 209.0)
+
+
+@pytest.mark.parametrize(
+    "crop, taken", [("centre", "img_align_celeba"), ("box", "img_celeba"), ("landmarks", "img_celeba")]
+)
+def test_of_the_same_images_in_several_folders_one_is_taken(celeba: Path, crop: str, taken: str) -> None:
+    (celeba / "Img" / "img_celeba").mkdir()
+    (celeba / "Img" / "img_align_celeba_png").mkdir()
+    for number in range(1, COUNT + 3):
+        (celeba / "Img" / "img_celeba" / f"{number:06d}.jpg").write_bytes(image(number, (200, 300)))
+        (celeba / "Img" / "img_align_celeba_png" / f"{number:06d}.png").write_bytes(image(number))
+    found = listing(celeba, labels=(), crop=crop)
+    count = COUNT + 2 if taken == "img_celeba" else COUNT
+    assert [s.path for s in found if not s.absent] == [f"Img/{taken}/{n:06d}.jpg" for n in range(1, count + 1)]
+    assert sum(sample.absent for sample in found) == LISTED - count
+    wild = taken == "img_celeba"
+    assert found[6].box == ((7, 72, 221, 306) if wild else None)
+    assert found[6].landmarks is not None
+    assert found[6].landmarks[0] == ((169.0, 209.0) if wild else (34.5, 54.5))
+    assert opened(celeba, labels=(), crop=crop).notes[0].startswith(f"{taken} is taken, and not the same images in")
+
+
+def test_attributes_are_read_once_and_matter_only_where_wanted(celeba: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = celeba / "Anno" / "list_attr_celeba.txt"
+    lines = file.read_text().splitlines()
+    lines[4] = "000003.jpg  1 -1"
+    file.write_text("\n".join(lines))
+    reads: list[str] = []
+    original = FolderFiles.table
+
+    def counted(self: FolderFiles, path: str) -> bytes:
+        reads.append(path)
+        return original(self, path)
+
+    monkeypatch.setattr(FolderFiles, "table", counted)
+    assert [sample.problem for sample in listing(celeba, labels=()) if not sample.absent] == [""] * COUNT
+    assert len(reads) == len(set(reads)) == 4
+    assert opened(celeba, labels=("Male",)).notes == ("list_attr_celeba.txt: 1 rows have too few or too many values",)
+    assert "000003.jpg" in "".join(problems_of(opened(celeba, labels=("Male",)).samples(0, COUNT)))
 
 
 def test_images_of_another_shape_have_no_landmarks(celeba: Path) -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.data.conftest import MakeFolder
-from tests.data.sources.conftest import labels_of, listing, opened, problems_of
+from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse
 
 
 def test_sub_folders_are_classes(make_folder: MakeFolder) -> None:
@@ -71,6 +72,31 @@ def test_a_linked_root_is_no_problem(make_folder: MakeFolder, tmp_path: Path) ->
     make_folder("1.png", "2.png")
     (tmp_path / "alias").symlink_to(tmp_path / "pictures")
     assert problems_of(listing(tmp_path / "alias")) == {}
+
+
+def test_what_is_passed_over_is_counted(make_folder: MakeFolder) -> None:
+    root = make_folder("cat/1.png", "dog/2.png", "cat/3.jpg")
+    (root / "cat" / "3.jpg").rename(root / "cat" / "3.jfif")
+    for name in ("4.HEIC", "5.heic", "6", ".7.heic"):
+        (root / "cat" / name).write_bytes(b"image")
+    source = opened(root)
+    assert [sample.path for sample in source.samples()] == ["cat/1.png", "cat/3.jfif", "dog/2.png"]
+    assert source.notes == ("passed over: 3 files without an image's suffix (2 .heic, 1 without suffix)",)
+    refuse("holds no images .*, but 3 files", shutil.copytree(root / "cat", root / "x", ignore=_images))
+
+
+def _images(folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if name.endswith(("png", "jfif"))}
+
+
+def test_more_sub_folders_than_classes_can_be_are_no_classes(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder("ann/1.png", "bob/2.png", "cat/3.png", "4.png")
+    monkeypatch.setattr("faceforge.data.samples.MAX_CLASSES", 2)
+    refuse("'label' has 3 different values", root, labels=("label",))
+    assert [(sample.labels, sample.problem) for sample in listing(root)] == [({}, "")] * 4
+    assert opened(root).notes == ("not taken as labels, because they have too many values: label (3)",)
 
 
 def test_names_that_are_no_text_become_text(make_folder: MakeFolder) -> None:

@@ -21,6 +21,22 @@ def test_files_are_known_by_content_not_by_name(tmp_path: Path) -> None:
     assert len(listing(tmp_path / "data.bin")) == 4
 
 
+def test_previews_do_not_make_a_data_set_a_folder_of_images(make_folder: MakeFolder) -> None:
+    root = make_folder("preview.png")
+    parquet(root / "data" / "train-00000-of-00001.parquet")
+    assert len(listing(root)) == 4
+    assert opened(root).notes[-1] == "passed over: 1 image files beside the Parquet files"
+    make_folder(*(f"{number}.png" for number in range(20)))
+    assert len(listing(root)) == 21
+    assert opened(root).notes == ("passed over: 1 files without an image's suffix (1 .parquet)",)
+
+
+def test_other_parquet_files_do_not_replace_images(make_folder: MakeFolder) -> None:
+    root = make_folder("1.png", "2.png")
+    parquet(root / "embeddings.parquet")
+    assert len(listing(root)) == 2
+
+
 def test_image_sets_of_ours_keep_their_splits(tmp_path: Path) -> None:
     made = ingest("toyfaces", tmp_path / "set", settings(limit=60, min_class=1))
     source = opened(tmp_path / "set")

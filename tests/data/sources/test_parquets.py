@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from faceforge.data.sources import parquets
 from faceforge.data.sources.columns import Column
 from tests.data.sources.conftest import labels_of, listing, opened, parquet, picture, refuse
 
@@ -48,6 +51,75 @@ def test_ranges_read_only_their_row_groups(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", spy)
     assert [sample.labels["number"] for sample in source.samples(12, 15)] == ["12", "13", "14"]
     assert read == [[1]]
+
+
+def test_a_file_is_opened_once_and_read_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [np.random.default_rng(n).bytes(100_000) for n in range(60)]
+    table = pa.table({"image": images, "label": [n % 2 for n in range(60)]})
+    options = {"row_group_size": 20, "write_batch_size": 1, "data_page_size": 100_000, "use_dictionary": False}
+    pq.write_table(table, tmp_path / "a.parquet", **options)
+    source = opened(tmp_path / "a.parquet")
+    opening: list[str] = []
+    taken: list[int] = []
+
+    class Watched(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(-1 if size is None else size)
+            taken.append(len(data))
+            return data
+
+    def watched(self: Any) -> Any:
+        opening.append(self.path)
+        return Watched(self.address)
+
+    monkeypatch.setattr(parquets.Remote, "open", watched)
+    monkeypatch.setattr(parquets, "_BUFFER", 200_000)
+    assert [sample.read() for sample in source.samples()] == images
+    assert opening == ["a.parquet"]
+    assert max(taken) < 500_000 < sum(taken)  # a row group has two million
+
+
+def test_too_large_and_badly_named_images_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquets, "MAX_FILE_BYTES", 2**20)
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    rows = [{"bytes": bytes(size), "path": f"\x1b[2J{size}\n"} for size in (10, 2**20, 2**20 + 1)]
+    pq.write_table(pa.table({"image": pa.array(rows, kind)}), tmp_path / "a.parquet")
+    samples = listing(tmp_path / "a.parquet")
+    assert [sample.path for sample in samples] == ["\\x1b[2J10\\n", "\\x1b[2J1048576\\n", "row 2"]
+    assert [sample.problem for sample in samples] == ["", "", "more than 1 MB"]
+
+
+def test_links_that_lead_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    outside = parquet(tmp_path / "private.parquet")
+    root = parquet(tmp_path / "set" / "a.parquet").parent
+    (root / "b.parquet").symlink_to(root / "a.parquet")
+    assert len(listing(root)) == 8
+    (root / "c.parquet").symlink_to(outside)
+    refuse("c.parquet in .*set: a link that leads out", root)
+
+
+def test_a_column_of_names_is_left_out_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = parquet(tmp_path / "a.parquet", label=["ann", "bob", "cat", "dan"])
+    monkeypatch.setattr("faceforge.data.samples.MAX_CLASSES", 3)
+    refuse("'label' has 4 different values", file, labels=("label",))
+    assert labels_of(listing(file)) == {f"{n}.png": {} for n in range(4)}
+    assert opened(file).notes == ("not taken as labels, because they have too many values: label (4)",)
+
+
+def test_members_of_lists_are_found_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hot = [[n >> place & 1 for place in range(8)] for n in range(4, 254)]
+    file = parquet(tmp_path / "a.parquet", rows=250, hot=hot)
+    passes: list[Any] = []
+    original = parquets.ParquetSource._batches
+
+    def counted(self: Any, columns: Any) -> Any:
+        passes.append(columns)
+        return original(self, columns)
+
+    monkeypatch.setattr(parquets.ParquetSource, "_batches", counted)
+    source = opened(file, labels=("hot",))
+    assert len(passes) == 2  # for the names of the members, and for their classes
+    assert [list(sample.labels.values()) for sample in source.samples()] == [[str(n) for n in row] for row in hot]
 
 
 def with_features(file: Path, features: dict[str, Any]) -> Path:

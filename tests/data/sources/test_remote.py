@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -64,6 +65,14 @@ def test_parquet_behind_http(server: str, tmp_path: Path) -> None:
     one = ingest(f"{server}/faces.parquet", tmp_path / "a", options).info
     two = ingest(str(file), tmp_path / "b", options).info
     assert one.digest == two.digest
+
+
+def test_a_change_behind_http_is_seen_without_tags(server: str, tmp_path: Path) -> None:
+    file = parquet(tmp_path / "www" / "faces.parquet")
+    before = opened(f"{server}/faces.parquet").stamps()
+    assert opened(f"{server}/faces.parquet").stamps() == before
+    os.utime(file, (1e9, 1e9))
+    assert opened(f"{server}/faces.parquet").stamps() != before
 
 
 def test_what_is_not_behind_http_is_told(server: str, tmp_path: Path) -> None:

@@ -107,4 +107,28 @@ def test_a_column_of_measurements_is_no_label(make_folder: MakeFolder, monkeypat
     root = make_folder("0.png", "1.png", "2.png")
     (root / "labels.csv").write_text("file_name,weight\n0.png,61.2\n1.png,61.3\n2.png,70.8")
     monkeypatch.setattr(samples_module, "MAX_CLASSES", 2)
-    refuse("'weight' has 3 different values", root)
+    refuse("'weight' has 3 different values", root, labels=("weight",))
+    (root / "labels.csv").write_text("file_name,weight,mood\n0.png,61.2,a\n1.png,61.3,b\n2.png,70.8,a")
+    source = opened(root)  # nothing was asked for by name: what cannot be a label is left out
+    assert (source.labels, source.notes) == (
+        ("mood",),
+        ("not taken as labels, because they have too many values: weight (3)",),
+    )
+    assert labels_of(source.samples()) == {"0.png": {"mood": "a"}, "1.png": {"mood": "b"}, "2.png": {"mood": "a"}}
+
+
+def test_tables_are_read_within_limits(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder("1.png", "2.png")
+    (root / "labels.csv").write_text("file_name,mood\n1.png,a\n2.png,b\n")
+    (root / "labels.csv").rename(tmp_path / "private.csv")
+    (root / "labels.csv").symlink_to("../private.csv")
+    refuse("labels.csv cannot be read: a link that leads out of the folder", root)
+    assert opened(root, labels=()).count == 2  # not looked at
+    assert opened(root, root / "labels.csv").labels == ("mood",)  # named by the user
+    (root / "labels.csv").unlink()
+    (root / "labels.csv").symlink_to("gone.csv")
+    refuse("labels.csv cannot be read: a link to nothing", root)
+    monkeypatch.setattr("faceforge.data.sources.files.MAX_FILE_BYTES", 10)
+    refuse("private.csv cannot be read: more than", root, tmp_path / "private.csv")

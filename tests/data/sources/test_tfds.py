@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def example(number: int) -> dict[str, Any]:
         "hot": [True, False, number % 2 == 1],
         "age": number % 3,
         "name": f"n{number % 2}",
+        "person": f"p{number}",
         "weight": number / 2,
     }
 
@@ -50,6 +52,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
                 "hot": kinds.Tensor(shape=(3,), dtype=np.bool_),
                 "age": np.int64,
                 "name": kinds.Text(),
+                "person": kinds.Text(),
                 "weight": np.float32,
             }
             return tfds.core.DatasetInfo(builder=self, features=kinds.FeaturesDict(features))
@@ -108,6 +111,22 @@ def test_mistakes_are_told(data_dir: str, tmp_path: Path) -> None:
     refuse("no_such_folder' is no folder", "tfds:tiny_faces", data_dir="no_such_folder")
     refuse("names 'mood'.*it has label", "tfds:tiny_faces", data_dir=data_dir, labels=("mood",))
     refuse("is not known to TensorFlow Datasets, nor prepared", "tfds:tiny_faces:9.9.9", data_dir=data_dir)
+
+
+def test_names_are_no_labels_unless_asked_for(data_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faceforge.data.samples.MAX_CLASSES", 20)
+    refuse("'person' has 60 different values", "tfds:tiny_faces", data_dir=data_dir, labels=("person",))
+    monkeypatch.setattr("faceforge.data.sources.columns.USUAL_LABEL", "person")  # as in lfw
+    source = opened("tfds:tiny_faces", data_dir=data_dir)
+    assert source.labels == ()
+    assert source.notes[-1] == "not taken as labels, because they have too many values: person (60)"
+    assert next(source.samples()).labels == {}
+
+
+def test_another_copy_of_it_is_the_same(data_dir: str, tmp_path: Path) -> None:
+    copied = shutil.copytree(data_dir, tmp_path / "copy", copy_function=shutil.copy)  # with times of its own
+    one, other = (opened("tfds:tiny_faces", data_dir=str(folder)).fingerprint() for folder in (data_dir, copied))
+    assert one == other
 
 
 def test_it_changes_when_its_files_change(data_dir: str) -> None:
