@@ -64,15 +64,12 @@ class ParquetSource(Source):
 
     def __init__(self, name: str, files: list[Remote], config: IngestConfig) -> None:
         self.name, self._files, self._config = name, files, config
-        schemas, self._groups = _look(files)
-        self._image = _image_column(files[0], schemas[0])
-        there = from_schema(schemas[0], {self._image})
+        self._schemas, self._groups = _look(files)
+        self._image = _image_column(files[0], self._schemas[0])
+        there = from_schema(self._schemas[0], {self._image})
         wanted, self.notes = usual(there, config.labels)
         columns = choose(name, there, wanted, self._lists)
-        for file, schema in zip(files[1:], schemas[1:], strict=True):
-            needed = [self._image, *(column.path[0] for column in columns)]
-            if missing := [field for field in needed if field not in schema.names]:
-                raise FaceForgeError(f"{file.path} lacks the column {missing[0]!r} that {files[0].path} has")
+        self._need([self._image, *(column.path[0] for column in columns)])
         total = sum(group.rows for group in self._groups)
         if total == 0:
             raise FaceForgeError(f"{name} has no rows")
@@ -138,7 +135,13 @@ class ParquetSource(Source):
                 found[column.name].update(map(column.classify, values[column.path]))
         return {name: {with_missing({"": value}, self._config)[""] for value in found[name]} for name in found}
 
+    def _need(self, fields: Sequence[str]) -> None:
+        for file, schema in zip(self._files, self._schemas, strict=True):
+            if missing := [field for field in fields if field not in schema.names]:
+                raise FaceForgeError(f"{file.path} lacks the column {missing[0]!r} that {self._files[0].path} has")
+
     def _lists(self, column: Column) -> Iterator[pa.Array]:
+        self._need(column.path[:1])
         return (leaf(batch.column(column.path[0]), column) for batch in self._batches([column]))
 
     def _batches(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
