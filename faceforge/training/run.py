@@ -19,18 +19,17 @@ from faceforge.errors import FaceForgeError
 from faceforge.models.build import build_networks, plain_networks
 from faceforge.models.bundle import Bundle
 from faceforge.models.flops import macs, step_flops
-from faceforge.models.ranges import from_uint8, to_uint8
 from faceforge.models.sampling import draw_latents
-from faceforge.models.spec import BATCH_NORM_MOMENTUM, ModelSpec
+from faceforge.models.spec import ModelSpec
 from faceforge.models.transfer import transfer
-from faceforge.training import diffaugment, spectral
+from faceforge.training import diffaugment
 from faceforge.training.batches import Batches
 from faceforge.training.budget import Budget
 from faceforge.training.checkpoint import Checkpoint
 from faceforge.training.feed import Feed
+from faceforge.training.outputs import Outputs
 from faceforge.training.step import State, initial_state, make_step, metric_names
 
-CALIBRATION_IMAGES, CALIBRATION_SIZE = 1024, 128
 MOST_ROLLBACKS = 3
 # A check is noisy: the newest networks are the best unless earlier ones were better by more than this share.
 BETTER = 0.05
@@ -82,16 +81,13 @@ class Run:
         step = make_step(self._generator, self._discriminator, recipe, replicas.count)
         self._dispatch = replicas.compile(_dispatch(step, metric_names(recipe)), use_xla(recipe.xla))
         self._resident = replicas.replicate(feed.resident)
-        self._sample = backend.jit(self._generate)
-        self._gather = backend.jit(self._moments)
-        self._judge = backend.jit(self._score)
+        self._outputs = Outputs(spec, self._generator, self._discriminator, feed.codes, recipe.seed)
         self.done, self.seconds, self.idle = 0, 0.0, 0
         self._gentler = 0
         self._clock: list[tuple[int, float]] = []  # steps done and seconds, when they were read last
         self._good = self._state  # of the last checkpoint, to go back to
         self._best: list[NDArray[Any]] = []
         self._best_score = self._record = float("inf")
-        self._calibrated: tuple[list[Any], list[Any]] | None = None  # averaged weights and their batch-norm moments
 
     @property
     def images_seen(self) -> int:
@@ -138,12 +134,7 @@ class Run:
 
     def sample(self, latents: NDArray[np.float32], labels: NDArray[np.int32]) -> Pixels:
         """Samples of the averaged generator, uint8 (N, H, W, C)."""
-        average, statistics = self._replicas.first(self._state.average), self._average_statistics()
-        images = [
-            np.asarray(self._sample(average, statistics, *given))
-            for given in _chunks(latents, labels.reshape(len(latents), -1))
-        ]
-        return to_uint8(np.concatenate(images)[: len(latents)])
+        return self._outputs.sample(self._replicas.first(self._state), latents, labels)
 
     def sample_like(self, labels: NDArray[np.int32]) -> Pixels:
         """A sample for each row of labels (N, columns)."""
@@ -151,17 +142,14 @@ class Run:
 
     def logits(self, images: Pixels, labels: NDArray[np.int32]) -> NDArray[np.float32]:
         """The discriminator's logits (N,) of images uint8 (N, H, W, C)."""
-        state = self._replicas.first(self._state)
-        weights, statistics = self._kernels(state), state.discriminator_statistics
-        found = [np.asarray(self._judge(weights, statistics, *given)) for given in _chunks(from_uint8(images), labels)]
-        return np.concatenate(found)[: len(images), 0]
+        return self._outputs.logits(self._replicas.first(self._state), images, labels)
 
     def note_score(self, score: float) -> None:
         """Keeps the present networks as the best unless earlier ones were clearly better; a smaller score is better."""
         self.idle = 0 if score < self._record else self.idle + 1
         self._record = min(self._record, score)
         if score <= self._record * (1 + BETTER):
-            self._best, self._best_score = self._numbers(), score
+            self._best, self._best_score = self._values(), score
 
     def rollback(self) -> None:
         """Back to the last checkpoint's weights, with half the learning rate and twice the penalty.
@@ -199,7 +187,7 @@ class Run:
     def networks(self) -> tuple[keras.Model, keras.Model]:
         """The best pair of networks in float32, the generator with its averaged weights."""
         variables = [*self._generator.variables, *self._discriminator.variables]
-        for variable, value in zip(variables, self._best or self._numbers(), strict=True):
+        for variable, value in zip(variables, self._best or self._values(), strict=True):
             variable.assign(value)
         return plain_networks(self.spec, self._generator, self._discriminator)
 
@@ -227,66 +215,8 @@ class Run:
         (first, began), (last, ended) = self._clock[-2:]
         return (ended - began) / (last - first)
 
-    def _numbers(self) -> list[NDArray[Any]]:
-        """Values of both networks' variables, in their order, as a bundle keeps them."""
-        state: State = self._replicas.first(self._state)
-        values: dict[int, Any] = {}
-        for variables, numbers in (
-            (self._generator.trainable_variables, state.average),
-            (self._generator.non_trainable_variables, self._average_statistics()),
-            (self._discriminator.trainable_variables, self._kernels(state)),
-            (self._discriminator.non_trainable_variables, state.discriminator_statistics),
-        ):
-            values |= {id(variable): value for variable, value in zip(variables, numbers, strict=True)}
-        return [np.asarray(values[id(v)]) for v in (*self._generator.variables, *self._discriminator.variables)]
-
-    def _kernels(self, state: State) -> list[Any]:
-        """The discriminator's weights as its layers use them."""
-        return spectral.normalise(state.discriminator, state.vectors)[0] if state.vectors else state.discriminator
-
-    def _average_statistics(self) -> list[Any]:
-        """Batch-norm moments of the averaged weights: those gathered in training belong to other weights.
-
-        Each call in training mode leaves `momentum` of the old moments; from zero, and divided by what the zeros
-        weigh in the end, they become a mean over batches (Kingma & Ba's bias correction).
-        """
-        if self._calibrated is not None and self._calibrated[0] is self._state.average:
-            return self._calibrated[1]
-        state = self._replicas.first(self._state)
-        moments = [ops.zeros_like(moment) for moment in state.generator_statistics]
-        if not moments:
-            return moments
-        codes = self._feed.codes
-        chosen = np.random.default_rng(self.recipe.seed).integers(len(codes), size=CALIBRATION_IMAGES)
-        for start in range(0, CALIBRATION_IMAGES, CALIBRATION_SIZE):
-            latents = draw_latents(self.recipe.seed, CALIBRATION_SIZE, self.spec.latent_size, start)
-            labels = codes[chosen[start : start + CALIBRATION_SIZE]]
-            moments = self._gather(state.average, moments, *map(ops.convert_to_tensor, (latents, labels)))
-        zeros = BATCH_NORM_MOMENTUM ** (CALIBRATION_IMAGES // CALIBRATION_SIZE)
-        moments = [moment / (1.0 - zeros) for moment in moments]
-        self._calibrated = self._state.average, moments
-        return moments
-
-    def _inputs(self, network: keras.Model, first: Any, labels: Any) -> Any:
-        """Everything a trained network takes when labels count in full and nothing is noisy."""
-        rows = first.shape[0]
-        given = [first, labels] if self.spec.classes else [first]
-        extra = {"weights": ops.ones((rows, 1)), "levels": ops.zeros((rows, 1), "int32")}
-        given += [extra[tensor.name] for tensor in network.inputs[len(given) :]]
-        return given if len(given) > 1 else given[0]
-
-    def _moments(self, weights: list[Any], moments: list[Any], latents: Any, labels: Any) -> list[Any]:
-        inputs = self._inputs(self._generator, latents, labels)
-        moved: list[Any] = self._generator.stateless_call(weights, moments, inputs, training=True)[1]
-        return moved
-
-    def _generate(self, weights: list[Any], statistics: list[Any], latents: Any, labels: Any) -> Any:
-        inputs = self._inputs(self._generator, latents, labels)
-        return self._generator.stateless_call(weights, statistics, inputs, training=False)[0]
-
-    def _score(self, weights: list[Any], statistics: list[Any], images: Any, labels: Any) -> Any:
-        inputs = self._inputs(self._discriminator, images, labels)
-        return self._discriminator.stateless_call(weights, statistics, inputs, training=False)[0]
+    def _values(self) -> list[NDArray[Any]]:
+        return self._outputs.values(self._replicas.first(self._state))
 
 
 _FACTS = ("gentler", "best_score", "record")
@@ -306,11 +236,3 @@ def _dispatch(
         return backend.fold(one, state, steps | scalars, metrics)
 
     return dispatch
-
-
-def _chunks(*arrays: NDArray[Any]) -> list[list[Any]]:
-    """Pieces of equal size, so that one graph serves all; the last is filled up from the beginning."""
-    count = len(arrays[0])
-    starts = range(0, count, CALIBRATION_SIZE)
-    rows = [np.arange(start, start + CALIBRATION_SIZE) % count for start in starts]
-    return [[ops.convert_to_tensor(array[chosen]) for array in arrays] for chosen in rows]

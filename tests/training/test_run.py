@@ -91,7 +91,7 @@ def test_the_newest_networks_are_the_best_unless_earlier_ones_were_clearly_bette
     for score, better, idle in ((4.0, True, 0), (2.0, True, 0), (2.0 * (1 + BETTER / 2), True, 1), (3.0, False, 2)):
         move(run, 0.01)
         run.note_score(score)
-        kernels.append(run._numbers())
+        kernels.append(run._values())
         assert equal(run._best, kernels[-1]) == better
         assert run.idle == idle
     run.note_score(float("nan"))
