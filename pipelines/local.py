@@ -157,7 +157,7 @@ def _execute(folder: RunFolder, lock: int, console: Console, containers: StepCon
         "TMPDIR": str(folder.scratch),
     }
     worker = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "pipelines.worker", str(folder.root)],
+        [sys.executable, "-P", "-m", "pipelines.worker", str(folder.root)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

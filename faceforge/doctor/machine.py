@@ -60,7 +60,7 @@ def gpu() -> Finding:
         return Finding("GPU", "problem", f"{told}: TensorFlow is the build for CPUs", "make setup LOCK=gpu")
     if not _version("tensorflow"):
         return Finding("GPU", "skipped", f"{told}; TensorFlow is not installed")
-    seen = (_output(sys.executable, "-c", _COUNT_GPUS) or "").rpartition("GPUs ")[2].strip()
+    seen = (_output(sys.executable, "-P", "-c", _COUNT_GPUS) or "").rpartition("GPUs ")[2].strip()
     if seen != str(len(gpus)):
         return Finding(
             "GPU",

@@ -36,7 +36,7 @@ def ui(host: str, port: int, **options: str) -> None:
     if find_spec("streamlit") is None:
         raise click.ClickException("the web app needs streamlit; install faceforge[serve]")
     server = {"server.address": host, "server.port": str(port), **_SETTINGS}
-    command = [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("app.py"))]
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(Path(__file__).with_name("app.py"))]
     command += [f"--{name}={value}" for name, value in server.items()]
     command += ["--", *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
     os.execv(sys.executable, command)  # noqa: S606 - takes this process's place, so that signals reach it

@@ -35,7 +35,7 @@ def connection() -> "psycopg2.extensions.connection":
 def migrate(uri: str) -> None:
     """Make or upgrade the tables of the tracking server and of its accounts."""
     for command in (["mlflow", "db", "upgrade", uri], ["mlflow.server.auth", "db", "upgrade", "--url", uri]):
-        subprocess.run([sys.executable, "-m", *command], check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-P", "-m", *command], check=True)  # noqa: S603
 
 
 def accounts(uri: str) -> None:
