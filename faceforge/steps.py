@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from faceforge.config import Config, IngestConfig, flatten, resolve
 from faceforge.data.imageset import ImageSet
-from faceforge.data_log import log_drift, log_image_set, log_input
+from faceforge.data_log import log_domain_drift, log_drift, log_image_set, log_input
 from faceforge.errors import FaceForgeError
 from faceforge.errors import guarded as guarded  # for components, which import nothing else
 from faceforge.files import atomic_file, atomic_folder
@@ -215,6 +215,8 @@ def evaluate(
         evaluation = judge(bundle, data, out, config, rival.bundle, name, rival.error)
         if run is not None:
             _log_evaluation(run, evaluation, out)
+            if champion is None:
+                log_domain_drift(run, ImageSet.open(data), model_name, rival.version)
     if page is not None:
         with atomic_file(page) as partial:
             shutil.copyfile(out / "report.html", partial)

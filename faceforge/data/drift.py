@@ -114,10 +114,10 @@ def _thumbnail_frechet(now: ThumbnailMoments, before: ThumbnailMoments) -> float
     cross = np.sqrt(np.linalg.eigvalsh(root @ covariance @ root).clip(0)).sum()
     distance = ((mean - old_mean) ** 2).sum() + np.trace(covariance) + np.trace(old_covariance) - 2 * cross
     total = max(float(np.trace(old_covariance)), 1e-12)
-    return max(float(distance) - _by_chance(values, 1 / now.count + 1 / before.count), 0.0) / total
+    return max(float(distance) - by_chance(values, 1 / now.count + 1 / before.count), 0.0) / total
 
 
-def _by_chance(values: Matrix, weight: float) -> float:
+def by_chance(values: Matrix, weight: float) -> float:
     """The Frechet distance of two samples of one normal distribution, to first order in `weight` = 1/n + 1/m.
 
     With the eigenvalues v of the covariance it is weight * (sum v_i + sum v_i v_j (1 + [i = j]) / (2 (v_i + v_j))): the

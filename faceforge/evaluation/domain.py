@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.domain_drift import Learnt
 from faceforge.evaluation.pretext import pretext_tasks, transform
 from faceforge.files import atomic_folder
 from faceforge.progress import Progress
@@ -36,6 +37,7 @@ class DomainClassifier:
         vocabularies: label column -> classes; empty when it learnt the label-free task.
         holdout_accuracy: share of holdout images recognised, per column (or per task of the label-free one).
         facts: what it was trained from and how; equal facts mean an equal classifier.
+        learnt: what its training images look like to it; None = unknown, it was kept by an older version.
     """
 
     def __init__(
@@ -44,10 +46,18 @@ class DomainClassifier:
         vocabularies: Mapping[str, Sequence[str]],
         holdout_accuracy: Mapping[str, float],
         facts: Mapping[str, Any],
+        learnt: Learnt | None = None,
     ) -> None:
         self._network = network
         self.vocabularies = {column: list(classes) for column, classes in vocabularies.items()}
         self.holdout_accuracy, self.facts = dict(holdout_accuracy), dict(facts)
+        self.learnt = learnt
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that it takes."""
+        _, height, width, channels = self._network.input_shape
+        return height, width, channels
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features float32 (N, D) of images uint8 (N, H, W, C)."""
@@ -60,11 +70,13 @@ class DomainClassifier:
         return _classes(self._network, images)
 
     def save(self, folder: Path) -> None:
-        """Writes `network.keras` and `classifier.json`; the folder appears whole or not at all."""
+        """Writes `network.keras`, `classifier.json` and `learnt.npz`; the folder appears whole or not at all."""
         about = {"vocabularies": self.vocabularies, "holdout_accuracy": self.holdout_accuracy, "facts": self.facts}
         with atomic_folder(folder) as partial:
             self._network.save(partial / "network.keras")
             (partial / "classifier.json").write_text(json.dumps(about, indent=2) + "\n")
+            if self.learnt is not None:
+                self.learnt.save(partial / "learnt.npz")
 
     @staticmethod
     def load(folder: Path, facts: Mapping[str, Any]) -> DomainClassifier | None:
@@ -76,7 +88,8 @@ class DomainClassifier:
             if about["facts"] != dict(facts):
                 return None
             network = keras.saving.load_model(folder / "network.keras", compile=False, safe_mode=True)
-            return DomainClassifier(network, about["vocabularies"], about["holdout_accuracy"], about["facts"])
+            learnt = Learnt.load(folder / "learnt.npz", about["facts"].get("digest", ""))
+            return DomainClassifier(network, about["vocabularies"], about["holdout_accuracy"], about["facts"], learnt)
         except Exception:  # absent, damaged or of another version: train it anew
             return None
 
@@ -132,11 +145,13 @@ def train_classifier(
             # Shuffled here, from an own seed: Keras would draw from the process's global one.
             history = learner.fit(shown, list(targets.T), batch_size=batch, shuffle=False, verbose=0)
             progress.advance(steps * batch, note=f"loss {history.history['loss'][-1]:.3f}")
+    seen = [_outputs(network, shown)[0] for shown in (images, unseen)]
+    learnt = Learnt.of(*seen, digest=str((facts or {}).get("digest", "")))
     if not vocabularies:
         unseen, unseen_codes = transform(unseen, seed)
     right = (_classes(network, unseen) == unseen_codes).mean(axis=0)
     accuracy = {head: float(share) for head, share in zip(heads, right, strict=True)}
-    return DomainClassifier(network, vocabularies, accuracy, facts or {})
+    return DomainClassifier(network, vocabularies, accuracy, facts or {}, learnt)
 
 
 def _network(size: int, channels: int, heads: Sequence[int], dimensions: int, seed: int) -> keras.Model:

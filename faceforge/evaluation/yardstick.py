@@ -53,7 +53,7 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
     }
     vocabularies = images.info.labels
     classifier = DomainClassifier.load(folder, facts)
-    if classifier is None:
+    if classifier is None or classifier.learnt is None:  # the latter: of an older version
         classifier = train_classifier(
             train,
             holdout,

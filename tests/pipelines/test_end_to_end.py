@@ -148,6 +148,15 @@ def test_the_first_sound_model_becomes_champion_and_the_second_is_compared_with_
     assert "models:/faceforge/2" in runs.outputs[1]
 
 
+def test_the_images_are_compared_with_those_of_the_champion(client: MlflowClient) -> None:
+    parents, steps = parents_and_steps(client)
+    tags = [parent.data.tags["faceforge.domain_drift"] for parent in parents]
+    assert tags == ["not compared: faceforge has no champion", "none"]
+    metrics = [steps[parent.info.run_id]["evaluate"].data.metrics for parent in parents]
+    assert "drift/domain_frechet" not in metrics[0]
+    assert metrics[1]["drift/domain_frechet"] == 0  # the same data
+
+
 def test_the_run_folder_has_what_a_person_looks_for(runs: Runs) -> None:
     from PIL import Image
 
