@@ -145,8 +145,8 @@ def train_classifier(
             # Shuffled here, from an own seed: Keras would draw from the process's global one.
             history = learner.fit(shown, list(targets.T), batch_size=batch, shuffle=False, verbose=0)
             progress.advance(steps * batch, note=f"loss {history.history['loss'][-1]:.3f}")
-    seen = [_outputs(network, shown)[0] for shown in (images, unseen)]
-    learnt = Learnt.of(*seen, digest=str((facts or {}).get("digest", "")))
+    features, unseen_features = (_outputs(network, shown)[0] for shown in (images, unseen))
+    learnt = Learnt.of(features, unseen_features, str((facts or {}).get("digest", "")))
     if not vocabularies:
         unseen, unseen_codes = transform(unseen, seed)
     right = (_classes(network, unseen) == unseen_codes).mean(axis=0)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from faceforge.data.imageset import ImageSet
     from faceforge.evaluation.domain import DomainClassifier
 
-LIMIT = 0.01  # above the holdout's distance (UTKFace: unseen images of the kind 0.002, nobody above 60 0.02)
+LIMIT = 0.01  # above the holdout's distance (UTKFace: unseen images of the kind 0.002, one of five ages left out 0.02)
 MEASURED_AT_MOST = 10_000  # images; more cost time and change the third digit
 
 
