@@ -40,6 +40,18 @@ def test_what_is_written_is_read_back(tmp_path: Path, channels: int) -> None:
     np.testing.assert_array_equal(labels, codes(12)[:8])
 
 
+@pytest.mark.parametrize("rows", [[0, 2, 3, 7], [5], []])
+def test_some_rows_are_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[int]) -> None:
+    monkeypatch.setattr(writer, "ROWS_PER_GROUP", 3)
+    monkeypatch.setattr(writer, "SHARD_BYTES", 1)  # a shard per row group
+    made = small_set(tmp_path / "set")
+    assert len(made.shards("train")) > 1
+    images, labels = made.load("train")
+    some, some_labels = made.load("train", rows=np.array(rows, np.int64))
+    np.testing.assert_array_equal(some, images[rows])
+    np.testing.assert_array_equal(some_labels, labels[rows])
+
+
 def test_label_columns_come_in_the_wanted_order(tmp_path: Path) -> None:
     made = small_set(tmp_path / "set")
     np.testing.assert_array_equal(made.load("train", ["age", "hair"])[1], codes(12)[:8, ::-1])
