@@ -43,7 +43,7 @@ class Outputs:
         self._spec, self._generator, self._discriminator = spec, generator, discriminator
         self._codes, self._seed = codes, seed
         self._draw, self._gather, self._judge = map(backend.jit, (self._generate, self._moments, self._score))
-        self._calibrated: tuple[list[Any], list[Any]] | None = None  # averaged weights and their batch-norm moments
+        self._calibrated: tuple[Any, list[Any]] | None = None  # the first averaged weight; all batch-norm moments
 
     def sample(self, state: State, latents: NDArray[np.float32], labels: NDArray[np.int32]) -> Pixels:
         """Samples of the averaged generator, uint8 (N, H, W, C)."""
@@ -79,7 +79,8 @@ class Outputs:
         weigh in the end, they become a mean over batches (Kingma & Ba's bias correction). Labels come from everywhere
         in the set, which may be ordered by class.
         """
-        if self._calibrated is not None and self._calibrated[0] is state.average:
+        # Several devices' states are lists made anew for every question; the tensors in them are the same.
+        if self._calibrated is not None and self._calibrated[0] is state.average[0]:
             return self._calibrated[1]
         moments = [ops.zeros_like(moment) for moment in state.generator_statistics]
         if not moments:
@@ -91,7 +92,7 @@ class Outputs:
             moments = self._gather(state.average, moments, *map(ops.convert_to_tensor, (latents, labels)))
         zeros = BATCH_NORM_MOMENTUM ** (CALIBRATION_IMAGES // AT_ONCE)
         moments = [moment / (1.0 - zeros) for moment in moments]
-        self._calibrated = state.average, moments
+        self._calibrated = state.average[0], moments
         return moments
 
     def _inputs(self, network: keras.Model, first: Any, labels: Any) -> Any:
