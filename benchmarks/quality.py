@@ -42,8 +42,9 @@ RECIPES = {
     "recipes": {"default": "", "classical": CLASSICAL},
     "ablation": {
         "default": "",
-        "BCE in place of relativistic pairing": "train.loss=bce",
-        "hinge in place of relativistic pairing": "train.loss=hinge",
+        "BCE": "train.loss=bce",
+        "hinge": "train.loss=hinge",
+        "relativistic pairing": "train.loss=relativistic",
         "no penalties": "train.gamma=0",
         "R1 alone": "train.penalty=r1",
         "penalties at every step": "train.penalty_interval=1",

@@ -27,14 +27,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
         "model": {"latent_size": 64, "width": 16, "max_width": 256},
-        "train": {"kimg": 300.0, "batch_size": 32, "gamma": 2.0, "gamma_final": 0.2, "ema_kimg": 10.0},
+        "train": {"kimg": 300.0, "batch_size": 32, "loss": "bce", "gamma": 2.0, "gamma_final": 0.2, "ema_kimg": 10.0},
     },
     "faces64-gpu": {
         "summary": "the same with networks of 16 M weights, for a modern GPU; not yet measured on one",
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
         "model": {"latent_size": 64, "width": 64, "max_width": 512},
-        "train": {"kimg": 4000.0, "batch_size": 64, "gamma": 10.0, "gamma_final": 0.5, "ema_kimg": 50.0},
+        "train": {"kimg": 4000.0, "batch_size": 64, "loss": "bce", "gamma": 10.0, "gamma_final": 0.5, "ema_kimg": 50.0},
     },
     "dcgan64": {
         "summary": "the unconditional DCGAN of Radford et al. (2016) at 64 px: batch norm, Adam 2e-4, BCE",
