@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.data.drift import Drift, by_chance
+from faceforge.data.samples import spread
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.metrics.frechet import frechet_distance
 from faceforge.evaluation.metrics.moments import Gaussian, Moments
@@ -89,8 +90,7 @@ def compare(now: ImageSet, before: DomainClassifier) -> Drift:
     if (size := (info.image_size, info.image_size, info.channels)) != before.shape:
         shapes = [" x ".join(map(str, shape)) for shape in (before.shape, size)]
         raise FaceForgeError(f"the champion's classifier takes images of {shapes[0]}, these have {shapes[1]}")
-    total = info.counts["train"].total
-    rows = np.sort(np.random.default_rng(0).permutation(total)[:MEASURED_AT_MOST])
+    rows = spread(info.counts["train"].total, MEASURED_AT_MOST)
     value, chance = learnt.distance(before.features(now.load("train", (), rows)[0]))
     if not np.isfinite(value + learnt.floor):
         raise FaceForgeError("the features are not finite")

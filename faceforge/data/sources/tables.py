@@ -53,7 +53,8 @@ class TableLabels(Labelling):
         row = self._rows.get(self._other.get(path, path))
         if row is None:
             return Sample(path, problem=f"not listed in {self._name}")
-        return Sample(path, labels={column: row[self._columns.index(column)] for column in self.labels})
+        values = dict(zip(self._columns, row, strict=True))
+        return Sample(path, labels={column: values[column] for column in self.labels})
 
     def lack(self, path: str) -> Sample:
         """A row without a file."""
