@@ -24,8 +24,8 @@ import tensorflow as tf
 
 from faceforge.config import preset_names, resolve
 from faceforge.export.onnx import write_onnx
-from faceforge.generate import Model
-from faceforge.lite import OnnxModel
+from faceforge.inference.generator import Model
+from faceforge.inference.onnx import OnnxModel
 from faceforge.models.build import build_networks
 from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.sampling import cycle_labels, draw_latents

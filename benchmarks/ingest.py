@@ -7,7 +7,7 @@
 All contenders read the same files, decode them, take the central square, reduce it to 64 x 64 with a filter as wide as
 the reduction, encode PNG, and write a data set to disk, on all cores:
 
-    faceforge   `faceforge.data.ingest.ingest`: besides, it looks for duplicates, measures, splits and counts
+    faceforge   `faceforge.data.ingest.build.ingest`: besides, it looks for duplicates, measures, splits and counts
     tfds        TensorFlow Datasets' `ImageFolder`, mapped in parallel, written as TFRecord
     datasets    Hugging Face `load_dataset("imagefolder")`, `map` in a process per core, written as Parquet
     bare        nothing but decode, resize and encode, all of it OpenCV's, in a process per core; writes nothing
@@ -80,7 +80,7 @@ def main() -> None:
 
 def draw(count: int, root: Path, size: tuple[int, int] = (178, 218)) -> int:
     """Drawn faces with noise as JPEG files, in a folder per class, as all contenders like it."""
-    from faceforge.data.toyfaces import ToyFaces
+    from faceforge.data.sources.toyfaces import ToyFaces
 
     faces, random = ToyFaces(count, 128), np.random.default_rng(0)
     for start in range(0, count, 128):
@@ -95,7 +95,7 @@ def draw(count: int, root: Path, size: tuple[int, int] = (178, 218)) -> int:
 
 def link(files: list[Path], root: Path) -> int:
     """Files in the same layout."""
-    from faceforge.data.writer import link_or_copy
+    from faceforge.data.imageset.writer import link_or_copy
 
     for number, file in enumerate(files):
         target = root / "train" / str(number % 2) / f"{number:06d}.jpg"
@@ -107,7 +107,7 @@ def link(files: list[Path], root: Path) -> int:
 def run_faceforge(root: Path) -> float:
     """The whole of ingest."""
     from faceforge.config import IngestConfig
-    from faceforge.data import ingest
+    from faceforge.data.ingest import build as ingest
 
     config = IngestConfig.model_validate({"image_size": SIZE, "max_rejects": 1.0})
     with tempfile.TemporaryDirectory() as out:

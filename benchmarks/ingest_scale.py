@@ -69,13 +69,13 @@ def main() -> None:
 def command(file: Path, out: Path, size: int) -> list[str]:
     """What a user would type."""
     settings = f"ingest.image_size={size}, ingest.limit=0, ingest.labels=kind, ingest.near_duplicates=-1"
-    return [sys.executable, "-m", "faceforge.cli", "ingest", str(file), "--out", str(out), "--set", settings]
+    return [sys.executable, "-m", "faceforge.cli.main", "ingest", str(file), "--out", str(out), "--set", settings]
 
 
 def originals(source: str, edge: int) -> list[NDArray[np.uint8]]:
     """Some images of a source, uint8 (edge, edge, 3)."""
     from faceforge.config import IngestConfig
-    from faceforge.data.prepare import RejectedError, prepare_image
+    from faceforge.data.preprocess.prepare import RejectedError, prepare_image
     from faceforge.data.sources import open_source
 
     config = IngestConfig.model_validate({"image_size": edge, "labels": (), "limit": DISTINCT})

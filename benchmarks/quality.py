@@ -26,9 +26,9 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from faceforge.config import preset_names, resolve
-from faceforge.data.imageset import ImageSet
-from faceforge.evaluation.judging import judge, real_against_real
-from faceforge.evaluation.yardstick import comparable, prepare
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.evaluation.reference import comparable, prepare
+from faceforge.evaluation.scores import judge, real_against_real
 from faceforge.models.bundle import Bundle
 
 # What Radford et al. (2016) trained with, whatever the size of the images, but in batches as the tutorials take them,
@@ -112,7 +112,7 @@ def train(options: argparse.Namespace, folder: Path, settings: str) -> None:
     """Trains a recipe, unless it is there."""
     if (folder / "bundle").is_dir():
         return
-    command = [sys.executable, "-m", "faceforge.cli", "train", "--data", str(options.data), "--out", str(folder)]
+    command = [sys.executable, "-m", "faceforge.cli.main", "train", "--data", str(options.data), "--out", str(folder)]
     subprocess.run([*command, "--preset", options.preset, "--set", settings], check=True)
     last = max((folder / "grids").glob("*.png"))
     shutil.copyfile(last, folder.with_suffix(".png"))

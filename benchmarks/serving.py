@@ -69,7 +69,18 @@ def fresh_onnx(folder: Path) -> str:
 @contextmanager
 def running_server(model: str, batch: int) -> Iterator[str]:
     """Address of a server that is ready."""
-    command = [sys.executable, "-m", "faceforge.cli", "serve", "--port", "0", "--model", model, "--batch", str(batch)]
+    command = [
+        sys.executable,
+        "-m",
+        "faceforge.cli.main",
+        "serve",
+        "--port",
+        "0",
+        "--model",
+        model,
+        "--batch",
+        str(batch),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     try:

@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge import steps
-from faceforge.data.imageset import ImageSet
-from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, GLASSES, draw_toyfaces
-from faceforge.evaluation.domain import train_classifier
-from faceforge.evaluation.examinations.usefulness import Labelled, rare_class
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, GLASSES, draw_toyfaces
+from faceforge.evaluation.diagnostics.usefulness import Labelled, rare_class
+from faceforge.evaluation.domain_classifier import train_classifier
+from faceforge.steps import steps
 from faceforge.synthesis.options import synthesis_config
 from faceforge.synthesis.synthesise import synthesise
 

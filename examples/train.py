@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from faceforge import Generator, steps
-from faceforge.data.sheet import image_grid, save_png
+from faceforge import Generator
+from faceforge.data.overview.contact_sheet import image_grid, save_png
+from faceforge.steps import steps
 
 
 def main() -> None:

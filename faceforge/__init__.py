@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from faceforge.generate import Generator
+    from faceforge.inference.generator import Generator
 
 __all__ = ["Generator", "__version__"]
 __version__ = "0.1.0"
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # `from faceforge import Generator` works, yet `import faceforge` stays instant.
     if name == "Generator":
-        from faceforge.generate import Generator
+        from faceforge.inference.generator import Generator
 
         return Generator
     raise AttributeError(f"module 'faceforge' has no attribute {name!r}")

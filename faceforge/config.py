@@ -337,3 +337,15 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"]) or "configuration"
     message = first["msg"].removeprefix("Value error, ")
     return f"{where} = {first['input']!r}: {message}" if first["loc"] else message
+
+
+def labels_option(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:
+    """What `labels` means: a CSV or Parquet file, or columns to keep, as in `gender,age_group`.
+
+    Returns:
+        the configuration with the columns set, and the path of the file ('' if none).
+    """
+    if labels.lower().endswith((".csv", ".tsv", ".parquet", ".pq")):
+        return config, labels
+    names = tuple(filter(None, (name.strip() for name in re.split(r"[,+]", labels))))
+    return (config.model_copy(update={"labels": names}) if names else config), ""

@@ -62,7 +62,7 @@ def test_run_hands_on_its_variables(environment: Path) -> None:
 
 
 def test_the_options_exist(environment: Path) -> None:
-    from pipelines.cli import pipeline
+    from pipelines.cli.pipeline import pipeline
 
     commands = pipeline.commands
     for target, command in (("run", "run"), ("pipeline-run", "submit")):

@@ -19,7 +19,7 @@ def augment(
     """Add mirrored, jittered and balancing copies to the training split; the holdout stays as it is."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})

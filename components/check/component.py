@@ -17,7 +17,7 @@ def check(
     """Read the set again: hashes, counts, repeats, labels as a classifier sees them; returns publish or refuse."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})

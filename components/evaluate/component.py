@@ -22,7 +22,7 @@ def evaluate(
     """Judge the model beside the champion on the frozen holdout; returns promote, hold or reject."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})

@@ -17,7 +17,7 @@ def export(
     """Write the bundle, Keras, HDF5 and SavedModel formats and a sheet of samples per class."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})

@@ -20,7 +20,7 @@ def generate(
     """Draw labelled images with a registered model; a retry goes on from the parts under `checkpoint_root`/run key."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         key = run_key or job

@@ -22,7 +22,7 @@ def ingest(
     """Decode, check, de-duplicate, resize and split the images of a source; a retry goes on with what is prepared."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         key = run_key or job

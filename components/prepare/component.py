@@ -18,7 +18,7 @@ def prepare(
     """Decode, check, crop and resize the images of a share; everything that needs no other share."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         steps.prepare(source, labels, preset, settings, share, shares, Path(prepared.path))

@@ -18,7 +18,7 @@ def publish(
     """Copy the set to its destination, unless it was refused; returns its address."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})

@@ -19,7 +19,7 @@ def register(
     """Register the model, point `challenger` (and `champion`, when promoted) at it; returns the version."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})

@@ -21,7 +21,7 @@ def train(
     """Train the two networks; a retry goes on from the last checkpoint under `checkpoint_root`/run key."""
     from pathlib import Path
 
-    from faceforge import steps
+    from faceforge.steps import steps
 
     with steps.guarded():
         key = run_key or job

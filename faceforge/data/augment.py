@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from faceforge.config import AugmentConfig
-from faceforge.data.imageset import DatasetInfo, ImageSet, Record
-from faceforge.data.info import INFO_FILE, SPLITS
+from faceforge.data.imageset.info import INFO_FILE, SPLITS
+from faceforge.data.imageset.reader import DatasetInfo, ImageSet, Record
+from faceforge.data.imageset.writer import ImageSetWriter, check_target, link_or_copy
 from faceforge.data.pixels import Encoded, Pixels, encode, from_bytes, map_ordered
-from faceforge.data.writer import ImageSetWriter, check_target, link_or_copy
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
 from faceforge.progress import Progress

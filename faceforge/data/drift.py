@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.info import DatasetInfo, Distribution, ThumbnailMoments
-from faceforge.data.statistics import unpack_moments
+from faceforge.data.imageset.info import DatasetInfo, Distribution, ThumbnailMoments
+from faceforge.data.imageset.statistics import unpack_moments
 
 LABEL_LIMIT = 0.1
 DISTRIBUTION_LIMIT = 0.15

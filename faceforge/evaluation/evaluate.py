@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faceforge.config import EvaluateConfig
-from faceforge.data.imageset import ImageSet
-from faceforge.data.sheet import save_png
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.overview.contact_sheet import save_png
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.domain import DomainClassifier
-from faceforge.evaluation.examinations.calibration import calibrate
-from faceforge.evaluation.examinations.examine import examine
+from faceforge.evaluation.diagnostics.run import examine
+from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.evaluation.gate import decide
-from faceforge.evaluation.judging import Judged, judge, real_against_real
 from faceforge.evaluation.metrics.comparison import Comparison, compare
-from faceforge.evaluation.report.findings import Evaluation, spans
+from faceforge.evaluation.reference import Yardstick, comparable, prepare
 from faceforge.evaluation.report.page import illustrate, render
 from faceforge.evaluation.report.pictures import sample_sheet
+from faceforge.evaluation.report.results import Evaluation, spans
 from faceforge.evaluation.report.tables import class_tables
-from faceforge.evaluation.yardstick import Yardstick, comparable, prepare
+from faceforge.evaluation.scores import Judged, judge, real_against_real
 from faceforge.files import atomic_file
+from faceforge.inference.calibration import calibrate
 from faceforge.models.bundle import Bundle, BundleInfo
 
 if TYPE_CHECKING:
-    from faceforge.data.info import DatasetInfo
+    from faceforge.data.imageset.info import DatasetInfo
 
 
 class Rival(NamedTuple):

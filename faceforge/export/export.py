@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.sheet import image_grid, save_png
+from faceforge.data.overview.contact_sheet import image_grid, save_png
 from faceforge.errors import FaceForgeError
 from faceforge.export.onnx import onnx_images, write_onnx
 from faceforge.files import atomic_folder, safe_name, sha256_file
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 from faceforge.models.bundle import Bundle
 from faceforge.models.sampling import draw_latents
 

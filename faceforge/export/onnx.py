@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
-from faceforge.lite import FACTS_KEY, FORMAT_VERSION
+from faceforge.inference.onnx import FACTS_KEY, FORMAT_VERSION
 from faceforge.models.bundle import Bundle
 
 if TYPE_CHECKING:

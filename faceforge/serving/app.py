@@ -13,15 +13,15 @@ from fastapi.responses import Response
 from fastapi.security import APIKeyHeader
 
 import faceforge
-from faceforge.generate import Generator, Samples
-from faceforge.serving import answers, messages
-from faceforge.serving.admission import Admission
+from faceforge.inference.generator import Generator, Samples
+from faceforge.serving import responses, schemas
 from faceforge.serving.batching import Batcher
-from faceforge.serving.failures import tell_failures
-from faceforge.serving.guard import KEY_HEADER, Guard
+from faceforge.serving.concurrency import Admission
+from faceforge.serving.error_responses import tell_failures
 from faceforge.serving.limits import MAX_IMAGES, MAX_UPLOADS, UPLOAD_BYTES, UPLOAD_PIXELS, Limits
 from faceforge.serving.loading import Loader, Served
 from faceforge.serving.metrics import Metrics
+from faceforge.serving.middleware import KEY_HEADER, Guard
 from faceforge.serving.uploads import read_uploads
 
 _ABOUT = """Draws labelled face images that show nobody, and says how real an image looks to the model.
@@ -77,16 +77,16 @@ def _add_state(app: FastAPI, loader: Loader, metrics: Metrics) -> None:
     """What operators ask."""
 
     @app.get("/healthz", tags=["state"])
-    async def alive() -> messages.Health:
+    async def alive() -> schemas.Health:
         """Whether the process answers."""
-        return messages.Health(status="ok")
+        return schemas.Health(status="ok")
 
-    @app.get("/readyz", tags=["state"], responses={503: {"model": messages.Problem, "description": "no model yet"}})
-    async def ready() -> messages.Health:
+    @app.get("/readyz", tags=["state"], responses={503: {"model": schemas.Problem, "description": "no model yet"}})
+    async def ready() -> schemas.Health:
         """Whether a model is loaded."""
         if loader.served is None:
             raise HTTPException(503, "the model is being loaded", {"Retry-After": "2"})
-        return messages.Health(status="ready")
+        return schemas.Health(status="ready")
 
     @app.get("/metrics", tags=["state"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def measures() -> Response:
@@ -106,7 +106,7 @@ _key = APIKeyHeader(name=KEY_HEADER, auto_error=False, description="needed where
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": messages.Problem, "description": _MEANINGS[status]} for status in statuses}
+    return {status: {"model": schemas.Problem, "description": _MEANINGS[status]} for status in statuses}
 
 
 _MEANINGS = {
@@ -123,12 +123,12 @@ _MEANINGS = {
 _ALWAYS = _problems(400, 401, 408, 413, 422, 429, 503)
 _IMAGES: dict[int | str, dict[str, Any]] = {
     200: {
-        "model": messages.DrawnImages,
+        "model": schemas.DrawnImages,
         "description": "the images, in the accepted format",
         "content": {
             media_type: {"schema": {"type": "string", "format": "binary"}}
-            for media_type in answers.WRITERS
-            if media_type != answers.JSON
+            for media_type in responses.WRITERS
+            if media_type != responses.JSON
         },
     },
     **_problems(406),
@@ -141,10 +141,10 @@ def _add_model(app: FastAPI) -> None:
     options: dict[str, Any] = {"tags": ["model"], "dependencies": [Depends(_key)]}
 
     @app.get("/v1/model", responses=_problems(401, 408, 413, 503), **options)
-    async def model(served: _Model) -> messages.ModelFacts:
+    async def model(served: _Model) -> schemas.ModelFacts:
         """Which model is served, what it was trained on and which labels it takes."""
         info = served.generator.bundle.info
-        return messages.ModelFacts(
+        return schemas.ModelFacts(
             model=served.name,
             loaded=served.loaded,
             image_size=info.spec.image_size,
@@ -162,12 +162,12 @@ def _add_model(app: FastAPI) -> None:
         )
 
     @app.post("/v1/generate", responses=_IMAGES, response_class=Response, **options)
-    async def generate(wish: messages.GenerateRequest, request: Request, served: _Model) -> Response:
+    async def generate(wish: schemas.GenerateRequest, request: Request, served: _Model) -> Response:
         """Draws images of the wished labels."""
         return await _draw(request, served, lambda generator: generator.generate(**wish.model_dump()))
 
     @app.post("/v1/interpolate", responses=_IMAGES, response_class=Response, **options)
-    async def interpolate(wish: messages.InterpolateRequest, request: Request, served: _Model) -> Response:
+    async def interpolate(wish: schemas.InterpolateRequest, request: Request, served: _Model) -> Response:
         """Draws the way from one seed's face to the next."""
         count = (len(wish.seeds) - 1) * (wish.steps - 1) + 1
         if count > MAX_IMAGES:
@@ -183,23 +183,23 @@ def _add_model(app: FastAPI) -> None:
         attributes: Annotated[
             str, Form(max_length=10_000, description="JSON: column -> class that the images show", examples=["{}"])
         ] = "{}",
-    ) -> messages.Ratings:
+    ) -> schemas.Ratings:
         """Rates uploaded images; those whose labels are left open under the labels that suit them best."""
         if served.generator.calibration is None:
             raise HTTPException(409, f"{served.name} cannot rate images: it came without a calibrated discriminator")
         labels = _columns(attributes)
         files = [((upload.filename or "image")[:200], upload.file) for upload in images]
 
-        def rate() -> messages.Ratings:
+        def rate() -> schemas.Ratings:
             pixels = read_uploads(files, served.generator.bundle.info.spec)
             rated = served.generator.discriminate(pixels, attributes=labels)
             ratings = [
-                messages.Rating(file=name, probability_real=float(value))
+                schemas.Rating(file=name, probability_real=float(value))
                 for (name, _), value in zip(files, rated, strict=True)
             ]
-            return messages.Ratings(model=served.name, images=ratings)
+            return schemas.Ratings(model=served.name, images=ratings)
 
-        ratings: messages.Ratings = await request.app.state.admission.run(rate)
+        ratings: schemas.Ratings = await request.app.state.admission.run(rate)
         return ratings
 
 
@@ -216,12 +216,12 @@ def _columns(attributes: str) -> dict[str, Any]:
 
 async def _draw(request: Request, served: Served, make: Make) -> Response:
     """Draws and answers in the accepted format."""
-    media_type = answers.chosen_type(request.headers.get("accept", ""))
+    media_type = responses.chosen_type(request.headers.get("accept", ""))
     if media_type is None:
-        raise HTTPException(406, f"images come as {', '.join(answers.WRITERS)}")
+        raise HTTPException(406, f"images come as {', '.join(responses.WRITERS)}")
 
     def work() -> bytes:
-        return answers.WRITERS[media_type](make(served.generator), served)
+        return responses.WRITERS[media_type](make(served.generator), served)
 
     body = await request.app.state.admission.run(work)
-    return Response(body, media_type=media_type, headers=answers.headers(served))
+    return Response(body, media_type=media_type, headers=responses.headers(served))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.generate import Model
+from faceforge.inference.generator import Model
 
 _local = threading.local()
 
@@ -128,7 +128,7 @@ class Batcher:
 
 
 class BatchedModel:
-    """A model whose network is called by a `Batcher`; see `faceforge.generate.Model`."""
+    """A model whose network is called by a `Batcher`; see `faceforge.inference.generator.Model`."""
 
     def __init__(self, model: Model, batcher: Batcher) -> None:
         self._model, self._batcher = model, batcher

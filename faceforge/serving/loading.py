@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from faceforge.errors import FaceForgeError
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 from faceforge.serving.batching import BatchedModel, Batcher
 
 _log = logging.getLogger("uvicorn.error")

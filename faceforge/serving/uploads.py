@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.decode import RejectedError, opened
 from faceforge.data.pixels import Pixels
-from faceforge.data.prepare import prepare_image
+from faceforge.data.preprocess.decode import RejectedError, opened
+from faceforge.data.preprocess.prepare import prepare_image
 from faceforge.serving.limits import DECODERS, UPLOAD_PIXELS
 
 _decoding = threading.BoundedSemaphore(DECODERS)

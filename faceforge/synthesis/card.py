@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from faceforge.data.info import DatasetInfo
+from faceforge.data.imageset.info import DatasetInfo
 from faceforge.synthesis.checks import Check
 from faceforge.synthesis.draw import Tally
 from faceforge.synthesis.options import SynthesisConfig

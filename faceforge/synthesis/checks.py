@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.imageset import ImageSet
+from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.domain import DomainClassifier
-from faceforge.generate import Generator
+from faceforge.evaluation.domain_classifier import DomainClassifier
+from faceforge.inference.generator import Generator
 from faceforge.synthesis.copies import nearest_distance, thumbnails
 from faceforge.synthesis.latents import PILOT, latents_of
 from faceforge.synthesis.plan import Cell

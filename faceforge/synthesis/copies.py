@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.imageset import ImageSet, Split
+from faceforge.data.imageset.reader import ImageSet, Split
 from faceforge.data.pixels import from_bytes, map_ordered
 
 SIDE = 16  # edge of a thumbnail: details that any two pictures of a face differ in are averaged away

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.imageset import ImageSet
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import ImageSetWriter
 from faceforge.data.pixels import encode, map_ordered
-from faceforge.data.writer import ImageSetWriter
 from faceforge.errors import FaceForgeError
 from faceforge.export.export import sheet_name
 from faceforge.files import atomic_folder
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 from faceforge.progress import Progress
 from faceforge.synthesis.checks import BATCH, Check
 from faceforge.synthesis.latents import latents_of

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from faceforge.data.imageset import ImageSet, Record
+from faceforge.data.imageset.reader import ImageSet, Record
 from faceforge.export.export import sheet_name
 from faceforge.files import safe_name
 from faceforge.synthesis.options import Format

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 from faceforge.models.sampling import draw_latents
 from faceforge.synthesis.plan import Cell
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from faceforge.data.imageset import ImageSet
-from faceforge.data.info import versions
+from faceforge.data.imageset.info import versions
+from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.files import sha256_file
 from faceforge.synthesis.checks import Check

@@ -13,7 +13,7 @@ from typing import Any
 
 from faceforge.errors import FaceForgeError
 from faceforge.files import sha256_file
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceforge.data.imageset import ImageSet, Record
-from faceforge.data.info import DatasetInfo
+from faceforge.data.imageset.info import DatasetInfo
+from faceforge.data.imageset.reader import ImageSet, Record
+from faceforge.data.imageset.writer import ImageSetWriter, check_target
 from faceforge.data.pixels import Encoded, encode, from_bytes, map_ordered
-from faceforge.data.writer import ImageSetWriter, check_target
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_file, atomic_folder
 from faceforge.synthesis.card import CARD, dataset_card

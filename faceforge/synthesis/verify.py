@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.imageset import ImageSet, Record
+from faceforge.data.imageset.reader import ImageSet, Record
 from faceforge.data.pixels import from_bytes, map_ordered, pixel_digest
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.domain import DomainClassifier
+from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.files import atomic_file, sha256_file
 from faceforge.progress import Progress
 from faceforge.synthesis.manifest import MANIFEST, Manifest

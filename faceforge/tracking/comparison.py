@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from faceforge.tracking.champion_data import PARENT_TAG
 from faceforge.tracking.connection import readable
-from faceforge.tracking.registry import HOLDOUT_TAG
-from faceforge.tracking.versions import VersionInfo, find_version, mlflow_client
+from faceforge.tracking.versions import HOLDOUT_TAG, VersionInfo, find_version, mlflow_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,10 +16,9 @@ from faceforge.tracking.champion_data import PARENT_TAG
 from faceforge.tracking.comparison import existing_run
 from faceforge.tracking.connection import current_uri, readable
 from faceforge.tracking.promotion import Event, history
-from faceforge.tracking.registry import HOLDOUT_TAG
 from faceforge.tracking.runs import IMAGE_TAG, REVISION_TAG, RUN_KEY_TAG, STEP_TAG
 from faceforge.tracking.start import STARTED_TAG
-from faceforge.tracking.versions import MODEL_URI, VersionInfo, find_version, mlflow_client
+from faceforge.tracking.versions import HOLDOUT_TAG, MODEL_URI, VersionInfo, find_version, mlflow_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.connection import artifact_root, connect, impatient, readable
 from faceforge.tracking.revision import code_revision, container_image
-from faceforge.tracking.steprun import DatasetRef, StepRun
+from faceforge.tracking.step_run import DatasetRef, StepRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

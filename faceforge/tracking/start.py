@@ -12,7 +12,7 @@ from faceforge.tracking.connection import connect, current_uri
 from faceforge.tracking.versions import CHAMPION, MODEL_URI, champion_bundle, download_bundle, find_version
 
 if TYPE_CHECKING:
-    from faceforge.tracking.steprun import StepRun
+    from faceforge.tracking.step_run import StepRun
 
 STARTED_TAG = "faceforge.started_from"
 FRESH = "fresh weights"

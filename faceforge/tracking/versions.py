@@ -23,6 +23,7 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 Decision = Literal["promote", "hold", "reject"]
 
 DECISION_TAG = "faceforge.decision"
+HOLDOUT_TAG = "faceforge.holdout_digest"  # of the images that the evaluation used
 MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<version>\d+))/?")
 WHAT = "MLflow registry"
 

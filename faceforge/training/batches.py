@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_SHUFFLE, _LATENTS, _UNIFORMS = 0, 1, 4  # separate streams of one seed; 2 and 3 are `faceforge.data.stream`'s
+_SHUFFLE, _LATENTS, _UNIFORMS = 0, 1, 4  # separate streams of one seed; 2 and 3 are `faceforge.data.imageset.stream`'s
 
 
 class Batches:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
-from faceforge.data.imageset import ImageSet, Split
+from faceforge.data.imageset.reader import ImageSet, Split
 from faceforge.data.pixels import Pixels
-from faceforge.data.samples import spread
+from faceforge.data.sources.samples import spread
 from faceforge.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 
 IMAGES = 512  # of each split: enough to see a trend, few enough to take seconds

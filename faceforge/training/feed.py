@@ -10,9 +10,9 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from faceforge.data.imageset import ImageSet
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.stream import Stream
 from faceforge.data.pixels import Pixels
-from faceforge.data.stream import Stream
 from faceforge.training.batches import Batches
 
 SHARE_OF_MEMORY = 0.5  # the rest is for the networks and everything else
@@ -68,7 +68,7 @@ class InMemory:
 
 
 class Streamed:
-    """Decoded from Parquet ahead of the steps; see `faceforge.data.stream.Stream`."""
+    """Decoded from Parquet ahead of the steps; see `faceforge.data.imageset.stream.Stream`."""
 
     def __init__(self, stream: Stream) -> None:
         self.codes, self._stream = stream.codes, stream

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.data.overview.contact_sheet import image_grid
 from faceforge.data.pixels import Pixels
-from faceforge.data.sheet import image_grid
 from faceforge.models.sampling import draw_latents, label_combinations, path_between
 
 COLUMNS, ROWS = 12, 12

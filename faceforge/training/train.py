@@ -19,7 +19,7 @@ import faceforge
 from faceforge.compute import backend
 from faceforge.compute.precision import peak_flops
 from faceforge.config import Config
-from faceforge.data.imageset import ImageSet
+from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.spec import ModelSpec
@@ -29,8 +29,8 @@ from faceforge.training.checkpoint import load_checkpoint, save_checkpoint
 from faceforge.training.checks import DISTANCE, HoldoutCheck, warnings
 from faceforge.training.feed import open_feed
 from faceforge.training.grids import Grids
-from faceforge.training.journal import Journal, Observer
 from faceforge.training.run import Run
+from faceforge.training.training_log import Journal, Observer
 
 TOO_MANY_SKIPPED = 0.1  # share of the steps between two points: a single one is an accident, these are a bad state
 

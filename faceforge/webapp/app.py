@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image
 
-from faceforge.data.toyfaces import draw_toyfaces
+from faceforge.data.sources.toyfaces import draw_toyfaces
 from faceforge.webapp.check_page import check_page
 from faceforge.webapp.explore_page import explore_page
 from faceforge.webapp.generate_page import generate_page

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from faceforge.config import IngestConfig, read_section
-from faceforge.data.prepare import RejectedError, prepare_image
+from faceforge.data.preprocess.prepare import RejectedError, prepare_image
 from faceforge.errors import FaceForgeError
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 from faceforge.webapp.generate_page import attribute_boxes
 from faceforge.webapp.pictures import gallery
 from faceforge.webapp.session import choose_model

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from faceforge.generate import Generator, Samples
+from faceforge.inference.generator import Generator, Samples
 from faceforge.webapp.generate_page import captions
 from faceforge.webapp.pictures import gallery
 from faceforge.webapp.session import choose_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from faceforge.generate import Generator, Samples
+from faceforge.inference.generator import Generator, Samples
 from faceforge.webapp.pictures import gallery, grid_png, zipped
 from faceforge.webapp.session import choose_model
 

@@ -12,8 +12,8 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.data.overview.contact_sheet import image_grid
 from faceforge.data.pixels import to_png
-from faceforge.data.sheet import image_grid
 
 STYLE = """
 <style>

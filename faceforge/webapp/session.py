@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from faceforge.errors import FaceForgeError
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 from faceforge.tracking.connection import connect
 from faceforge.tracking.versions import VersionInfo, list_versions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.definitions import SYNTHESIS, TRAINING
+from pipelines.definition.definitions import SYNTHESIS, TRAINING
 
 STEPS = (*TRAINING.steps, *SYNTHESIS.steps, "close")
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ def test_a_component_wraps_one_function_and_needs_nothing_of_this_repository_but
         if isinstance(node, ast.ImportFrom)
         for name in node.names
     }
-    assert "faceforge.steps" in imported
-    assert imported <= {"pathlib.Path", "faceforge.steps"}
+    assert "faceforge.steps.steps" in imported
+    assert imported <= {"pathlib.Path", "faceforge.steps.steps"}
     calls = {
         node.func.attr
         for node in ast.walk(function)
@@ -54,7 +54,7 @@ def test_annotations_are_evaluated(step: str) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_the_wrapper_passes_what_the_step_takes(step: str) -> None:
     """Binds each component's call to the real signature, so that the two cannot drift apart."""
-    steps = pytest.importorskip("faceforge.steps")
+    steps = pytest.importorskip("faceforge.steps.steps")
     function = ast.parse(source(step))
     (call,) = [
         node

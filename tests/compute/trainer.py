@@ -55,7 +55,7 @@ def write(run: Any, folder: Path) -> None:
 
 def draw(folder: Path) -> NDArray[np.uint8]:
     """Some pictures of a bundle."""
-    from faceforge.generate import Generator
+    from faceforge.inference.generator import Generator
 
     return Generator.load(folder).generate(8, seed=3).images
 

@@ -8,9 +8,9 @@ import pytest
 
 from faceforge.config import AugmentConfig
 from faceforge.data.augment import augment, jitter, plan_balance
-from faceforge.data.imageset import ImageSet
-from faceforge.data.toyfaces import EXPRESSIONS, draw_toyfaces
-from faceforge.data.writer import write_image_set
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
+from faceforge.data.sources.toyfaces import EXPRESSIONS, draw_toyfaces
 from faceforge.errors import FaceForgeError
 
 

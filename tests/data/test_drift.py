@@ -5,11 +5,11 @@ import pytest
 
 from faceforge.config import IngestConfig
 from faceforge.data.drift import compare
-from faceforge.data.info import DatasetInfo, SplitCounts
+from faceforge.data.imageset.info import DatasetInfo, SplitCounts
+from faceforge.data.imageset.statistics import StatisticsBuilder
 from faceforge.data.pixels import Pixels, encode
-from faceforge.data.prepare import prepare_image
-from faceforge.data.statistics import StatisticsBuilder
-from faceforge.data.toyfaces import draw_toyfaces
+from faceforge.data.preprocess.prepare import prepare_image
+from faceforge.data.sources.toyfaces import draw_toyfaces
 
 CONFIG = IngestConfig.model_validate({"image_size": 32})
 FACES, _ = draw_toyfaces(800, image_size=32)

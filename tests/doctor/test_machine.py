@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from faceforge.cli.doctor import doctor
 from faceforge.doctor import machine
 from faceforge.doctor.finding import Finding
-from faceforge.doctor_cli import doctor
 
 Usage = namedtuple("Usage", "total used free")
 _GIB = 2**30
@@ -79,7 +79,7 @@ def test_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, status
 @pytest.mark.parametrize("status, code", [("ok", 0), ("skipped", 0), ("warning", 0), ("problem", 1)])
 def test_the_exit_code_tells_of_problems(monkeypatch: pytest.MonkeyPatch, status: str, code: int) -> None:
     finding = Finding("disk", status, "as it is", "do something")  # type: ignore[arg-type]
-    monkeypatch.setattr("faceforge.doctor_cli._findings", lambda *_: iter([finding]))
+    monkeypatch.setattr("faceforge.cli.doctor._findings", lambda *_: iter([finding]))
     plain = CliRunner().invoke(doctor)
     assert plain.exit_code == code
     assert plain.output.splitlines()[1].strip() == "-> do something"

@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
-from faceforge.data.imageset import ImageSet
-from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
-from faceforge.data.writer import write_image_set
-from faceforge.evaluation.domain import DomainClassifier
-from faceforge.evaluation.yardstick import Yardstick, prepare
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
+from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
+from faceforge.evaluation.domain_classifier import DomainClassifier
+from faceforge.evaluation.reference import Yardstick, prepare
 
 
 class Faces(NamedTuple):

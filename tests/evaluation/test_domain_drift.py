@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceforge.data.imageset import ImageSet
-from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
-from faceforge.data.writer import write_image_set
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
+from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.domain import DomainClassifier
-from faceforge.evaluation.domain_drift import LIMIT, Learnt, compare
+from faceforge.evaluation.domain_classifier import DomainClassifier
+from faceforge.evaluation.domain_drift import LIMIT, compare
+from faceforge.evaluation.training_features import TrainingFeatures
 
 LABELS = {COLUMN: list(EXPRESSIONS)}
 
@@ -70,7 +71,7 @@ def test_kept_beside_the_network_and_bound_to_its_data(
     assert again.learnt.floor == classifier.learnt.floor  # type: ignore[union-attr]
     assert compare(ImageSet.open(data), again).warnings == ()
     file = folder / "learnt.npz"
-    assert Learnt.load(file, "of other data") is None
+    assert TrainingFeatures.load(file, "of other data") is None
     file.write_bytes(file.read_bytes()[:500])
     damaged = DomainClassifier.load(folder, classifier.facts)
     assert damaged is not None  # still good for all else

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from faceforge.config import EvaluateConfig
-from faceforge.data.imageset import ImageSet
-from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
-from faceforge.data.writer import write_image_set
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
+from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.diagnostics import run as examine
 from faceforge.evaluation.evaluate import Rival, evaluate, judge_champion, kept_apart
-from faceforge.evaluation.examinations import examine
-from faceforge.evaluation.examinations.calibration import read_calibration
-from faceforge.evaluation.judging import judge, real_against_real
-from faceforge.evaluation.report.findings import Evaluation
-from faceforge.evaluation.yardstick import Yardstick
+from faceforge.evaluation.reference import Yardstick
+from faceforge.evaluation.report.results import Evaluation
+from faceforge.evaluation.scores import judge, real_against_real
+from faceforge.inference.calibration import read_calibration
 from faceforge.models.bundle import Bundle, BundleInfo, from_uint8
 
 LABELS = {COLUMN: list(EXPRESSIONS)}
@@ -255,7 +255,7 @@ def test_a_set_that_has_grown_is_known_again_and_one_that_was_split_otherwise_is
     from PIL import Image
 
     from faceforge.config import IngestConfig
-    from faceforge.data.ingest import ingest
+    from faceforge.data.ingest.build import ingest
 
     images, _ = draw_toyfaces(500, 32, seed=11)
     source = tmp_path / "source"

@@ -11,7 +11,7 @@ from PIL import Image
 from faceforge.errors import FaceForgeError
 from faceforge.export.export import export, saved_model_images, sheet_name
 from faceforge.export.onnx import onnx_images
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 from faceforge.models.bundle import Bundle
 from faceforge.models.sampling import draw_latents
 

@@ -8,8 +8,8 @@ import pytest
 
 from faceforge.errors import FaceForgeError
 from faceforge.export.onnx import OPSET, onnx_images, write_onnx
-from faceforge.generate import Generator
-from faceforge.lite import OnnxModel
+from faceforge.inference.generator import Generator
+from faceforge.inference.onnx import OnnxModel
 from faceforge.models.build import build_networks
 from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.spec import ModelSpec

@@ -1,4 +1,4 @@
-"""What can be said of the images without building them; tests/pipelines/test_containers.py runs those that are."""
+"""What can be said of the images without building them; local/test_containers.py runs those that are."""
 
 from __future__ import annotations
 

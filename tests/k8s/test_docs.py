@@ -22,7 +22,7 @@ def compile_commands() -> list[list[str]]:
 
 
 def test_the_compile_commands_name_what_the_manifests_make(render: Callable[[str], str], tmp_path: Path) -> None:
-    from pipelines.cli import pipeline
+    from pipelines.cli.pipeline import pipeline
 
     objects = list(yaml.safe_load_all(render("kind")))
     claims = {

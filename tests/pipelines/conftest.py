@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import pipelines.local
+import pipelines.local.run
 from faceforge.config import Config, resolve
-from pipelines.parameters import RunParameters
+from pipelines.definition.parameters import RunParameters
 from tests.pipelines.kfp_server import SimulatedServer, simulated_server
 
 STAND_IN = Path(__file__).parent / "standin"
@@ -21,8 +21,8 @@ def simulated_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     control.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
     monkeypatch.setenv("FACEFORGE_STANDIN", str(control))
-    monkeypatch.setattr(pipelines.local, "check_locally", unchecked)
-    monkeypatch.setattr(pipelines.local, "_finish_parent", lambda *_: None)
+    monkeypatch.setattr(pipelines.local.run, "check_locally", unchecked)
+    monkeypatch.setattr(pipelines.local.run, "_finish_parent", lambda *_: None)
     return control
 
 
@@ -48,7 +48,7 @@ def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimulatedServer]:
     """SIMULATED Kubeflow Pipelines server, where the environment says that it is."""
     monkeypatch.setenv("HOME", str(tmp_path))  # kfp keeps a context file there
-    monkeypatch.setattr("pipelines.server.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipelines.cluster.server.PAUSE_SECONDS", 0.01)
     with simulated_server() as running:
         monkeypatch.setenv("KF_PIPELINES_ENDPOINT", running.url)
         yield running

@@ -29,7 +29,7 @@ class Server:
         self._log = log
         with log.open("w") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "faceforge.cli", "serve", *("--port", "0"), *map(str, options)],
+                [sys.executable, "-m", "faceforge.cli.main", "serve", *("--port", "0"), *map(str, options)],
                 stdout=subprocess.PIPE,
                 stderr=stream,
                 text=True,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 
 NAME = "faces"
 
@@ -27,8 +27,8 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) ->
     """A registry with two versions of which the first is the champion and knows how to turn logits into probability."""
     import mlflow
 
+    from faceforge.inference.registration import register_bundle
     from faceforge.tracking.connection import connect
-    from faceforge.tracking.registry import register_bundle
     from faceforge.tracking.runs import step_run
 
     folder = tmp_path_factory.mktemp("registry")
@@ -65,7 +65,7 @@ def rate(server: Any, *files: bytes, **form: str) -> httpx.Response:
 
 def test_uploads_are_rated_as_the_library_rates_them(server: Any, tracking_uri: str) -> None:
     from faceforge.config import IngestConfig
-    from faceforge.data.prepare import prepare_image
+    from faceforge.data.preprocess.prepare import prepare_image
 
     generator = Generator.load(f"models:/{NAME}/1", tracking_uri)
     config = IngestConfig.model_validate({"image_size": 32})
@@ -121,7 +121,7 @@ def test_the_interface_withstands_fuzzing(server: Any, tmp_path: Path) -> None:
 
 
 def test_a_new_champion_is_served_without_a_break(server: Any, tracking_uri: str) -> None:
-    from faceforge.tracking.registry import promote
+    from faceforge.tracking.promotion import promote
 
     def version() -> str:
         answer = httpx.post(f"{server.url}/v1/generate", json={"num_images": 1}, timeout=60)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceforge.generate import Generator
+from faceforge.inference.generator import Generator
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from faceforge.data.imageset import ImageSet
-from faceforge.data.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
-from faceforge.data.writer import write_image_set
-from faceforge.generate import Generator
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
+from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
+from faceforge.inference.generator import Generator
 
 LABELS = {COLUMN: list(EXPRESSIONS)}
 

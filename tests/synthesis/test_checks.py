@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from faceforge.data.imageset import ImageSet
-from faceforge.data.toyfaces import EXPRESSIONS, draw_toyfaces
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.sources.toyfaces import EXPRESSIONS, draw_toyfaces
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.domain import DomainClassifier
-from faceforge.generate import Generator
+from faceforge.evaluation.domain_classifier import DomainClassifier
+from faceforge.inference.generator import Generator
 from faceforge.synthesis.checks import CopyCheck, LabelCheck, RealismCheck
 from faceforge.synthesis.copies import nearest_distance, thumbnails
 from faceforge.synthesis.options import synthesis_config
@@ -81,7 +81,7 @@ def test_the_least_real_share_is_refused_in_every_class(generator: Generator) ->
 
 
 def test_copies_need_enough_holdout(faces: Faces, tmp_path: Any) -> None:
-    from faceforge.data.writer import write_image_set
+    from faceforge.data.imageset.writer import write_image_set
 
     images, codes = faces
     small = write_image_set(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceforge.data.imageset import ImageSet
-from faceforge.data.writer import write_image_set
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
 from faceforge.synthesis import formats
 from faceforge.synthesis.formats import write_format
 

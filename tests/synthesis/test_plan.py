@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from faceforge.data.imageset import ImageSet
+from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.synthesis.latents import SERIES, start_of
 from faceforge.synthesis.options import synthesis_config

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faceforge.data.imageset import ImageSet
+from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.domain import DomainClassifier, train_classifier
-from faceforge.generate import Generator
+from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
+from faceforge.inference.generator import Generator
 from faceforge.synthesis import draw
 from faceforge.synthesis.checks import RealismCheck
 from faceforge.synthesis.latents import start_of

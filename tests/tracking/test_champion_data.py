@@ -9,9 +9,9 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
-from faceforge import steps
-from faceforge.data.imageset import ImageSet
+from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
+from faceforge.steps import steps
 from faceforge.tracking.champion_data import champion_data
 from faceforge.tracking.runs import step_run
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from faceforge import steps
+from faceforge.steps import steps
 from faceforge.tracking.closing import close_run, run_status
 from faceforge.tracking.runs import FAILURE_TAG, connect, finish_parent, step_run
 

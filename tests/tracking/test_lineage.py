@@ -9,9 +9,9 @@ import mlflow
 import pytest
 from click.testing import CliRunner, Result
 
+from faceforge.cli.lineage import lineage as lineage_command
+from faceforge.cli.registry import registry
 from faceforge.errors import FaceForgeError
-from faceforge.lineage_cli import lineage as lineage_command
-from faceforge.registry_cli import registry
 from faceforge.tracking.comparison import compare
 from faceforge.tracking.lineage import lineage
 from faceforge.tracking.promotion import promote

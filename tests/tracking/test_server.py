@@ -15,20 +15,14 @@ import pytest
 
 from faceforge.doctor import mlflow as doctor
 from faceforge.errors import FaceForgeError
+from faceforge.inference.registration import register_bundle
 from faceforge.models.bundle import BundleInfo
 from faceforge.models.spec import ModelSpec
 from faceforge.tracking.connection import connect
 from faceforge.tracking.lineage import lineage
-from faceforge.tracking.registry import (
-    champion_bundle,
-    history,
-    list_versions,
-    promote,
-    register_bundle,
-    require_approval,
-    rollback,
-)
+from faceforge.tracking.promotion import history, promote, require_approval, rollback
 from faceforge.tracking.runs import DatasetRef, finish_parent, step_run
+from faceforge.tracking.versions import champion_bundle, list_versions
 from tests.tracking.servers import S3_KEYS, client_keys, mlflow_server, postgres, s3
 
 BUCKET, NAME = "faces", "faceforge"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from faceforge.errors import FaceForgeError
+from faceforge.inference.registration import register_bundle
 from faceforge.models.bundle import BundleInfo
 from faceforge.models.spec import ModelSpec
-from faceforge.tracking.registry import register_bundle
 from faceforge.tracking.runs import step_run
 from faceforge.tracking.start import STARTED_TAG, starting_point
 

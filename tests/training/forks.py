@@ -65,7 +65,7 @@ def _ask(server: subprocess.Popen[str], question: dict[str, object]) -> int:
 def _serve() -> None:
     import tensorflow as tf
 
-    import faceforge.cli
+    import faceforge.cli.main
     import faceforge.training.train
     from faceforge.compute import backend
 
@@ -85,7 +85,7 @@ def _serve() -> None:
             os.dup2(log, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-        faceforge.cli.main(asked["arguments"], prog_name="faceforge")
+        faceforge.cli.main.main(asked["arguments"], prog_name="faceforge")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceforge.data.imageset import ImageSet
-from faceforge.data.writer import write_image_set
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
 from faceforge.training import checks
 from faceforge.training.checks import DISTANCE, MEMORISED, VARIETY, HoldoutCheck, warnings
 

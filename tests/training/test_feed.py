@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceforge.data.imageset import ImageSet
-from faceforge.data.writer import write_image_set
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.writer import write_image_set
 from faceforge.training import feed
 from faceforge.training.feed import InMemory, Streamed, open_feed
 

@@ -34,7 +34,7 @@ Training = Callable[..., Command]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from faceforge.config import resolve
-    from faceforge.data.ingest import ingest
+    from faceforge.data.ingest.build import ingest
 
     folder = tmp_path_factory.mktemp("data") / "toy"
     ingest("toyfaces", folder, resolve("toy", "ingest.limit=60").ingest)
@@ -133,7 +133,7 @@ def test_what_it_leaves(undisturbed: tuple[Command, Path]) -> None:
 def test_ctrl_c_saves_and_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
     """A process from the command line, with nothing prepared."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "faceforge.cli", *arguments(data, tmp_path, f"{SIZES}, train.checkpoints=50")],
+        [sys.executable, "-m", "faceforge.cli.main", *arguments(data, tmp_path, f"{SIZES}, train.checkpoints=50")],
         text=True,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,

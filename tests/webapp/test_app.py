@@ -42,7 +42,7 @@ def address(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "faceforge.cli", "ui", "--model", str(folder / "bundle")]
+    command = [sys.executable, "-m", "faceforge.cli.main", "ui", "--model", str(folder / "bundle")]
     command += ["--tracking-uri", uri, "--port", str(port)]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as app:
         try:

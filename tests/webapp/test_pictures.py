@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from faceforge.config import resolve
-from faceforge.data.ingest import ingest
+from faceforge.data.ingest.build import ingest
 from faceforge.webapp.check_page import VERDICTS, verdict
 from faceforge.webapp.pictures import gallery, grid_png, zipped
 

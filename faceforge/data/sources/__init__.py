@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from faceforge.data.samples import Sample, Source
     from faceforge.data.sources.drawn import TOYFACES
     from faceforge.data.sources.open import is_path, open_source
+    from faceforge.data.sources.samples import Sample, Source
 
 __all__ = ["TOYFACES", "Sample", "Source", "is_path", "open_source"]
-_PLACES = {"TOYFACES": "sources.drawn", "is_path": "sources.open", "open_source": "sources.open"}
+_PLACES = {"TOYFACES": "drawn", "is_path": "open", "open_source": "open"}
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +19,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"faceforge.data.{_PLACES.get(name, 'samples')}"), name)
+    return getattr(import_module(f"faceforge.data.sources.{_PLACES.get(name, 'samples')}"), name)

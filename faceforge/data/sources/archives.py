@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from faceforge.data.pixels import Pixels
-from faceforge.data.samples import Given, stamp
 from faceforge.data.sources.files import MAX_FILE_BYTES, FileBytes, Files, hidden, is_image, is_table, printable, suffix
+from faceforge.data.sources.samples import Given, stamp
 from faceforge.errors import FaceForgeError
 
 _OUTSIDE = "its name leads out of the archive"

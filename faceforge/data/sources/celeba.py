@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 from PIL import Image
 
 from faceforge.config import IngestConfig
-from faceforge.data.info import Split
-from faceforge.data.samples import Sample, choose_labels
+from faceforge.data.imageset.info import Split
 from faceforge.data.sources.columns import Column, usual
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.labelled import Labelling
+from faceforge.data.sources.samples import Sample, choose_labels
 from faceforge.errors import FaceForgeError
 
 ATTRIBUTES, PARTITION, IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_celeba"

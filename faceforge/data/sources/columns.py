@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faceforge.data.samples import choose_labels, class_name
+from faceforge.data.sources.samples import choose_labels, class_name
 from faceforge.errors import FaceForgeError
 
 USUAL_LABEL = "label"
@@ -81,7 +81,7 @@ def choose(
         lists: gives all values of a column of lists, piece by piece.
 
     Raises:
-        FaceForgeError: see `faceforge.data.samples.choose_labels`.
+        FaceForgeError: see `faceforge.data.sources.samples.choose_labels`.
     """
     by_name = {column.name: column for column in there}
     asked = list(by_name) if wanted is None else list(wanted)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.samples import Given, Sample, Source, check_classes, choose_labels, spread
-from faceforge.data.toyfaces import CHUNK, COLUMN, EXPRESSIONS, ToyFaces
+from faceforge.data.sources.samples import Given, Sample, Source, check_classes, choose_labels, spread
+from faceforge.data.sources.toyfaces import CHUNK, COLUMN, EXPRESSIONS, ToyFaces
 from faceforge.errors import FaceForgeError
 
 TOYFACES = "toyfaces"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from faceforge.data.pixels import Pixels
-from faceforge.data.samples import stamp
 from faceforge.data.sources.files import FileBytes, Files, hidden, is_image, is_table, printable, suffix
+from faceforge.data.sources.samples import stamp
 from faceforge.errors import FaceForgeError
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.info import Split
-from faceforge.data.samples import (
+from faceforge.data.imageset.info import Split
+from faceforge.data.sources.files import Files
+from faceforge.data.sources.samples import (
     Sample,
     Source,
     check_labels,
@@ -20,7 +21,6 @@ from faceforge.data.samples import (
     spread,
     with_missing,
 )
-from faceforge.data.sources.files import Files
 
 FOLDER_COLUMN = "label"
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceforge.config import IngestConfig
-from faceforge.data.info import INFO_FILE
-from faceforge.data.samples import Source
+from faceforge.data.imageset.info import INFO_FILE
 from faceforge.data.sources.archives import open_archive
 from faceforge.data.sources.celeba import CelebaLabels, is_celeba
 from faceforge.data.sources.drawn import DIGITS, TOYFACES, DigitsSource, ToyFacesSource
+from faceforge.data.sources.file_names import NameLabels
 from faceforge.data.sources.files import IMAGE_SUFFIXES, LABEL_TABLES, Files
 from faceforge.data.sources.folders import FolderFiles
 from faceforge.data.sources.labelled import FileSource, Labelling, NoLabels, TreeLabels
-from faceforge.data.sources.names import NameLabels
-from faceforge.data.sources.parquets import ParquetSource, has_shards, open_parquet
+from faceforge.data.sources.parquet import ParquetSource, has_shards, open_parquet
 from faceforge.data.sources.remote import find_parquet, is_url
+from faceforge.data.sources.samples import Source
 from faceforge.data.sources.tables import TableLabels
 from faceforge.data.sources.tfds import TFDS, TfdsSource
 from faceforge.errors import FaceForgeError

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from faceforge.data.samples import stamp
+from faceforge.data.sources.samples import stamp
 from faceforge.errors import FaceForgeError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)

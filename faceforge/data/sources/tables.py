@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceforge.config import IngestConfig
-from faceforge.data.samples import Sample, choose_labels, class_name, stamp
 from faceforge.data.sources.columns import choose, from_schema, leaf
 from faceforge.data.sources.files import LABEL_TABLES, Files, printable
 from faceforge.data.sources.folders import read_table
 from faceforge.data.sources.labelled import Labelling
+from faceforge.data.sources.samples import Sample, choose_labels, class_name, stamp
 from faceforge.errors import FaceForgeError
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_id", "path")

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.info import Split
-from faceforge.data.samples import (
+from faceforge.data.imageset.info import Split
+from faceforge.data.sources.columns import Column, unambiguous, usual
+from faceforge.data.sources.samples import (
     Given,
     Sample,
     Source,
@@ -22,7 +23,6 @@ from faceforge.data.samples import (
     spread,
     with_missing,
 )
-from faceforge.data.sources.columns import Column, unambiguous, usual
 from faceforge.errors import FaceForgeError
 
 TFDS = "tfds"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.inception.pickled import PickleError, Storage, Tensor, read_pickle
+from faceforge.evaluation.inception.pickle_reader import PickleError, Storage, Tensor, read_pickle
 
 Array = NDArray[Any]
 MAX_BYTES = 2**30  # of all storages together: ten times the network's

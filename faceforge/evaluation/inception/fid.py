@@ -8,9 +8,9 @@ from pathlib import Path
 
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.inception.extractor import Inception
-from faceforge.evaluation.inception.gathered import Gathered, cached, gather
+from faceforge.evaluation.inception.feature_statistics import Gathered, cached, gather
 from faceforge.evaluation.inception.image_inputs import ImageInput, open_images
-from faceforge.evaluation.inception.likeness import FIRST_NAME, LABELS, MIN_FID, MINIMA, Measure, measure
+from faceforge.evaluation.inception.metrics import FIRST_NAME, LABELS, MIN_FID, MINIMA, Measure, measure
 from faceforge.evaluation.inception.weights import FILE, SHA256, cache_folder, find_weights
 
 FID_ONLY: tuple[Measure, ...] = ("fid",)

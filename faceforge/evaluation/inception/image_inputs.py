@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.decode import RejectedError, opened
-from faceforge.data.imageset import ImageSet
-from faceforge.data.info import INFO_FILE, SPLITS, Split
+from faceforge.data.imageset.info import INFO_FILE, SPLITS, Split
+from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.pixels import Pixels, map_ordered
-from faceforge.data.samples import Given, Sample
+from faceforge.data.preprocess.decode import RejectedError, opened
 from faceforge.data.sources import open_source
+from faceforge.data.sources.samples import Given, Sample
 from faceforge.errors import FaceForgeError
 from faceforge.progress import Progress
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.evaluation.judging import Judged
+from faceforge.evaluation.figures import Picture, picture
 from faceforge.evaluation.metrics.comparison import AGREEMENT, FRECHET, RECALL
+from faceforge.evaluation.reference import Yardstick
 from faceforge.evaluation.report import plots
-from faceforge.evaluation.report.findings import HEADLINES, Evaluation, figure
-from faceforge.evaluation.report.how import FLOOR, GROUPS, how_made
-from faceforge.evaluation.report.pictures import Picture, picture, real_and_generated
-from faceforge.evaluation.yardstick import Yardstick
+from faceforge.evaluation.report.metric_descriptions import FLOOR, GROUPS, how_made
+from faceforge.evaluation.report.pictures import real_and_generated
+from faceforge.evaluation.report.results import HEADLINES, Evaluation, figure
+from faceforge.evaluation.scores import Judged
 
 TEMPLATE = "report.html.jinja"
 

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.sheet import image_grid
-from faceforge.evaluation.judging import Judged
-from faceforge.evaluation.yardstick import Yardstick
+from faceforge.data.overview.contact_sheet import image_grid
+from faceforge.evaluation.reference import Yardstick
+from faceforge.evaluation.scores import Judged
 from faceforge.models.bundle import Bundle
 from faceforge.models.sampling import draw_latents, label_combinations
 
 SHEET_ROWS, SHEET_COLUMNS = 16, 10
 PAIRED_ROWS, PAIRED_COLUMNS = 10, 8
-SHOWN_EDGE = 64  # small images are enlarged to about this many pixels
-
-
-class Picture(NamedTuple):
-    """An image of the page.
-
-    Attributes:
-        section: the group of metrics it belongs to, or `samples`, `paired`, `differences`.
-        title: heading.
-        caption: how to read it.
-        png: content of a PNG file.
-        width: as shown, in CSS pixels; 0 = as it is.
-    """
-
-    section: str
-    title: str
-    caption: str
-    png: bytes
-    width: int = 0
-
-
-def picture(section: str, title: str, caption: str, image: NDArray[np.uint8], edge: int) -> Picture:
-    """A sheet of images (uint8 (H, W, C)) whose single images have `edge` pixels; small ones are shown enlarged."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
-    return Picture(section, title, caption, buffer.getvalue(), image.shape[1] * max(1, round(SHOWN_EDGE / edge)))
 
 
 def sample_sheet(bundle: Bundle, seed: int) -> NDArray[np.uint8]:

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from faceforge.evaluation.judging import Judged
+from faceforge.evaluation.figures import Table
 from faceforge.evaluation.metrics.precision_recall import overlap
-from faceforge.evaluation.yardstick import Yardstick
+from faceforge.evaluation.reference import Yardstick
+from faceforge.evaluation.scores import Judged
 
 MIN_OF_CLASS = 30  # images of a class, below which precision and recall are left out
-
-
-class Table(BaseModel):
-    """Rows of text and numbers under named columns; None = cannot be had.
-
-    Attributes:
-        title: what it shows.
-        caption: how to read it.
-        columns: names.
-        rows: a cell per column.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-    title: str
-    caption: str
-    columns: list[str]
-    rows: list[list[str | int | float | None]]
 
 
 def class_tables(judged: Judged, yardstick: Yardstick) -> list[Table]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceforge.data.ingest import ingest
+from faceforge.data.ingest.build import ingest
 from faceforge.data.sources import archives, files
 from faceforge.errors import FaceForgeError
 from tests.data.sources.conftest import labels_of, listing, opened, picture, problems_of, refuse, settings

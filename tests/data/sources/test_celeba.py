@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from faceforge.data.ingest import ingest
+from faceforge.data.ingest.build import ingest
 from faceforge.data.sources.folders import FolderFiles
 from tests.data.conftest import noise
 from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse, settings

@@ -93,7 +93,7 @@ def test_more_sub_folders_than_classes_can_be_are_no_classes(
     make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_folder("ann/1.png", "bob/2.png", "cat/3.png", "4.png")
-    monkeypatch.setattr("faceforge.data.samples.MAX_CLASSES", 2)
+    monkeypatch.setattr("faceforge.data.sources.samples.MAX_CLASSES", 2)
     refuse("'label' has 3 different values", root, labels=("label",))
     assert [(sample.labels, sample.problem) for sample in listing(root)] == [({}, "")] * 4
     assert opened(root).notes == ("not taken as labels, because they have too many values: label (3)",)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from faceforge.data.ingest import ingest
+from faceforge.data.ingest.build import ingest
 from tests.data.conftest import MakeFolder
 from tests.data.sources.conftest import listing, opened, parquet, refuse, settings
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from faceforge.data.ingest import ingest
+from faceforge.data.ingest.build import ingest
 from faceforge.data.sources import is_path
 from tests.data.sources.conftest import listing, opened, parquet, picture, refuse, settings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from faceforge.data import samples as samples_module
+from faceforge.data.sources import samples as samples_module
 from tests.data.conftest import MakeFolder
 from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse
 

@@ -13,7 +13,7 @@ import pytest
 
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.inception.checkpoint import read_checkpoint
-from faceforge.evaluation.inception.pickled import PickleError, read_pickle
+from faceforge.evaluation.inception.pickle_reader import PickleError, read_pickle
 
 Save = Callable[..., Path]
 ARRAYS = {

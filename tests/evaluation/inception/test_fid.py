@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceforge.cli import main
-from faceforge.data.writer import write_image_set
+from faceforge.cli.main import main
+from faceforge.data.imageset.writer import write_image_set
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.inception import fid
 from faceforge.evaluation.inception.fid import KID_ONLY, compare_sets, gather_set
 from faceforge.evaluation.inception.image_inputs import open_images
-from faceforge.evaluation.inception.likeness import MEASURES
+from faceforge.evaluation.inception.metrics import MEASURES
 from faceforge.evaluation.inception.weights import SHA256, InceptionUnavailableError, WeightsFile
 from faceforge.evaluation.metrics.frechet import frechet_from_features
 

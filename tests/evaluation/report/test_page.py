@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceforge.evaluation.figures import Picture, Table, picture
 from faceforge.evaluation.gate import Decision
 from faceforge.evaluation.metrics.comparison import Interval
 from faceforge.evaluation.report import plots
-from faceforge.evaluation.report.findings import Evaluation
 from faceforge.evaluation.report.page import render
-from faceforge.evaluation.report.pictures import Picture, picture
-from faceforge.evaluation.report.tables import Table
+from faceforge.evaluation.report.results import Evaluation
 
 HOSTILE = "<script>alert(1)</script><img src=https://example.org/x.png>"
 

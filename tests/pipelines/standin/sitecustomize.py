@@ -1,4 +1,4 @@
-"""SIMULATED steps: with this folder on PYTHONPATH, `faceforge.steps` is this stand-in, in every process.
+"""SIMULATED steps: with this folder on PYTHONPATH, `faceforge.steps.steps` is this stand-in, in every process.
 
 The pipeline, its components, kfp and the local runner stay the real ones. FACEFORGE_STANDIN names a folder: every
 call is noted in its `calls.txt`; a file `fail-STEP` makes that step fail with the file's text (`crash-STEP`: with a
@@ -98,7 +98,7 @@ def _step(step: str, position: int, result: str = "") -> types.FunctionType:
 
 
 if "FACEFORGE_STANDIN" in os.environ:
-    stand_in = types.ModuleType("faceforge.steps")
+    stand_in = types.ModuleType("faceforge.steps.steps")
     stand_in.__dict__.update(
         Tracking=Tracking,
         guarded=guarded,
@@ -110,4 +110,4 @@ if "FACEFORGE_STANDIN" in os.environ:
         register=_step("register", 0, "7"),
         close=lambda tracking: print(f"closed {tracking.run_key}"),
     )
-    sys.modules["faceforge.steps"] = stand_in
+    sys.modules["faceforge.steps.steps"] = stand_in

@@ -1,0 +1,266 @@
+"""`faceforge registry ...`: thin views of `faceforge.tracking`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from faceforge.errors import guarded
+
+if TYPE_CHECKING:
+    from faceforge.tracking.comparison import Details
+    from faceforge.tracking.promotion import Event
+
+Command = Callable[..., None]
+
+tracking_uri_option = click.option(
+    "--tracking-uri", default="", help="MLflow; default: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_reason = click.option("--reason", default="", help="Kept in the history.")
+
+
+def _options(command: Command) -> Command:
+    command = click.option("--name", default="faceforge", show_default=True, help="Registered model.")(command)
+    return tracking_uri_option(command)
+
+
+@contextmanager
+def connected(tracking_uri: str) -> Iterator[None]:
+    """MLflow for a command that reads or changes what is there; problems become one line."""
+    from faceforge.tracking.connection import connect
+
+    with guarded():
+        connect(tracking_uri, create=False)
+        yield
+
+
+@click.group()
+def registry() -> None:
+    """Model versions: list them, compare them, put one in use, take it back.
+
+    \b
+    VERSION is a number or an alias: champion, challenger, previous.
+
+    \b
+    Examples:
+      faceforge registry list
+      faceforge registry compare champion challenger
+      faceforge registry promote 3 --reason "sharper glasses"
+      faceforge registry rollback --reason "blurred on dark images"
+      faceforge registry history
+    """
+
+
+@registry.command("list")
+@_options
+def list_command(name: str, tracking_uri: str) -> None:
+    """All versions, newest first.
+
+    \b
+    Example:
+      faceforge registry list --tracking-uri http://localhost:5000
+    """
+    from faceforge.tracking.promotion import APPROVAL_TAG, WAITING, approval_required
+    from faceforge.tracking.versions import list_versions
+
+    with connected(tracking_uri):
+        required, rows = approval_required(name), []
+        for item in list_versions(name):
+            waits = required and item.tags.get(APPROVAL_TAG) == WAITING
+            decision = f"{item.decision or '-'}{', waits for approval' if waits else ''}"
+            rows.append((item.version, ",".join(item.aliases) or "-", decision, item.created, item.run_id[:8] or "-"))
+        _table(("version", "aliases", "decision", "created", "run"), rows)
+
+
+@registry.command("show")
+@click.argument("version")
+@_as_json
+@_options
+def show_command(version: str, as_json: bool, name: str, tracking_uri: str) -> None:
+    """All that is known of VERSION: decision, reasons, numbers, who put it in use.
+
+    \b
+    Example:
+      faceforge registry show champion
+    """
+    from faceforge.tracking.comparison import describe
+
+    with connected(tracking_uri):
+        found = describe(name, version)
+        if as_json:
+            click.echo(json.dumps(asdict(found), indent=2))
+            return
+        for key, value in _facts(name, found):
+            click.echo(f"{key:<10}  {value}")
+        _table(("metric", "value"), [(key, f"{value:.6g}") for key, value in sorted(found.metrics.items())])
+
+
+@registry.command("compare")
+@click.argument("left", metavar="VERSION", default="champion")
+@click.argument("right", metavar="VERSION", default="challenger")
+@_as_json
+@_options
+def compare_command(left: str, right: str, as_json: bool, name: str, tracking_uri: str) -> None:
+    """Two versions side by side: their numbers, and the settings that differ; default: champion and challenger.
+
+    \b
+    Example:
+      faceforge registry compare 3 5
+    """
+    from faceforge.tracking.comparison import compare
+
+    with connected(tracking_uri):
+        found = compare(name, left, right)
+        if as_json:
+            click.echo(json.dumps(asdict(found), indent=2))
+            return
+        names = [f"version {side.info.version}" for side in (found.left, found.right)]
+        rows = [("decision", found.left.info.decision or "-", found.right.info.decision or "-", "")]
+        for metric, one, other in found.metrics:
+            change = "" if one is None or other is None else f"{other - one:+.4g}"
+            rows.append((metric, _number(one), _number(other), change))
+        _table(("", *names, "change"), rows)
+        if found.params:
+            click.echo()
+            _table(("setting", *names), [(key, one or "-", other or "-") for key, one, other in found.params])
+        for note in found.notes:
+            click.echo(f"note: {note}")
+
+
+@registry.command("history")
+@_options
+def history_command(name: str, tracking_uri: str) -> None:
+    """Every change of the champion, oldest first.
+
+    \b
+    Example:
+      faceforge registry history --name faceforge
+    """
+    from faceforge.tracking.promotion import history
+
+    with connected(tracking_uri):
+        rows = [
+            (
+                event.at[:19] + "Z",
+                event.action,
+                f"{event.before or '-'} -> {event.version}",
+                event.by,
+                event.reason or "-",
+            )
+            for event in history(name)
+        ]
+        _table(("when", "action", "champion", "by", "reason"), rows)
+
+
+@registry.command("promote")
+@click.argument("version")
+@_reason
+@click.option("--force", is_flag=True, help="Also a version that was rejected or not approved; needs --reason.")
+@_options
+def promote_command(version: str, reason: str, force: bool, name: str, tracking_uri: str) -> None:
+    """Make VERSION the champion.
+
+    \b
+    Examples:
+      faceforge registry promote 3 --reason "sharper glasses"
+      faceforge registry promote challenger
+    """
+    from faceforge.tracking.promotion import promote
+
+    with connected(tracking_uri):
+        _tell(name, version, promote(name, version, reason, force=force))
+
+
+@registry.command("approve")
+@click.argument("version")
+@_reason
+@_options
+def approve_command(version: str, reason: str, name: str, tracking_uri: str) -> None:
+    """Approve VERSION, which makes it the champion; see require-approval.
+
+    \b
+    Example:
+      faceforge registry approve challenger --reason "looked at 200 samples"
+    """
+    from faceforge.tracking.promotion import approve
+
+    with connected(tracking_uri):
+        _tell(name, version, approve(name, version, reason))
+
+
+@registry.command("require-approval")
+@click.option("--off", is_flag=True, help="Lift the rule.")
+@_options
+def require_approval_command(off: bool, name: str, tracking_uri: str) -> None:
+    """From now on only what a person approves becomes champion; pipelines register, but do not promote.
+
+    \b
+    Examples:
+      faceforge registry require-approval
+      faceforge registry require-approval --off
+    """
+    from faceforge.tracking.promotion import require_approval
+
+    with connected(tracking_uri):
+        require_approval(name, not off)
+        click.echo(f"{name}: {'no approval is needed' if off else 'what becomes champion has to be approved'}")
+
+
+@registry.command("rollback")
+@_reason
+@_options
+def rollback_command(reason: str, name: str, tracking_uri: str) -> None:
+    """Undo the last promotion: champion and previous are what they were before it.
+
+    \b
+    Example:
+      faceforge registry rollback --reason "blurred on dark images"
+    """
+    from faceforge.tracking.promotion import rollback
+
+    with connected(tracking_uri):
+        event = rollback(name, reason)
+        click.echo(f"{name}: champion is now version {event.version} (was {event.before})")
+
+
+def _facts(name: str, found: Details) -> list[tuple[str, str]]:
+    from faceforge.tracking.promotion import APPROVAL_TAG, PROMOTED_TAG
+
+    info, tags = found.info, found.info.tags
+    promoted = [tags.get(f"{PROMOTED_TAG}{key}", "") for key in ("at", "by", "reason")]
+    facts = {
+        "version": f"{info.version} of {name}",
+        "aliases": ", ".join(info.aliases),
+        "created": info.created,
+        "decision": ": ".join(filter(None, (info.decision, found.reasons))),
+        "approval": tags.get(APPROVAL_TAG, ""),
+        "promoted": f"{promoted[0][:19]}Z by {promoted[1]}: {promoted[2]}" if promoted[0] else "",
+        "run": " · ".join(filter(None, (found.run_name, tags.get("faceforge.parent_run_id", "")))),
+        "data": tags.get("faceforge.dataset_digest", ""),
+        "code": tags.get("faceforge.revision", ""),
+    }
+    return [(key, value or "-") for key, value in facts.items()]
+
+
+def _tell(name: str, version: str, event: Event | None) -> None:
+    click.echo(
+        f"{name}: version {version} is the champion already"
+        if event is None
+        else f"{name}: champion is now version {event.version} (was {event.before or 'none'})"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    for row in [header, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

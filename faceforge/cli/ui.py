@@ -1,0 +1,42 @@
+"""`faceforge ui`: starts the web app."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+_SETTINGS = {
+    "browser.gatherUsageStats": "false",
+    "client.toolbarMode": "minimal",
+    "server.headless": "true",
+    "server.maxUploadSize": "20",
+    "theme.primaryColor": "#c2410c",
+}
+
+
+@click.command()
+@click.option("--model", default="", help="Bundle folder, ONNX file or models:/...; default: all versions of --name.")
+@click.option("--name", default="faceforge", show_default=True, help="Registered model.")
+@click.option("--experiment", default="faceforge", show_default=True, help="Whose runs to show.")
+@click.option("--tracking-uri", default="", help="MLflow; default: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 = all.")
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+def ui(host: str, port: int, **options: str) -> None:
+    """Play with models and browse runs, in a browser.
+
+    \b
+    Examples:
+      faceforge ui
+      faceforge ui --model work/model/bundle --port 8600
+    """
+    if find_spec("streamlit") is None:
+        raise click.ClickException("the web app needs streamlit; install faceforge[serve]")
+    server = {"server.address": host, "server.port": str(port), **_SETTINGS}
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(Path(__file__).parents[1] / "webapp" / "app.py")]
+    command += [f"--{name}={value}" for name, value in server.items()]
+    command += ["--", *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
+    os.execv(sys.executable, command)  # noqa: S606 - takes this process's place, so that signals reach it

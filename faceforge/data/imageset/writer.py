@@ -1,0 +1,276 @@
+"""Writes image sets: Parquet shards and `dataset.json`; `faceforge.data.imageset.reader` describes the format."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from faceforge.data.imageset.digest import Contents
+from faceforge.data.imageset.info import (
+    INFO_FILE,
+    LISTED_AT_MOST,
+    RESERVED_COLUMNS,
+    SKETCH,
+    SPLITS,
+    DatasetInfo,
+    LeftOut,
+    Split,
+    SplitCounts,
+    versions,
+)
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.imageset.statistics import EDGES, StatisticsBuilder
+from faceforge.data.pixels import Encoded, Pixels, encode
+from faceforge.data.preprocess.prepare import Measures
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_folder
+
+SHARD_BYTES = 256 * 2**20
+ROWS_PER_GROUP = 256  # what training reads at a time when a set does not fit in memory
+
+
+class ImageSetWriter:
+    """Writes an image set row by row into a folder that the caller publishes when all is well (see `atomic_folder`).
+
+    Args:
+        folder: an existing, empty folder.
+        source: name of the source, stored in every row.
+        image_size: edge of the images.
+        channels: 1 or 3.
+        columns: names of the label columns.
+        vocabularies: classes whose order is known beforehand; classes met in the rows are added in natural order.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        source: str,
+        image_size: int,
+        channels: int,
+        columns: Sequence[str],
+        vocabularies: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        if clash := RESERVED_COLUMNS.intersection(columns):
+            raise FaceForgeError(f"a label column cannot be called {sorted(clash)[0]!r}; rename it in the source")
+        self._folder, self._source, self._size, self._channels = folder, source, image_size, channels
+        self._columns = tuple(columns)
+        self._known = {column: list((vocabularies or {}).get(column, ())) for column in self._columns}
+        self._schema = _schema(self._columns)
+        self._rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+        self._waiting: dict[str, list[pa.RecordBatch]] = {split: [] for split in SPLITS}
+        self._open: dict[str, pq.ParquetWriter] = {}
+        self._shards: dict[str, list[Path]] = {split: [] for split in SPLITS}
+        self._bytes = dict.fromkeys(SPLITS, 0)
+        self._contents = Contents(self._columns)
+        self._counts: dict[str, dict[str, dict[str, int]]] = {s: {c: {} for c in self._columns} for s in SPLITS}
+        self._statistics = StatisticsBuilder(channels, image_size)
+
+    def add(
+        self,
+        split: Split,
+        image: Encoded,
+        path: str,
+        labels: Mapping[str, str],
+        source: str = "",
+        measures: Measures | None = None,
+    ) -> None:
+        """One image; `path` is where it came from, `source` overrides the set's, `measures` go into its statistics."""
+        row = {"image": {"bytes": image.png, "path": path}, **labels, "sha256": image.sha256}
+        self._rows[split].append({**row, "source": source or self._source})
+        self._bytes[split] += len(image.png)
+        self._count(split, image.sha256, labels)
+        if split == "train":
+            self._statistics.add(image, measures)
+        if len(self._rows[split]) >= ROWS_PER_GROUP:
+            self._flush(split)
+        if self._bytes[split] >= SHARD_BYTES:
+            self._close_shard(split)
+
+    def add_prepared(self, split: Split, rows: pa.RecordBatch, labels: Sequence[str]) -> None:
+        """Many images at once: rows of `Parts.images`; `labels` is what the label columns are called in them."""
+        png, digests = rows.column("png"), [digest.hex() for digest in rows.column("sha256").to_pylist()]
+        image = pa.StructArray.from_arrays([png, rows.column("path")], fields=list(self._schema.field("image").type))
+        texts = [*map(rows.column, labels), pa.array(digests), pa.repeat(self._source, len(digests))]
+        self._waiting[split].append(pa.RecordBatch.from_arrays([image, *texts], schema=self._schema))
+        self._bytes[split] += png.nbytes
+        for digest, *classes in zip(digests, *(text.to_pylist() for text in texts[: len(labels)]), strict=True):
+            self._count(split, digest, dict(zip(self._columns, classes, strict=True)))
+        if split == "train":
+            sums, squares = (_matrix(rows.column(name), self._channels) for name in ("sums", "squares"))
+            measures = {name: rows.column(name).to_numpy() for name in EDGES}
+            self._statistics.add_many(sums, squares, {**measures, "thumbnail": rows.column("thumbnail").to_pylist()})
+        self._flush(split)
+        if self._bytes[split] >= SHARD_BYTES:
+            self._close_shard(split)
+
+    def copy_split(self, parent: ImageSet, split: Split) -> None:
+        """Takes over a whole split of another set, byte for byte."""
+        for record in parent.records(split, images=False):
+            self._count(split, record.sha256, record.labels)
+        for shard in parent.shards(split):
+            link_or_copy(shard, self._folder / shard.name)
+
+    def finish(
+        self,
+        left_out: LeftOut | None = None,
+        parent_digest: str = "",
+        drop_unused: bool = False,
+        notes: Sequence[str] = (),
+    ) -> DatasetInfo:
+        """Closes the shards and writes `dataset.json`; `drop_unused` forgets classes that no image has."""
+        for split in SPLITS:
+            self._close_shard(split)
+            for number, shard in enumerate(self._shards[split]):
+                shard.rename(self._folder / f"{split}-{number:05d}-of-{len(self._shards[split]):05d}.parquet")
+        labels = {column: self._vocabulary(column, drop_unused) for column in self._columns}
+        combinations, distinct = self._contents.combinations(LISTED_AT_MOST) if len(labels) > 1 else ([], 0)
+        info = DatasetInfo(
+            source=self._source,
+            image_size=self._size,
+            channels=self._channels,
+            labels=labels,
+            counts={
+                split: SplitCounts(
+                    total=self._contents.count(split),
+                    classes={c: {name: self._counts[split][c].get(name, 0) for name in labels[c]} for c in labels},
+                )
+                for split in SPLITS
+            },
+            combinations=combinations,
+            combination_count=distinct,
+            **dict(left_out or LeftOut()),
+            notes=list(notes),
+            statistics=self._statistics.finish(),
+            digest=self._contents.digest(),
+            holdout_digest=self._contents.split_digest("holdout"),
+            holdout_sketch=self._contents.smallest("holdout", SKETCH),
+            parent_digest=parent_digest,
+            created_by=versions(),
+        )
+        (self._folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
+        return info
+
+    def _count(self, split: Split, sha256: str, labels: Mapping[str, str]) -> None:
+        self._contents.add(split, sha256, labels)
+        for column in self._columns:
+            counts = self._counts[split][column]
+            counts[labels[column]] = counts.get(labels[column], 0) + 1
+
+    def _vocabulary(self, column: str, drop_unused: bool) -> list[str]:
+        met = {name for split in SPLITS for name in self._counts[split][column]}
+        known = [name for name in self._known[column] if name in met or not drop_unused]
+        return [*known, *natural_order(met.difference(known))]
+
+    def _flush(self, split: Split, last: bool = False) -> None:
+        """Writes whole row groups; the `last` one of a shard may be smaller."""
+        if self._rows[split]:
+            self._waiting[split].append(pa.RecordBatch.from_pylist(self._rows[split], self._schema))
+            self._rows[split] = []
+        table = pa.Table.from_batches(self._waiting[split], self._schema)
+        rows = table.num_rows if last else table.num_rows // ROWS_PER_GROUP * ROWS_PER_GROUP
+        if rows == 0:
+            return
+        if split not in self._open:
+            shard = self._folder / f".{split}-{len(self._shards[split]):05d}"
+            self._shards[split].append(shard)
+            self._open[split] = pq.ParquetWriter(
+                shard,
+                self._schema,
+                compression="none",  # PNG is compressed already
+                use_dictionary=[*self._columns, "source"],
+            )
+        self._open[split].write_table(table.slice(0, rows), ROWS_PER_GROUP)
+        self._waiting[split] = table.slice(rows).to_batches()
+
+    def _close_shard(self, split: Split) -> None:
+        self._flush(split, last=True)
+        if split in self._open:
+            self._open.pop(split).close()
+        self._bytes[split] = 0
+
+
+def write_image_set(
+    out: Path,
+    splits: Mapping[Split, tuple[Pixels, NDArray[np.integer[Any]]]],
+    vocabularies: Mapping[str, Sequence[str]],
+    source: str = "arrays",
+) -> ImageSet:
+    """Writes arrays as an image set, atomically.
+
+    Args:
+        out: the folder to make.
+        splits: split -> (images uint8 (N, H, W, C), codes int (N, columns)).
+        vocabularies: label column -> classes; the order of columns is that of the codes. {} = unlabelled.
+        source: stored in every row.
+    """
+    check_target(out)
+    first = next(iter(splits.values()))[0]
+    with atomic_folder(out) as partial:
+        writer = ImageSetWriter(
+            partial,
+            source=source,
+            image_size=first.shape[1],
+            channels=first.shape[-1],
+            columns=tuple(vocabularies),
+            vocabularies=vocabularies,
+        )
+        for split, (images, codes) in splits.items():
+            for number, (pixels, row) in enumerate(zip(images, codes, strict=True)):
+                labels = {name: vocabularies[name][int(code)] for name, code in zip(vocabularies, row, strict=True)}
+                writer.add(split, encode(pixels), f"{split}/{number}", labels)
+        info = writer.finish()
+    return ImageSet(out, info)
+
+
+def check_target(out: Path) -> None:
+    """Refuses to replace anything but an image set, and what cannot be renamed; a FaceForgeError says so."""
+    if out.is_symlink() or os.path.ismount(out) or out.name in ("", ".."):
+        raise FaceForgeError(f"{out} is a link, a mount point or only dots; name a folder that can be replaced")
+    if out.is_dir():
+        if any(out.iterdir()) and not (out / INFO_FILE).is_file():
+            raise FaceForgeError(f"{out} holds files that are not an image set; name a new or empty folder to write to")
+    elif out.exists():
+        raise FaceForgeError(f"{out} is a file; name a folder to write to")
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Classes sorted as people would: 2 before 10 (and 0-12 before 13-24), words alphabetically."""
+
+    def key(name: str) -> tuple[int, float, str]:
+        number = re.match(r"-?[0-9]+(\.[0-9]+)?", name)
+        return (0, float(number[0]), name) if number else (1, 0.0, name)
+
+    return sorted(names, key=key)
+
+
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    """Parquet schema; its metadata lets Hugging Face `datasets` show images as images."""
+    fields = [pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
+    texts = [*columns, "sha256", "source"]
+    fields += [pa.field(name, pa.string()) for name in texts]
+    features = {"image": {"_type": "Image"}, **{name: {"dtype": "string", "_type": "Value"} for name in texts}}
+    return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _matrix(lists: pa.ListArray, width: int) -> NDArray[np.int64]:
+    values: NDArray[np.int64] = lists.flatten().to_numpy().reshape(-1, width)
+    return values
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-links a file that nobody changes any more, or copies it where links are not to be had."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)

@@ -1,0 +1,1 @@
+"""Ingest: from any source to an image set with a frozen holdout."""

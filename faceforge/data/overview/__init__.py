@@ -1,0 +1,1 @@
+"""Image sets at a glance: contact sheets, class counts and distributions."""

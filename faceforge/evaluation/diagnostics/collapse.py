@@ -1,0 +1,197 @@
+"""Does a model show all there is, or a few faces over and over?
+
+Modes are counted as in Richardson & Weiss (2018), "On GANs and GMMs": the real images are parted into clusters
+("bins"), and a bin whose share of samples differs from its share of real images by more than chance is a mode the model
+shows too often or too seldom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.errors import FaceForgeError
+from faceforge.evaluation.diagnostics.pixel_features import coarse_pixels
+from faceforge.evaluation.metrics.neighbours import Points, nearest
+from faceforge.models.sampling import draw_latents
+
+MIN_IMAGES = 50  # of each kind
+MIN_OF_CLASS = 10  # images of a class, real and generated, below which its diversity is left out
+_PER_BIN = 20  # real images in a bin, on average
+_MOST_BINS = 100
+_ROUNDS = 15  # of k-means
+_SIGNIFICANT = 1.959963984540054  # deviations: 5 % of the bins differ so much by chance
+_BASES = 16  # latents around which the generator is probed
+_MOST_PROBED = 128  # latent dimensions
+
+_SPACES = "; pixels: of 16 px thumbnails; domain: features of the domain classifier"
+HOW = {
+    "collapse/bins": "how many clusters the real training images were parted into, by k-means, in every space",
+    "collapse/modes_...": "share of these clusters that at least one sample falls into, of as many samples as holdout"
+    f" images{_SPACES}",
+    "collapse/uneven_...": "share of the clusters whose share of samples differs from that of the real images beyond"
+    f" chance (5 % level); 0.05 = as even as real images{_SPACES}",
+    "collapse/diversity": "root mean square distance between samples of equal labels over that between real images of"
+    " equal labels, on the pixels of 16 px thumbnails, mean over classes; 1 = as varied as real images; noise raises"
+    " it",
+    "collapse/diversity_lowest": "that of the class with the least",
+    "collapse/latent_sensitivity": "root mean square change of the pixels, in grey levels, when one number of the"
+    " latent is drawn anew; 0 = the latent is ignored",
+    "collapse/latent_dimensions": "how many dimensions of the latent matter, as if all that do mattered equally"
+    " (participation ratio of the changes)",
+}
+
+
+@dataclass(frozen=True)
+class ClassDiversity:
+    """Mean distance between images of a class, of samples over real images; NaN = too few of either."""
+
+    column: str
+    name: str
+    real_images: int
+    samples: int
+    diversity: float
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """What was found.
+
+    Attributes:
+        metrics: by name; `..._floor` = with holdout images in place of samples.
+        classes: diversity class by class; empty without labels.
+    """
+
+    metrics: dict[str, float]
+    classes: list[ClassDiversity]
+
+
+def collapse(
+    train: NDArray[np.uint8],
+    holdout: tuple[NDArray[np.uint8], NDArray[np.integer]],
+    fake: tuple[NDArray[np.uint8], NDArray[np.integer]],
+    vocabularies: Mapping[str, Sequence[str]],
+    spaces: Mapping[str, tuple[Points, Points, Points]] | None = None,
+    *,
+    seed: int = 0,
+) -> Collapse:
+    """Counts modes and measures variety.
+
+    Args:
+        train: uint8 (T, S, S, C), training images, which the modes are found in.
+        holdout: uint8 (H, S, S, C), and label codes (H, columns).
+        fake: samples likewise (N), asked for labels with the frequencies of the holdout.
+        vocabularies: label column -> classes, in the order of the codes' columns; empty = no labels.
+        spaces: name -> features (T, D), (H, D), (N, D) to count modes in, beside the pixels.
+        seed: of the clusters.
+
+    Raises:
+        FaceForgeError: fewer than `MIN_IMAGES` of a kind.
+    """
+    if (fewest := min(len(train), len(holdout[0]), len(fake[0]))) < MIN_IMAGES:
+        raise FaceForgeError(f"{fewest} images of a kind are too few to count modes, at least {MIN_IMAGES} are needed")
+    count = min(len(holdout[0]), len(fake[0]))
+    bins = min(count // _PER_BIN + 1, _MOST_BINS, len(train))
+    metrics = {"collapse/bins": float(bins)}
+    pixels = coarse_pixels(train), coarse_pixels(holdout[0]), coarse_pixels(fake[0])
+    for name, (known, unseen, made) in {"pixels": pixels, **(spaces or {})}.items():
+        metrics |= {
+            f"collapse/{measure}_{name}{suffix}": value
+            for suffix, features in (("", made), ("_floor", unseen))
+            for measure, value in _modes(known, features[:count], bins, seed).items()
+        }
+    classes = [
+        ClassDiversity(
+            column=column,
+            name=name,
+            real_images=int((real := holdout[1][:, at] == code).sum()),
+            samples=int((made := fake[1][:, at] == code).sum()),
+            diversity=_diversity(pixels[1][real], pixels[2][made]),
+        )
+        for at, (column, names) in enumerate(vocabularies.items())
+        for code, name in enumerate(names)
+    ]
+    known_classes = [row.diversity for row in classes if np.isfinite(row.diversity)]
+    diversities = known_classes or [_diversity(*pixels[1:])]
+    metrics["collapse/diversity"], metrics["collapse/diversity_lowest"] = float(np.mean(diversities)), min(diversities)
+    return Collapse(metrics, classes)
+
+
+def latent_sensitivity(
+    generate: Callable[[NDArray[np.float32], NDArray[np.int32]], NDArray[np.uint8]],
+    latent_size: int,
+    labels: NDArray[np.int32],
+    *,
+    seed: int = 0,
+) -> dict[str, float]:
+    """How much the images depend on the latent, and on how many of its numbers; draws up to 2,064 images.
+
+    Args:
+        generate: latents float32 (N, latent_size) and labels (N, columns) -> images uint8 (N, H, W, C).
+        latent_size: how many numbers a latent has.
+        labels: (M, columns), M at least 1, what to ask for, in turn.
+        seed: of the latents.
+
+    Returns:
+        `collapse/latent_sensitivity` and `collapse/latent_dimensions`.
+    """
+    bases, drawn = np.split(draw_latents(seed, 2 * _BASES, latent_size), 2)
+    asked = labels[np.arange(_BASES) % len(labels)]
+    rng = np.random.default_rng([seed, 6])
+    probed = np.sort(rng.permutation(latent_size)[:_MOST_PROBED])
+    changed = np.repeat(bases[None], len(probed), axis=0)
+    changed[np.arange(len(probed)), :, probed] = drawn[:, probed].T
+    before = generate(bases, asked).astype(np.float32)
+    after = generate(changed.reshape(-1, latent_size), np.tile(asked, (len(probed), 1)))
+    differences = after.reshape(len(probed), *before.shape).astype(np.float32) - before
+    squares = (differences**2).mean(axis=(1, 2, 3, 4), dtype=np.float64)  # of every dimension
+    dimensions = squares.sum() ** 2 / (squares**2).sum() if squares.any() else 0.0
+    return {
+        "collapse/latent_sensitivity": float(np.sqrt(squares.mean())),
+        "collapse/latent_dimensions": float(dimensions * latent_size / len(probed)),
+    }
+
+
+def clusters(points: Points, count: int, seed: int) -> Points:
+    """Centres (count, D) of `points` (N, D), N at least `count`: k-means of Lloyd from distinct random points."""
+    centres = points[np.random.default_rng([seed, 7]).permutation(len(points))[:count]]
+    for _ in range(_ROUNDS):
+        rows = nearest(points, centres)[0].row
+        sizes = np.bincount(rows, minlength=count)
+        order = np.argsort(rows, kind="stable")
+        filled = np.flatnonzero(sizes)
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])[filled]
+        moved = centres.copy()
+        moved[filled] = np.add.reduceat(points[order], starts, axis=0) / sizes[filled, None]
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    return centres
+
+
+def _modes(known: Points, features: Points, bins: int, seed: int) -> dict[str, float]:
+    """How `features` fall into the clusters of `known`; NaN when a feature is not finite."""
+    if not (np.isfinite(known).all() and np.isfinite(features).all()):
+        return {"modes": float("nan"), "uneven": float("nan")}
+    centres = clusters(known, bins, seed)
+    shown, found = (np.bincount(nearest(part, centres)[0].row, minlength=bins) for part in (known, features))
+    return {"modes": float((found > 0).mean()), "uneven": float(_differs(found, shown).mean())}
+
+
+def _differs(first: NDArray[np.integer], second: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which shares of two sets of counts differ beyond chance: the z test of two proportions."""
+    n, m = first.sum(), second.sum()
+    pooled = (first + second) / (n + m)
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    return np.abs(first / n - second / m) > _SIGNIFICANT * spread
+
+
+def _diversity(real: Points, fake: Points) -> float:
+    """Root mean square distance between two samples over that between two real images."""
+    if min(len(real), len(fake)) < MIN_OF_CLASS:
+        return float("nan")
+    spreads = [part.var(axis=0, ddof=1, dtype=np.float64).sum() for part in (fake, real)]
+    return float(np.sqrt(spreads[0] / spreads[1])) if spreads[1] > 0 else float("nan")

@@ -1,0 +1,100 @@
+"""What models are judged against: real images in a fixed order, and a classifier trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.config import EvaluateConfig
+from faceforge.data.imageset.info import DatasetInfo
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.errors import FaceForgeError
+from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
+from faceforge.evaluation.inception.reference_features import Reference, open_reference
+
+MIN_IMAGES = 64  # of samples, holdout and training images each
+COMPARED_AT_MOST = 10_000  # pairwise distances grow with the square
+
+
+class Yardstick(NamedTuple):
+    """The same for every model judged: n = `compared` images of each kind, in the order in which they are used."""
+
+    classifier: DomainClassifier
+    vocabularies: dict[str, list[str]]  # label column -> classes, in the order of the labels' columns
+    holdout: NDArray[np.uint8]  # (n, H, W, C)
+    holdout_features: NDArray[np.float32]  # (n, D)
+    holdout_labels: NDArray[np.int32]  # (N, columns): of all holdout images, the first n those of `holdout`
+    train: NDArray[np.uint8]  # (n, H, W, C)
+    train_features: NDArray[np.float32]  # (n, D)
+    train_labels: NDArray[np.int32]  # (n, columns)
+    all_train: NDArray[np.uint8]  # (T, H, W, C): every training image, among which copies are looked for
+    all_train_labels: NDArray[np.int32]  # (T, columns)
+    reference: Reference | None = None  # the training images in the features of the FID network
+    notes: tuple[str, ...] = ()  # what is missing, and how to get it
+
+    @property
+    def compared(self) -> int:
+        """How many samples, holdout and training images are compared, each."""
+        return len(self.holdout)
+
+
+def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: int) -> Yardstick:
+    """Loads the real images and trains the classifier, or takes the one left by an evaluation of the same data."""
+    train, holdout = images.load("train"), images.load("holdout")
+    dimensions = 64 if compared >= 128 else 32  # a covariance of 64 features from fewer images would be noise
+    facts: dict[str, Any] = {
+        "digest": images.info.digest,
+        "epochs": config.classifier_epochs,
+        "seed": config.seed,
+        "dimensions": dimensions,
+    }
+    vocabularies = images.info.labels
+    classifier = DomainClassifier.load(folder, facts)
+    if classifier is None or classifier.learnt is None:  # the latter: of an older version
+        classifier = train_classifier(
+            train,
+            holdout,
+            vocabularies,
+            epochs=config.classifier_epochs,
+            seed=config.seed,
+            dimensions=dimensions,
+            facts=facts,
+        )
+        classifier.save(folder)
+    # Image sets may be ordered by class: take subsets in an order of our own.
+    order = np.random.default_rng([config.seed, 1]).permutation(len(holdout[0]))
+    chosen = np.random.default_rng([config.seed, 2]).permutation(len(train[0]))[:compared]
+    reference, notes = open_reference(config.inception_weights, *train, vocabularies, config.seed)
+    judged, seen = holdout[0][order[:compared]], train[0][chosen]
+    return Yardstick(
+        classifier=classifier,
+        vocabularies=vocabularies,
+        holdout=judged,
+        holdout_features=classifier.features(judged),
+        holdout_labels=holdout[1][order],
+        train=seen,
+        train_features=classifier.features(seen),
+        train_labels=train[1][chosen],
+        all_train=train[0],
+        all_train_labels=train[1],
+        reference=reference,
+        notes=tuple(notes),
+    )
+
+
+def comparable(info: DatasetInfo, config: EvaluateConfig) -> int:
+    """How many images of each kind can be compared; a FaceForgeError if they are too few to mean anything."""
+    there = {
+        "holdout images": (info.counts["holdout"].total, "raise ingest.holdout or ingest more images"),
+        "training images": (info.counts["train"].total, "ingest more images"),
+        "samples": (config.samples, "raise evaluate.samples"),
+    }
+    for kind, (count, remedy) in there.items():
+        if count < MIN_IMAGES:
+            raise FaceForgeError(
+                f"{count} {kind} are too few to evaluate on, at least {MIN_IMAGES} are needed; {remedy}"
+            )
+    return min(COMPARED_AT_MOST, *(count for count, _ in there.values()))

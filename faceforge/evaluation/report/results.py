@@ -1,0 +1,145 @@
+"""What an evaluation found, as data and as a screen of text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from faceforge.evaluation.figures import Table
+from faceforge.evaluation.gate import Decision
+from faceforge.evaluation.metrics.comparison import Interval
+from faceforge.evaluation.report.metric_descriptions import HOW, expected
+
+# What a screen has room for; the rest is in the reports.
+HEADLINES = (
+    "inception/fid",
+    "inception/kid",
+    "domain/frechet",
+    "domain/precision",
+    "domain/recall",
+    "domain/density",
+    "domain/coverage",
+    "domain/label_agreement",
+    "realism/relative",
+    "two_sample/accuracy_pixels",
+    "collapse/modes_domain",
+    "collapse/diversity",
+    "usefulness/ratio",
+    "discriminator/accuracy",
+    "discriminator/accuracy_train",
+    "privacy/copies_pixels",
+    "privacy/copies_features",
+    "privacy/closer_to_train_pixels",
+)
+
+
+class Evaluation(BaseModel):
+    """One candidate, judged; the content of `report.json` (numbers that are not finite are written as strings).
+
+    Attributes:
+        metrics: of the candidate, by name, the floor included.
+        champion_metrics: of the champion, by the same classifier, images, counts and seed; empty if it was not judged.
+        floor: real against real on the same counts (also in `metrics`).
+        intervals: of the candidate's metrics, where they can be had.
+        differences: candidate against champion, above 0 = better; see `faceforge.evaluation.metrics.comparison`.
+        decision: what the gate says.
+        champion_name: what the champion is called; empty = there is none.
+        champion_error: why an existing champion could not be judged.
+        classifier: accuracy on the holdout per column (or label-free task), feature dimensions, epochs, images.
+        counts: images behind the numbers.
+        seeds: seeds behind the numbers.
+        data: source and digests of the image set.
+        settings: the `evaluate.*` settings.
+        calibration: of the discriminator (`Calibration(**...)`), on holdout images; None = its logits are not finite.
+        tables: numbers per class.
+        notes: what was left out, and how to get it.
+        how: how each number was made, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    format_version: int = 1
+    metrics: dict[str, float]
+    champion_metrics: dict[str, float]
+    floor: dict[str, float]
+    intervals: dict[str, Interval] = {}
+    differences: dict[str, Interval] = {}
+    decision: Decision
+    champion_name: str
+    champion_error: str
+    classifier: dict[str, float]
+    counts: dict[str, int]
+    seeds: dict[str, int]
+    data: dict[str, str]
+    settings: dict[str, Any] = {}
+    calibration: dict[str, Any] | None = None
+    tables: list[Table] = []
+    notes: list[str] = []
+    how: dict[str, str] = HOW
+
+    def real(self, metric: str) -> float | None:
+        """What real images give in the place of samples; None where nothing corresponds."""
+        return self.metrics.get(_OF_REAL_IMAGES.get(metric, f"{metric}_floor"), expected(metric))
+
+    @property
+    def compared_metrics(self) -> list[str]:
+        """The metrics of the candidate itself: no floors, intervals or spreads, nothing known of real images."""
+        ends = {f"{name}{end}" for name in self.intervals for end in ("_low", "_high")}
+        ends |= {f"{name}_spread" for name in self.metrics}
+        left_out = ends | set(_OF_REAL_IMAGES.values())
+        return [name for name in self.metrics if not name.endswith("_floor") and name not in left_out]
+
+    def summary(self) -> str:
+        """One screen: the decision, and candidate, champion and real images side by side."""
+        name = self.champion_name or "champion"
+        lines = [
+            f"decision: {self.decision.verdict.upper()}",
+            *(
+                textwrap.fill(reason, 98, initial_indent="  ", subsequent_indent="  ")
+                for reason in self.decision.reasons
+            ),
+            "",
+            f"{'':34}{'candidate':>12}{(name if len(name) <= 20 else 'champion') if self.champion_metrics else '':>22}"
+            f"{'real images':>14}",
+        ]
+        shown = [metric for metric in HEADLINES if metric in self.metrics]
+        for metric in shown:
+            lines.append(
+                f"{metric:34}{figure(self.metrics[metric]):>12}{figure(self.champion_metrics.get(metric)):>22}"
+                f"{figure(self.real(metric)):>14}"
+            )
+        heads = ", ".join(f"{key} {value:.3f}" for key, value in self.classifier.items() if key.startswith("accuracy"))
+        rest = len(self.compared_metrics) - len(shown)
+        lines += [
+            "",
+            f"{self.counts['compared']:,} samples against as many of {self.counts['holdout']:,} holdout images;"
+            f" labels judged on {self.counts['samples']:,} samples.",
+            f"Classifier on the holdout: {heads}.",
+            *(textwrap.fill(note, 98, subsequent_indent="  ", break_on_hyphens=False) for note in self.notes),
+            f"report.html has pictures, {f'{rest} more numbers' if rest else 'tables'} and how each number was made.",
+        ]
+        return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def spans(metrics: dict[str, float]) -> dict[str, Interval]:
+    """The intervals that are given as metrics `..._low` and `..._high` beside their own."""
+    return {
+        name: Interval(value=value, low=metrics[f"{name}_low"], high=metrics[f"{name}_high"])
+        for name, value in metrics.items()
+        if f"{name}_low" in metrics and f"{name}_high" in metrics
+    }
+
+
+_OF_REAL_IMAGES = {
+    "domain/label_agreement": "domain/real_label_accuracy",
+    "realism/detected": "realism/detected_real",
+}  # where the floor has a name of its own
+
+
+def figure(value: float | None) -> str:
+    """A count in full, another number in four digits; empty for None."""
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

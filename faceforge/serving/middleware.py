@@ -1,0 +1,119 @@
+"""What every request passes before anything of it is read: API key, room in the queue, size and pace of the body."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from typing import Any
+
+from fastapi import HTTPException
+from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from faceforge.serving.concurrency import Admission
+from faceforge.serving.error_responses import busy, problem
+from faceforge.serving.limits import JSON_BYTES, UPLOAD_BYTES, Limits
+from faceforge.serving.metrics import Metrics
+
+KEY_HEADER = "X-API-Key"
+_UPLOADS = "/v1/discriminate"
+OPEN_PER_PLACE = 2  # requests that may be open, for each that may be in hand: uploads on their way need space on disk
+_DRAIN_BYTES, _DRAIN_SECONDS = 64 * 2**20, 5.0
+
+
+class Guard:
+    """ASGI middleware: refuses early, and counts what was answered."""
+
+    def __init__(self, app: ASGIApp, api_key: str, admission: Admission, metrics: Metrics, limits: Limits) -> None:
+        self._app, self._key, self._admission, self._metrics = app, api_key.encode(), admission, metrics
+        self._timeout, self._most_open, self._open = limits.timeout, OPEN_PER_PLACE * limits.queue, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.monotonic(), 500
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await _drain(scope, receive)
+                await refusal(scope, receive, counted)
+                return
+            self._open += 1
+            try:
+                await self._app(scope, self._limited(scope, receive), counted)
+            finally:
+                self._open -= 1
+        finally:
+            self._metrics.request(scope["path"], status, time.monotonic() - began)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        """Why the request is not even read."""
+        if not scope["path"].startswith("/v1/"):
+            return None
+        given = dict(scope["headers"])
+        if self._key and not hmac.compare_digest(given.get(KEY_HEADER.lower().encode(), b""), self._key):
+            return problem(401, f"give the API key in the header {KEY_HEADER}", **{"WWW-Authenticate": "ApiKey"})
+        if scope["method"] == "POST" and (self._admission.full or self._open >= self._most_open):
+            return busy(self._admission)
+        length = given.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > _most(scope):
+            return _too_large(scope)
+        return None
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """`receive` that gives up on bodies that are too large or come too slowly."""
+        most, deadline, seen, whole = _most(scope), time.monotonic() + self._timeout, 0, False
+
+        async def limited() -> Message:
+            nonlocal seen, whole
+            if whole:
+                return await receive()  # waits for the client to hang up
+            try:
+                message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0))
+            except TimeoutError:
+                raise HTTPException(408, f"the request was not complete after {self._timeout:g} seconds") from None
+            seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if seen > most:
+                raise HTTPException(413, _size_advice(most))
+            return message
+
+        return limited
+
+
+def _most(scope: Scope) -> int:
+    return UPLOAD_BYTES if scope["path"] == _UPLOADS else JSON_BYTES
+
+
+def _too_large(scope: Scope) -> Response:
+    return problem(413, _size_advice(_most(scope)))
+
+
+def _size_advice(most: int) -> str:
+    return f"the request is too large; at most {most // 1024:,} KiB are taken"
+
+
+async def _drain(scope: Scope, receive: Receive) -> None:
+    """Reads what a client is already sending, so that it gets to read the answer instead of a broken connection."""
+    headers: dict[bytes, Any] = dict(scope["headers"])
+    if b"expect" in headers:  # it waits to be asked
+        return
+    seen, more = 0, True
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while more and seen < _DRAIN_BYTES:
+                message = await receive()
+                seen += len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        pass

@@ -1,0 +1,105 @@
+"""What the pipeline tells MLflow about an image set: counts, looks, and how far it has moved from the champion's."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceforge.data.imageset.info import INFO_FILE, DatasetInfo
+from faceforge.errors import FaceForgeError
+
+if TYPE_CHECKING:
+    from faceforge.data.drift import Drift
+    from faceforge.data.imageset.reader import ImageSet
+    from faceforge.tracking.runs import StepRun
+
+DRIFT_TAG, DOMAIN_DRIFT_TAG = "faceforge.drift", "faceforge.domain_drift"
+
+
+def log_image_set(run: StepRun, images: ImageSet) -> None:
+    """Counts, `dataset.json` and, unless it is its parent over again, `overview.html` and `.png`."""
+    from faceforge.data.overview.page import write_overview
+
+    info = images.info
+    counts = {f"data/{split}": float(count.total) for split, count in info.counts.items()}
+    run.log_metrics(counts | {"data/rejects": float(info.reject_count), "data/duplicates": float(info.duplicate_count)})
+    log_input(run, info)
+    if info.digest != info.parent_digest:
+        with tempfile.TemporaryDirectory() as scratch:
+            for path in write_overview(images, Path(scratch)):
+                run.log_artifacts(path)
+    run.log_artifacts(images.root / INFO_FILE)
+
+
+def log_input(run: StepRun, info: DatasetInfo) -> None:
+    """What the pipeline run was fed."""
+    from faceforge.tracking.runs import DatasetRef
+
+    name = Path(info.source).name or info.source
+    run.headline(dataset=DatasetRef(name=name, digest=info.parent_digest or info.digest, source=info.source))
+
+
+def log_drift(run: StepRun, images: ImageSet, model_name: str) -> None:
+    """Compares with the training set of the champion of `model_name`; warns, but never fails.
+
+    Metrics `drift/...` (see `faceforge.data.drift`) go to the step, the tag `faceforge.drift` to it and to its parent:
+    `none`, the warnings, or why nothing was compared.
+    """
+    from faceforge.data.drift import compare
+    from faceforge.tracking.champion_data import champion_data
+
+    def compared() -> tuple[str, Drift | None]:
+        champion = champion_data(model_name)
+        if not champion.version:
+            return "", None
+        return champion.version, compare(images.info, DatasetInfo.model_validate_json(champion.text))
+
+    _tell(run, DRIFT_TAG, model_name, compared)
+
+
+def log_domain_drift(run: StepRun, images: ImageSet, model_name: str, version: str) -> None:
+    """Compares with what the classifier kept with the champion has learnt from; warns, but never fails.
+
+    The metric `drift/domain_frechet` (see `faceforge.evaluation.domain_drift`) goes to the step, the tag
+    `faceforge.domain_drift` to it and to its parent.
+
+    Args:
+        run: of the step.
+        images: the new set.
+        model_name: registered model.
+        version: its champion; empty = there is none.
+    """
+    from faceforge.evaluation.domain_drift import compare
+    from faceforge.evaluation.saved_classifier import classifier_of
+
+    def compared() -> tuple[str, Drift | None]:
+        if not version:
+            return "", None
+        classifier = classifier_of(f"models:/{model_name}/{version}")
+        if classifier is None:
+            raise FaceForgeError(f"{model_name} version {version} has no classifier")
+        return version, compare(images, classifier)
+
+    _tell(run, DOMAIN_DRIFT_TAG, model_name, compared)
+
+
+def _tell(run: StepRun, tag: str, model_name: str, compared: Callable[[], tuple[str, Drift | None]]) -> None:
+    """Logs what `compared` says: version of the champion and drift, None where there is no champion."""
+    try:
+        version, drift = compared()
+        if drift is None:
+            told = f"not compared: {model_name} has no champion"
+        else:
+            run.log_metrics({re.sub(r"[^\w.\-/ ]", "_", name): value for name, value in drift.metrics.items()})
+            told = "; ".join(drift.warnings) or "none"
+            for warning in drift.warnings:
+                print(f"warning: drift from {model_name} version {version}: {warning}", file=sys.stderr)
+    except Exception as error:  # a warning must not cost the run
+        told = f"not compared: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        print(f"warning: drift {told}", file=sys.stderr)
+    run.set_tags({tag: told})
+    run.headline(tags={tag: told})

@@ -1,0 +1,196 @@
+"""Telling MLflow about a long computation without ever waiting for it.
+
+A thread of its own delivers, in order. What cannot be delivered yet waits within bounds and is tried again; the
+computation goes on meanwhile, and everything it says lies on disk besides.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import NamedTuple
+
+from faceforge.errors import FaceForgeError
+from faceforge.tracking.connection import impatient
+from faceforge.tracking.step_run import Point, StepRun
+
+ROOM = 64 * 2**20
+PATIENCE, PATIENCE_AFTER_FAILURE = 60.0, 5.0
+
+_BATCH = 100  # curve points sent together after an outage
+_SLOWEST = 15.0
+_POINT_SIZE = 200  # of one number and its name, in memory
+
+
+class _Item(NamedTuple):
+    what: str
+    size: int
+    send: Callable[[], object] | None  # None: a curve point
+    point: Point | None = None
+
+
+class Delivery:
+    """Delivers to one step's run while it is open; nobody else writes to that run meanwhile.
+
+    Its end waits for what is not delivered yet, and then says what was not and where it lies. Nothing in here raises.
+
+    Args:
+        run: of the step.
+        kept: where people find what was not delivered.
+        patience: seconds that the end waits; after a failure of the body 5, for a pod that is told to go has few.
+        room: bytes that may wait; what comes on top is not delivered.
+    """
+
+    def __init__(self, run: StepRun, kept: str, patience: float = PATIENCE, room: int = ROOM) -> None:
+        self._run, self._kept, self._patience, self._room = run, kept, patience, room
+        self._waiting: deque[_Item] = deque()
+        self._size = 0
+        self._lost: Counter[str] = Counter()
+        self._reason, self._failures = "", 0
+        self._changed = threading.Condition()
+        self._closing, self._given_up = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="mlflow-delivery", daemon=True)
+        self._surroundings = ExitStack()
+
+    def __enter__(self) -> Delivery:
+        self._surroundings.enter_context(impatient(retries=1, seconds=30))
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._close(self._patience if kind is None else PATIENCE_AFTER_FAILURE)
+        finally:
+            self._surroundings.close()
+
+    @property
+    def troubled(self) -> bool:
+        """Whether MLflow did not answer the last time."""
+        return self._failures > 0
+
+    def point(self, metrics: Mapping[str, float], step: int) -> None:
+        """A point of every curve."""
+        point = Point(dict(metrics), step, int(time.time() * 1000))
+        self._add(_Item("curve point", _POINT_SIZE * len(point.metrics), None, point))
+
+    def call(self, what: str, send: Callable[[], object], size: int = 0) -> None:
+        """Anything else.
+
+        Args:
+            what: it is, in the singular, for the message at the end.
+            send: tells MLflow; is called again after a failure, so it must be repeatable.
+            size: bytes that it holds in memory until then.
+        """
+        self._add(_Item(what, size, send))
+
+    def _add(self, item: _Item) -> None:
+        with self._changed:
+            if self._size + item.size > self._room:
+                self._lose(item, "too much was waiting")
+                return
+            self._waiting.append(item)
+            self._size += item.size
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while items := self._next():
+            try:
+                self._send(items)
+            except Exception as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                if _is_hopeless(error):
+                    self._done(items, reason)
+                    continue
+                self._failures += 1
+                if self._failures == 1:
+                    _say(f"warning: {reason}; what there is to tell it waits")
+                self._reason = reason
+                pause = min(2.0 ** (self._failures - 1), 1.0 if self._closing.is_set() else _SLOWEST)
+                (self._given_up if self._closing.is_set() else self._closing).wait(pause)
+                continue
+            self._done(items)
+            if self._failures:
+                _say("MLflow answers again")
+                _revive_system_metrics(self._run.run_id)
+            self._failures = 0
+
+    def _next(self) -> list[_Item]:
+        """The leading curve points, or one item of another kind; nothing = the end."""
+        with self._changed:
+            while not self._waiting and not self._closing.is_set():
+                self._changed.wait()
+            if self._given_up.is_set():
+                return []
+            items: list[_Item] = []
+            for item in self._waiting:
+                if items and (item.point is None or items[0].point is None or len(items) == _BATCH):
+                    break
+                items.append(item)
+            return items
+
+    def _send(self, items: list[_Item]) -> None:
+        points = [item.point for item in items if item.point is not None]
+        if points:
+            self._run.log_points(points)
+        for item in items:
+            if item.send is not None:
+                item.send()
+
+    def _done(self, items: list[_Item], lost_because: str = "") -> None:
+        with self._changed:
+            for item in items:
+                self._waiting.popleft()
+                self._size -= item.size
+                if lost_because:
+                    self._lose(item, lost_because)
+
+    def _lose(self, item: _Item, reason: str) -> None:
+        if not self._lost:
+            _say(f"warning: MLflow is not told everything: {reason}")
+        self._lost[item.what] += 1
+        self._reason = reason
+
+    def _close(self, patience: float) -> None:
+        with self._changed:
+            waiting = len(self._waiting)
+            self._closing.set()
+            self._changed.notify()
+        self._thread.join(min(2.0, patience))
+        if self._thread.is_alive() and patience > 2.0:
+            _say(f"waiting for MLflow to take the last {waiting}, for up to {patience:.0f} s")
+            self._thread.join(patience - 2.0)
+        with self._changed:
+            self._given_up.set()
+            left = self._lost + Counter(item.what for item in self._waiting)
+        if left:
+            told = ", ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in left.items())
+            _say(f"warning: not delivered to MLflow: {told} ({self._reason or 'no answer in time'}); see {self._kept}")
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """Whether trying again cannot help: MLflow has refused it, or there is nothing to send."""
+    cause = error.__cause__ if isinstance(error, FaceForgeError) else error
+    if isinstance(cause, OSError):
+        return isinstance(cause, FileNotFoundError)
+    return getattr(cause, "error_code", "INVALID_PARAMETER_VALUE") == "INVALID_PARAMETER_VALUE"
+
+
+def _revive_system_metrics(run_id: str) -> None:
+    """MLflow's own sampling of processor, memory and GPU ends at its first failure."""
+    from mlflow.tracking import fluent
+
+    monitor = getattr(fluent, "run_id_to_system_metrics_monitor", {}).get(run_id)
+    thread = getattr(monitor, "_process", None)
+    if monitor is not None and thread is not None and not thread.is_alive():
+        monitor.start()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

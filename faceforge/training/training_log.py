@@ -1,0 +1,79 @@
+"""What training tells the world: metrics and sample grids, to files always and to an observer if there is one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.data.overview.contact_sheet import save_png
+from faceforge.files import atomic_file
+
+
+class Observer(Protocol):
+    """Someone who follows a training run. `images_seen` is the x-axis of everything."""
+
+    def on_start(self, summary: dict[str, Any]) -> None:
+        """Training begins or goes on; `summary` holds sizes, budget and where it starts."""
+
+    def on_metrics(self, metrics: Mapping[str, float], images_seen: int) -> None:
+        """A point of every curve."""
+
+    def on_grid(self, grid: NDArray[np.uint8], images_seen: int, name: str) -> None:
+        """A picture, uint8 (H, W, C): `samples`, or `interpolations` at the end."""
+
+
+class Journal:
+    """Writes `metrics.jsonl`, `grids/<images seen>.png` and `interpolations.png`, and tells the observer the same.
+
+    Only one of several workers `writes`. A run that goes on from a checkpoint first drops what was written after it, so
+    that no point stands twice.
+    """
+
+    def __init__(self, folder: Path, images_seen: int, observer: Observer | None, writes: bool = True) -> None:
+        self._folder, self._observer, self._writes = folder, observer, writes
+        if not writes:
+            return
+        (folder / "grids").mkdir(parents=True, exist_ok=True)
+        self._file = folder / "metrics.jsonl"
+        lines = self._file.read_text().splitlines() if self._file.exists() else []
+        kept = [line for line in lines if _images_seen(line) <= images_seen]
+        with atomic_file(self._file) as partial:
+            partial.write_text("".join(f"{line}\n" for line in kept))
+        for picture in (folder / "grids").glob("*.png"):
+            if int(picture.stem) > images_seen:
+                picture.unlink()
+
+    def start(self, summary: dict[str, Any]) -> None:
+        """Training begins or goes on."""
+        if self._observer is not None:
+            self._observer.on_start(summary)
+
+    def metrics(self, metrics: Mapping[str, float], images_seen: int) -> None:
+        """A point of every curve."""
+        if self._writes:
+            with self._file.open("a") as stream:
+                stream.write(json.dumps({"images_seen": images_seen, **metrics}) + "\n")
+        if self._observer is not None:
+            self._observer.on_metrics(metrics, images_seen)
+
+    def grid(self, grid: NDArray[np.uint8], images_seen: int, name: str) -> None:
+        """A picture: `samples` of a moment, or something else that there is one of."""
+        if self._writes:
+            path = f"grids/{images_seen:09d}.png" if name == "samples" else f"{name}.png"
+            save_png(self._folder / path, grid)
+        if self._observer is not None:
+            self._observer.on_grid(grid, images_seen, name)
+
+
+def _images_seen(line: str) -> float:
+    """A line's position; infinite for a line cut short by a kill."""
+    try:
+        return int(json.loads(line)["images_seen"])
+    except ValueError:
+        return math.inf

@@ -1,0 +1,1 @@
+"""The commands that need Kubeflow Pipelines: `faceforge pipeline`, `schedule` and `retrain`."""

@@ -1,0 +1,1 @@
+"""Running a compiled pipeline on a Kubeflow Pipelines server: submit, watch, retry, read logs."""

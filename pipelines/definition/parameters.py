@@ -1,0 +1,181 @@
+"""The parameters of a pipeline run, and everything that can be refused before it starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from faceforge.config import Config, as_json, resolve
+from faceforge.errors import FaceForgeError
+
+if TYPE_CHECKING:
+    from faceforge.synthesis.options import SynthesisConfig
+
+
+class _Parameters(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipeline: ClassVar[str]
+
+
+class RunParameters(_Parameters):
+    """What a user chooses of a training run. All text, as the pipeline's own parameters are; '' means unset."""
+
+    pipeline: ClassVar[str] = "training"
+
+    source: str = "toyfaces"
+    labels: str = ""
+    preset: str = "toy"
+    settings: str = ""
+    model_name: str = "faceforge"
+    experiment: str = "faceforge"
+    tracking_uri: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the run is about, in a word."""
+        return self.model_name
+
+    @field_validator("model_name", "experiment", "source")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        return _not_empty(value)
+
+    @field_validator("model_name")
+    @classmethod
+    def _model_name(cls, value: str) -> str:
+        if re.search(r"[/:.@]", value):
+            raise ValueError("must be free of / : . @")
+        return value
+
+
+class SynthesisParameters(_Parameters):
+    """What a user chooses of a run that makes a synthetic image set (`generate`, `check`, `publish`)."""
+
+    pipeline: ClassVar[str] = "synthesis"
+
+    model: str = "models:/faceforge@champion"
+    data: str = ""
+    settings: str = "per_class=500"
+    destination: str = ""
+    experiment: str = "faceforge"
+    tracking_uri: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the run is about, in a word."""
+        return self.model
+
+    @field_validator("model", "experiment", "settings")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        return _not_empty(value)
+
+
+AnyParameters = TypeVar("AnyParameters", bound=_Parameters)
+
+
+def run_parameters(**values: str) -> RunParameters:
+    """`RunParameters` from loose values; an unknown name or a bad value raises `FaceForgeError` in one line."""
+    parameters = _validated(RunParameters, values)
+    resolve(parameters.preset, parameters.settings)
+    return parameters
+
+
+def synthesis_parameters(**values: str) -> SynthesisParameters:
+    """`SynthesisParameters` from loose values; an unknown name or a bad value raises `FaceForgeError` in one line."""
+    from faceforge.synthesis.options import synthesis_config
+
+    parameters = _validated(SynthesisParameters, values)
+    synthesis_config(parameters.settings)
+    return parameters
+
+
+def _validated(kind: type[AnyParameters], values: dict[str, str]) -> AnyParameters:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(kind.model_fields)
+            raise FaceForgeError(f"pipeline parameter {name!r} does not exist; parameters: {known}") from None
+        raise FaceForgeError(f"{name} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
+    """Everything a run on this machine would stumble over: settings, source, labels, MLflow.
+
+    Returns:
+        the parameters with paths and the tracking address made absolute, and the configuration they stand for.
+
+    Raises:
+        FaceForgeError: the first problem found.
+    """
+    from faceforge.config import labels_option
+    from faceforge.data.sources import is_path, open_source
+    from faceforge.tracking.connection import connect
+    from faceforge.tracking.start import check_start
+
+    config = resolve(parameters.preset, parameters.settings)
+    changes = {}
+    if is_path(parameters.source):
+        changes["source"] = str(Path(parameters.source).expanduser().absolute())
+    if labels_option(config.ingest, parameters.labels)[1]:
+        changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
+    checked = parameters.model_copy(update=changes)
+    ingest, table = labels_option(config.ingest, checked.labels)
+    open_source(checked.source, ingest, table)
+    changes = {"tracking_uri": connect(checked.tracking_uri)}
+    start = check_start(config.train.init_from)
+    if start != config.train.init_from:
+        changes["settings"] = f'{checked.settings}, train.init_from="{start}"'  # the later of two counts
+        config = resolve(checked.preset, changes["settings"])
+    return checked.model_copy(update=changes), config
+
+
+def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisParameters, SynthesisConfig]:
+    """Everything a synthesis run on this machine would stumble over: settings, data, MLflow, model.
+
+    Returns:
+        the parameters with paths and the tracking address made absolute, and the options they stand for.
+
+    Raises:
+        FaceForgeError: the first problem found.
+    """
+    from faceforge.data.imageset.reader import ImageSet
+    from faceforge.models.bundle import BundleInfo
+    from faceforge.synthesis.options import synthesis_config
+    from faceforge.tracking.connection import connect
+    from faceforge.tracking.versions import full_name
+
+    config = synthesis_config(parameters.settings)
+    changes = {}
+    if parameters.data:
+        changes["data"] = str(ImageSet.open(Path(parameters.data).expanduser().absolute()).root)
+    elif config.balance or "copies" in config.reject:
+        raise FaceForgeError("balance and reject=copies need the real images: name their image set as data")
+    if parameters.destination and "://" not in parameters.destination:
+        changes["destination"] = str(Path(parameters.destination).expanduser().absolute())
+    changes["tracking_uri"] = connect(parameters.tracking_uri)
+    if parameters.model.startswith("models:"):
+        full_name(parameters.model)
+    else:
+        changes["model"] = str(Path(parameters.model).expanduser().absolute())
+        if not parameters.model.endswith(".onnx"):
+            BundleInfo.read(Path(changes["model"]))
+    return parameters.model_copy(update=changes), config
+
+
+def identity(parameters: RunParameters | SynthesisParameters, config: BaseModel) -> dict[str, str]:
+    """What makes two runs the same: settings written differently but meaning the same are the same."""
+    return {**parameters.model_dump(), "settings": as_json(config)}

@@ -1,0 +1,60 @@
+"""The second pipeline: a registered model makes a labelled synthetic image set, which is checked and handed out.
+
+    model -> generate -> check -> publish
+
+The verdict of `check` is text; `publish` fails with the problems in words when the set was refused. Parameters are
+text as in the first pipeline.
+"""
+
+from typing import NamedTuple
+
+from kfp import dsl
+from kfp.dsl.base_component import BaseComponent
+
+from components.check.component import check
+from components.generate.component import generate
+from components.publish.component import publish
+from pipelines.definition.closing import closing
+from pipelines.definition.compile_settings import CompileSettings
+from pipelines.definition.definitions import SYNTHESIS
+from pipelines.definition.tasks import configure
+
+
+class Outputs(NamedTuple):
+    """What a finished run hands out."""
+
+    dataset: dsl.Dataset
+    report: dsl.Artifact
+    verdict: str
+    address: str
+
+
+def build(options: CompileSettings) -> BaseComponent:
+    """The pipeline with the cluster options of `options` applied to its tasks."""
+
+    def synthesis(
+        model: str = "models:/faceforge@champion",
+        data: str = "",
+        settings: str = "per_class=500",
+        destination: str = "",
+        experiment: str = "faceforge",
+        tracking_uri: str = "",
+        run_key: str = "",
+        checkpoint_root: str = options.checkpoint_root,
+    ) -> Outputs:
+        tracking = {
+            "tracking_uri": tracking_uri,
+            "experiment": experiment,
+            "run_key": run_key,
+            "job": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        }
+        made = generate(model=model, data=data, settings=settings, checkpoint_root=checkpoint_root, **tracking)
+        dataset = made.outputs["dataset"]
+        checked = check(dataset=dataset, **tracking)
+        report = checked.outputs["report"]
+        published = publish(dataset=dataset, report=report, destination=destination, **tracking)
+        for step, task in zip(SYNTHESIS.steps, (made, checked, published), strict=True):
+            configure(step, task, options)
+        return Outputs(dataset=dataset, report=report, verdict=checked.outputs["Output"], address=published.output)
+
+    return closing(synthesis, SYNTHESIS, "Registered model -> checked synthetic image set", options)

@@ -1,0 +1,103 @@
+"""The one definition of the pipeline.
+
+    source -> ingest -> augment -> train -> evaluate -> export -> register
+
+`evaluate` judges on what ingest wrote (its holdout is frozen); its decision is text, and `register` always runs: a
+rejected model is kept as a version too, but gets no alias. `close` follows, also when a step has failed. All parameters
+are text and '' means "unset": neither the local runner nor the cluster agree on anything richer.
+
+Compiled with `ingest_workers` above 1, several pods prepare a share of the images each and `merge` takes the place of
+`ingest`; the image set is the same.
+"""
+
+from typing import NamedTuple
+
+from kfp import dsl
+from kfp.dsl.base_component import BaseComponent
+
+from components.augment.component import augment
+from components.evaluate.component import evaluate
+from components.export.component import export
+from components.ingest.component import ingest
+from components.merge.component import merge
+from components.prepare.component import prepare
+from components.register.component import register
+from components.train.component import train
+from pipelines.definition.closing import closing
+from pipelines.definition.compile_settings import CompileSettings
+from pipelines.definition.definitions import TRAINING
+from pipelines.definition.tasks import configure
+
+
+class Outputs(NamedTuple):
+    """What a finished run hands out."""
+
+    bundle: dsl.Model
+    report: dsl.Artifact
+    exported: dsl.Artifact
+    decision: str
+    version: str
+
+
+def build(options: CompileSettings) -> BaseComponent:
+    """The pipeline with the cluster options of `options` applied to its tasks."""
+
+    def faceforge(
+        source: str = "toyfaces",
+        labels: str = "",
+        preset: str = "toy",
+        settings: str = "",
+        model_name: str = "faceforge",
+        experiment: str = "faceforge",
+        tracking_uri: str = "",
+        run_key: str = "",
+        checkpoint_root: str = options.checkpoint_root,
+    ) -> Outputs:
+        recipe = {"preset": preset, "settings": settings}
+        # A run that nobody named (a schedule, the UI) is named by the id of its job, which all its steps share.
+        tracking = {
+            "tracking_uri": tracking_uri,
+            "experiment": experiment,
+            "run_key": run_key,
+            "job": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        }
+        what = {"source": source, "labels": labels, **recipe}
+        if options.ingest_workers > 1:
+            with dsl.ParallelFor(list(range(options.ingest_workers))) as share:
+                prepared = prepare(share=share, shares=options.ingest_workers, **what)
+                configure("prepare", prepared, options)
+            shares = dsl.Collected(prepared.outputs["prepared"])
+            ingested = merge(prepared=shares, model_name=model_name, **what, **tracking)
+        else:
+            ingested = ingest(checkpoint_root=checkpoint_root, model_name=model_name, **what, **tracking)
+        data = ingested.outputs["data"]
+        augmented = augment(data=data, **recipe, **tracking)
+        trained = train(
+            data=augmented.outputs["augmented"],
+            checkpoint_root=checkpoint_root,
+            model_name=model_name,
+            **recipe,
+            **tracking,
+        )
+        bundle = trained.outputs["bundle"]
+        evaluated = evaluate(bundle=bundle, data=data, model_name=model_name, **recipe, **tracking)
+        exported = export(bundle=bundle, **tracking).after(evaluated)
+        registered = register(
+            exported=exported.outputs["exported"],
+            report=evaluated.outputs["report"],
+            decision=evaluated.outputs["Output"],
+            model_name=model_name,
+            **tracking,
+        )
+        tasks = zip(TRAINING.steps, (ingested, augmented, trained, evaluated, exported, registered), strict=True)
+        for step, task in tasks:
+            configure(step, task, options)
+        return Outputs(
+            bundle=bundle,
+            report=evaluated.outputs["report"],
+            exported=exported.outputs["exported"],
+            decision=evaluated.outputs["Output"],
+            version=registered.output,
+        )
+
+    return closing(faceforge, TRAINING, "Face images -> tracked, judged and registered generative model", options)

@@ -1,0 +1,282 @@
+"""Running the compiled pipeline on this machine, in a way that can be stopped at any time and continued.
+
+`run_local` keeps the state; `pipelines.local.worker`, a process group of its own, runs kfp; `pipelines.local.console`
+decides which of its output lines are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from faceforge.errors import FaceForgeError
+from pipelines.definition.definitions import DEFINITIONS
+from pipelines.definition.parameters import (
+    RunParameters,
+    SynthesisParameters,
+    check_locally,
+    check_synthesis_locally,
+    identity,
+)
+from pipelines.local.console import Console
+from pipelines.local.containers import StepContainers, check_containers
+from pipelines.local.run_folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
+from pipelines.local.summary import keep_report, relative, summary
+
+if TYPE_CHECKING:
+    from faceforge.tracking.runs import Status
+
+GRACE_SECONDS = 30.0
+"""How long a step may take to save its state after the run was asked to stop."""
+
+
+class PipelineFailedError(FaceForgeError):
+    """A step has failed; the message names it, the reason and the log."""
+
+
+class InterruptedRunError(FaceForgeError):
+    """The run was stopped by a signal and can be continued."""
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
+def run_local(
+    parameters: RunParameters | SynthesisParameters,
+    *,
+    runs: Path = Path("runs"),
+    fresh: bool = False,
+    package: Path | None = None,
+    network: str = "",
+    show: Callable[[str], None] = print,
+) -> RunFolder:
+    """Run the pipeline here and return its folder once all steps have succeeded.
+
+    An earlier run with the same parameters that has not succeeded is continued under its run key: finished steps are
+    skipped, training goes on from its last checkpoint, the MLflow runs are joined.
+
+    Args:
+        parameters: checked before anything is started.
+        runs: where run folders live.
+        fresh: start anew, whatever was left unfinished.
+        package: a compiled pipeline to run; None compiles the definition with its default settings.
+        network: run the steps in containers in this network (`pipelines.local.containers`); empty: as processes.
+        show: takes the lines for the user.
+
+    Raises:
+        PipelineFailedError: a step failed.
+        InterruptedRunError: SIGINT or SIGTERM arrived.
+        FaceForgeError: the parameters are wrong, or the same run is going on already.
+    """
+    started = time.monotonic()
+    checked, config = _checked(parameters)
+    if network:
+        check_containers(checked.tracking_uri)
+    runs = runs.absolute()
+    digest = fingerprint(identity(checked, config))
+    unfinished = None if fresh else find_unfinished(runs, digest)
+    folder = unfinished or create(runs, digest)
+    with folder.lock() as lock:
+        _prepare(folder, checked, package, network)
+        show(f"run {folder.key} · {'continued · ' if unfinished else ''}log {relative(folder.log)}")
+        with folder.log.open("a", encoding="utf-8") as log, _scratch(folder):
+            log.write(f"=== attempt {folder.read()['attempts']} of run {folder.key}\n")
+            console = Console(DEFINITIONS[checked.pipeline].steps, log, show)
+            try:
+                code, stopped_by = _execute(folder, lock, console, StepContainers(folder.key) if network else None)
+            except BaseException:
+                folder.update(status="interrupted")
+                raise
+        if stopped_by:
+            folder.update(status="interrupted")
+            _finish_parent(folder, checked, "KILLED", "stopped by a signal")
+            raise InterruptedRunError("stopped; the same command continues this run", stopped_by)
+        if code:
+            folder.update(status="failed")
+            _finish_parent(folder, checked, "FAILED", console.reason)
+            raise PipelineFailedError(_failure(folder, console, code))
+        keep_report(folder)
+        folder.update(status=FINISHED)
+        _finish_parent(folder, checked, "FINISHED")
+    for line in summary(folder, checked, time.monotonic() - started):
+        show(line)
+    return folder
+
+
+def _checked(
+    parameters: RunParameters | SynthesisParameters,
+) -> tuple[RunParameters | SynthesisParameters, BaseModel]:
+    if isinstance(parameters, RunParameters):
+        return check_locally(parameters)
+    return check_synthesis_locally(parameters)
+
+
+def _prepare(
+    folder: RunFolder, parameters: RunParameters | SynthesisParameters, package: Path | None, network: str
+) -> None:
+    if package is not None:
+        shutil.copyfile(package, folder.package)
+    arguments = {
+        **parameters.model_dump(),
+        "run_key": folder.key,
+        "checkpoint_root": str(folder.root.parent),
+    }
+    attempts = int(folder.read().get("attempts", 0)) + 1
+    folder.update(
+        pipeline=parameters.pipeline,
+        arguments=arguments,
+        compile=package is None,
+        network=network,
+        status="running",
+        attempts=attempts,
+    )
+
+
+def _execute(folder: RunFolder, lock: int, console: Console, containers: StepContainers | None) -> tuple[int, int]:
+    """Run the worker to its end; its exit code, and the signal that stopped it (0: none)."""
+    environment = {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines per step; the summary names the server
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(folder.scratch),
+    }
+    worker = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-P", "-m", "pipelines.local.worker", str(folder.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        bufsize=1,
+        env=environment,
+        start_new_session=True,
+        pass_fds=(lock,),
+    )
+    stop = _Stop(worker, console, containers)
+    try:
+        with stop.on_signals():
+            assert worker.stdout is not None  # noqa: S101
+            for line in worker.stdout:
+                console.feed(line)
+                stop.check()
+            code = worker.wait()
+    finally:
+        stop.kill()
+        worker.wait()
+    return code, stop.signum
+
+
+class _Stop:
+    """Ends a worker: first its step is asked, as Ctrl-C would ask it, so that it can save; then all is killed."""
+
+    def __init__(self, worker: subprocess.Popen[str], console: Console, containers: StepContainers | None) -> None:
+        self.signum = 0
+        self._worker, self._console, self._containers = worker, console, containers
+        self._step = ""
+        self._timer = threading.Timer(GRACE_SECONDS, self.kill)
+        self._timer.daemon = True
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """React to SIGINT and SIGTERM inside."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before: dict[int, Any] = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def check(self) -> None:
+        """A step that shrugged the request off must not be followed by another."""
+        if self.signum and self._console.current != self._step:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill whatever is left of the worker's process group, and its containers."""
+        self._timer.cancel()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._worker.pid, signal.SIGKILL)
+        if self._containers:
+            with suppress(FaceForgeError):  # an engine that is gone has taken them along
+                self._containers.remove()
+
+    def _ask(self, signum: int, frame: FrameType | None) -> None:
+        if self.signum:
+            self.kill()  # asked twice: at once
+            return
+        self.signum, self._step = signum, self._console.current
+        if not self._interrupt_step():
+            self.kill()
+            return
+        self._timer.start()
+
+    def _interrupt_step(self) -> bool:
+        """SIGINT to the processes of the present step; the worker itself must go on reading what they say."""
+        import psutil
+
+        if self._containers:
+            return self._containers.interrupt()
+        asked = False
+        try:
+            children = psutil.Process(self._worker.pid).children(recursive=True)
+        except psutil.Error:
+            return False
+        for process in children:
+            try:
+                if process.name() not in ("sh", "dash", "bash"):
+                    process.send_signal(signal.SIGINT)
+                    asked = True
+            except psutil.Error:
+                continue
+        return asked
+
+
+@contextmanager
+def _scratch(folder: RunFolder) -> Iterator[None]:
+    """A folder for temporary files; kfp leaves one behind per step."""
+    shutil.rmtree(folder.scratch, ignore_errors=True)
+    folder.scratch.mkdir(mode=0o700)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder.scratch, ignore_errors=True)
+
+
+def _failure(folder: RunFolder, console: Console, code: int) -> str:
+    what = f"step {console.failed} failed" if console.failed else f"the pipeline ended with code {code}"
+    reason = console.reason or "no reason was given"
+    return f"{what}: {reason} (log: {relative(folder.log)}; the same command continues this run)"
+
+
+def _finish_parent(
+    folder: RunFolder, parameters: RunParameters | SynthesisParameters, status: Status, reason: str = ""
+) -> None:
+    """Steps end their own runs; the parent ends with the pipeline. MLflow being away must not hide the outcome."""
+    from faceforge.tracking.runs import finish_parent
+
+    try:
+        finish_parent(folder.key, status, parameters.experiment, reason)
+    except Exception as error:
+        with folder.log.open("a", encoding="utf-8") as log:
+            log.write(f"the parent run could not be ended as {status}: {json.dumps(str(error))}\n")

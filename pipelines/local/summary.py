@@ -1,0 +1,52 @@
+"""What a finished local run has come to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.definition.parameters import RunParameters, SynthesisParameters
+from pipelines.local.run_folder import RunFolder
+
+_KEPT = ("samples.png", "summary.txt", "report.html", "report.json", "check.json")
+
+
+def summary(folder: RunFolder, parameters: RunParameters | SynthesisParameters, seconds: float) -> Iterator[str]:
+    """What a finished run has come to, for a screen."""
+    outputs = folder.result()
+    yield ""
+    if (folder.root / "summary.txt").is_file():
+        yield from (folder.root / "summary.txt").read_text(encoding="utf-8").rstrip().splitlines()
+        yield ""
+    uri = parameters.tracking_uri
+    if isinstance(parameters, RunParameters):
+        rows = {
+            "decision": outputs["decision"],
+            "model": f"models:/{parameters.model_name}/{outputs['version']}",
+            "sample grid": relative(folder.root / "samples.png"),
+            "report": relative(folder.root / "report.html"),
+            "exports": relative(Path(outputs["exported"])),
+        }
+    else:
+        rows = {
+            "verdict": outputs["verdict"],
+            "image set": relative(Path(outputs["dataset"])),
+            "published": outputs["address"],
+        }
+    rows["MLflow"] = f"make mlflow-ui   ({uri})" if uri.startswith("sqlite:") else uri
+    yield from (f"{name:<12} {value}" for name, value in rows.items())
+    yield f"run {folder.key} succeeded in {seconds / 60:.1f} min"
+
+
+def keep_report(folder: RunFolder) -> None:
+    """The report where a person looks first."""
+    report = Path(folder.result()["report"])
+    for name in _KEPT:
+        if (report / name).is_file():
+            shutil.copyfile(report / name, folder.root / name)
+
+
+def relative(path: Path) -> str:
+    """Short when below the working folder."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

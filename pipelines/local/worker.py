@@ -1,0 +1,94 @@
+"""The process in which kfp executes a local run: `python -m pipelines.local.worker RUN_FOLDER`.
+
+kfp keeps its settings in globals, prints as it likes and leaves children and temporary folders behind when it is
+stopped; here all that is confined to one process group, which `pipelines.local.run` starts, reads and ends. The
+worker's standard input is its life line: at its end (the parent is gone, however it went) the steps are killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pipelines.definition.compile import compile_pipeline
+from pipelines.definition.definitions import CLOSE, DEFINITIONS
+from pipelines.local.containers import docker_runner
+from pipelines.local.run_folder import RunFolder
+
+
+def main(folder: RunFolder) -> int:
+    """Run the pipeline of a run folder; 0 when all steps have succeeded."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    warnings.simplefilter("ignore")
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+    from kfp import components, local
+
+    state = folder.read()
+    if state["compile"]:
+        compile_pipeline(folder.package, definition=DEFINITIONS[state.get("pipeline", "training")])
+    remove_unfinished(folder.steps)
+    pipeline = components.load_component_from_text(with_caching(folder.package.read_text(encoding="utf-8")))
+    local.init(
+        runner=docker_runner(folder) if state.get("network") else local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(folder.steps),
+        # kfp deletes this folder after the run: it must never be one that holds anything.
+        workspace_root=str(folder.scratch / "workspace"),
+        raise_on_error=True,
+        enable_caching=True,
+        cache_root=str(folder.root / "finished"),
+    )
+    try:
+        task = pipeline(**state["arguments"])
+    except RuntimeError as error:
+        print(error)
+        return 1
+    folder.write_result({name: _plain(value) for name, value in task.outputs.items()})
+    return 0
+
+
+def with_caching(package: str) -> str:
+    """The pipeline's YAML with caching switched on for all steps, and without its platform document.
+
+    The cache lives in the run's own folder, so that a hit means "this very run has finished this step before": that
+    is how a continued run skips them. Submission has the same override, there for the cluster's cache.
+    """
+    import yaml
+
+    spec = next(iter(yaml.safe_load_all(package)))
+    for component in [spec["root"], *spec["components"].values()]:
+        for name, task in component.get("dag", {}).get("tasks", {}).items():
+            task["cachingOptions"] = {"enableCache": name != CLOSE}
+    return yaml.safe_dump(spec)
+
+
+def remove_unfinished(steps: Path) -> None:
+    """Delete the folders of steps that were stopped before they could hand anything on."""
+    for step in steps.glob("*/*"):
+        # The executor writes this file last.
+        if not step.name.startswith(".") and step.is_dir() and not (step / "executor_output.json").is_file():
+            shutil.rmtree(step, ignore_errors=True)
+    for attempt in steps.glob("*"):
+        if attempt.is_dir() and not any(attempt.iterdir()):
+            attempt.rmdir()
+
+
+def _plain(value: Any) -> str:
+    """An output as text: a parameter's value, or the path of an artifact."""
+    return str(getattr(value, "path", value))
+
+
+def _die_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(RunFolder(Path(sys.argv[1]))))

@@ -1,0 +1,154 @@
+"""The file that lists what runs by the clock, `k8s/schedules.yaml`, and everything in it that can be refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from faceforge.errors import FaceForgeError
+from pipelines.cluster.upload import package_digest
+from pipelines.definition.definitions import DEFINITIONS
+from pipelines.definition.parameters import RunParameters, SynthesisParameters, run_parameters, synthesis_parameters
+from pipelines.schedules.cron import Cron, read_cron, read_zone
+
+SCHEDULES = Path("k8s/schedules.yaml")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")
+    cron: str
+    time_zone: str = "UTC"
+    enabled: bool = True
+    description: str = ""
+    pipeline: Literal["training", "synthesis"] = "training"
+    package: str = ""
+    parameters: dict[str, str] = {}
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scheduler_time_zone: str = "UTC"
+    schedules: tuple[_Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A pipeline run that is wanted by the clock.
+
+    Attributes:
+        name: of the recurring run; letters, digits and dashes.
+        cron: when, by the clocks of `time_zone`.
+        time_zone: an IANA name.
+        enabled: False keeps it on the server, but silent.
+        package: the compiled pipeline.
+        parameters: of every run, validated.
+        description: for people.
+        scheduler_zone: time zone of the installation's scheduler.
+    """
+
+    name: str
+    cron: Cron
+    time_zone: str
+    enabled: bool
+    package: Path
+    parameters: RunParameters | SynthesisParameters
+    description: str = ""
+    scheduler_zone: str = "UTC"
+
+    def digest(self, cron: str, service_account: str) -> str:
+        """Changes when a recurring run made earlier is no longer what is wanted."""
+        what = {
+            "cron": cron,
+            "enabled": self.enabled,
+            "package": package_digest(self.package),
+            "parameters": self.parameters.model_dump(),
+            "service_account": service_account,
+            "description": self.description,
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def make_schedule(folder: Path | None = None, scheduler_zone: str = "UTC", **values: Any) -> Schedule:
+    """A schedule of loose values, those of an entry of the file.
+
+    Args:
+        folder: what a relative `package` is meant from; None: the working folder.
+        scheduler_zone: time zone of the installation's scheduler.
+        values: name, cron, and what else an entry has.
+
+    Raises:
+        FaceForgeError: something is wrong, in one line.
+    """
+    entry = _validated(_Entry, values, f"schedule {values.get('name', '')!r}")
+    try:
+        read_zone(scheduler_zone)
+        read_zone(entry.time_zone)
+        make = run_parameters if entry.pipeline == "training" else synthesis_parameters
+        package = DEFINITIONS[entry.pipeline].committed
+        if entry.package:
+            package = (folder or Path()) / Path(entry.package).expanduser()
+        package_digest(package)
+        parameters = make(**entry.parameters)
+        cron = read_cron(entry.cron)
+        cron.in_zone(entry.time_zone, scheduler_zone, datetime.now(UTC))
+    except FaceForgeError as error:
+        raise FaceForgeError(f"schedule {entry.name!r}: {error}") from None
+    return Schedule(
+        entry.name,
+        cron,
+        entry.time_zone,
+        entry.enabled,
+        package,
+        parameters,
+        entry.description,
+        scheduler_zone,
+    )
+
+
+def read_schedules(path: Path = SCHEDULES) -> list[Schedule]:
+    """All schedules of a file.
+
+    Raises:
+        FaceForgeError: the file cannot be read, or an entry is wrong.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise FaceForgeError(f"schedules {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        at = getattr(error, "problem_mark", None)
+        where = f" (line {at.line + 1})" if at else ""
+        raise FaceForgeError(f"schedules {path} are not YAML{where}") from None
+    if not isinstance(content, dict):
+        raise FaceForgeError(f"schedules {path} must hold a list named schedules")
+    listed = _validated(_File, content, str(path))
+    made = [make_schedule(path.parent, listed.scheduler_time_zone, **entry.model_dump()) for entry in listed.schedules]
+    names = [schedule.name for schedule in made]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise FaceForgeError(f"schedules {path} name {twice[0]!r} twice")
+    return made
+
+
+def _validated(kind: Any, values: dict[str, Any], what: str) -> Any:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        hint = ""
+        if first["type"] == "string_type":
+            hint = "; put it in quotes"
+        elif first["loc"][-1] == "name":
+            hint = "; use small letters, digits and dashes"
+        raise FaceForgeError(f"{what}: {where}: {first['msg']}{hint}") from None

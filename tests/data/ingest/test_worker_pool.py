@@ -1,0 +1,115 @@
+"""Real processes: they answer, die, hang and fail, and the run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from faceforge.data.ingest import worker_pool
+from faceforge.data.ingest.worker_pool import Workers
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent to processes is found by them."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
+
+
+def work(items: list[int | str]) -> list[str]:
+    return [work_on(item) for item in items]
+
+
+def work_on(item: int | str) -> str:
+    if item == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == "hang":
+        time.sleep(60)
+    if item == "fail":
+        raise ZeroDivisionError("a fault of ours")
+    return f"{item} done"
+
+
+def in_lots(items: Iterable[int | str]) -> Iterator[list[int | str]]:
+    rest = iter(items)
+    while lot := list(islice(rest, 16)):
+        yield lot
+
+
+def note(items: list[str]) -> list[str]:
+    for item in items:
+        Path(item).write_text(str(os.getpid()))
+    return [str(os.getpid())] * len(items)
+
+
+def lost(item: int | str) -> str:
+    return f"{item} lost"
+
+
+def test_results_come_in_order_and_a_death_costs_one_item() -> None:
+    items: list[int | str] = [*range(40), "die", *range(40, 60)]
+    with Workers(work, lost, 2) as pool:
+        found = list(pool.map(in_lots(items)))
+    assert found == [*(f"{n} done" for n in range(40)), "die lost", *(f"{n} done" for n in range(40, 60))]
+
+
+def test_what_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Workers(work, lost, 1) as pool:
+        assert list(pool.map([["warm"]])) == ["warm done"]
+        monkeypatch.setattr(worker_pool, "PATIENCE_SECONDS", 0.3)
+        assert list(pool.map([["hang"]])) == ["hang lost"]
+
+
+def test_a_fault_of_ours_is_no_loss_but_an_error() -> None:
+    with Workers(work, lost, 1) as pool, pytest.raises(RuntimeError, match="a fault of ours"):
+        list(pool.map([["fail"]]))
+
+
+def test_a_worker_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with Workers(work, lost, 1) as pool, pytest.raises(RuntimeError, match="could not start"):
+        list(pool.map([["x"]]))
+
+
+def test_no_process_is_left(tmp_path: Path) -> None:
+    with Workers(note, lost, 2) as pool:
+        processes = {int(found) for found in pool.map([str(tmp_path / str(n))] for n in range(64))}
+    assert processes
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_leaving_in_the_middle_waits_for_nobody() -> None:
+    with pytest.raises(ZeroDivisionError), Workers(work, lost, 2) as pool:
+        for number, _ in enumerate(pool.map(in_lots(range(2000)))):
+            if number == 20:
+                raise ZeroDivisionError
+
+
+def test_a_source_of_items_that_fails_ends_the_work() -> None:
+    def items() -> Iterator[int]:
+        yield from range(200)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"), Workers(work, lost, 2) as pool:
+        list(pool.map(in_lots(items())))
+
+
+@pytest.mark.parametrize("first", [[], [""]])
+def test_modules_beside_the_images_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: list[str]
+) -> None:
+    for module in ("struct", "cv2", "tests"):
+        (tmp_path / f"{module}.py").write_text("open('owned', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*first, *sys.path])  # '' is what interactive sessions have there
+    with Workers(work, lost, 1) as pool:
+        assert list(pool.map([["x"]])) == ["x done"]
+    assert not (tmp_path / "owned").exists()

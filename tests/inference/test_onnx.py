@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceforge.errors import FaceForgeError
+from faceforge.inference.onnx import OnnxModel
+
+onnx = pytest.importorskip("onnx", reason="the onnx extra is not installed")
+
+
+def write(path: Path, **facts: object) -> Path:
+    """A generator that repeats a latent over 4 x 4 grey pixels."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["latents", "one"], ["pixel"]),
+            helper.make_node("Tile", ["pixel", "often"], ["images"]),
+        ],
+        "generator",
+        [helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["batch", 1])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 4, 4, 1])],
+        [
+            numpy_helper.from_array(np.array([-1, 1, 1, 1]), "one"),
+            numpy_helper.from_array(np.array([1, 4, 4, 1]), "often"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    if facts:
+        helper.set_model_props(model, {"faceforge": json.dumps(facts)})
+    onnx.save_model(model, path)
+    return path
+
+
+FACTS = {
+    "format_version": 1, "latent_size": 1, "image_size": 4, "channels": 1, "labels": {}, "dataset_digest": "d"
+}  # fmt: skip
+
+
+def test_batches_do_not_matter(tmp_path: Path) -> None:
+    model = OnnxModel.load(write(tmp_path / "g.onnx", **FACTS))
+    latents, labels = np.linspace(-2, 2, 7)[:, None], np.zeros((7, 0), np.int32)
+    images = model.generate(latents, labels, batch=3)
+    assert (images.shape, images.dtype) == ((7, 4, 4, 1), np.uint8)
+    assert images[:, 0, 0, 0].tolist() == [0, 0, 42, 128, 213, 255, 255]
+    assert model.generate(latents[:0], labels[:0]).shape == (0, 4, 4, 1)
+    with pytest.raises(FaceForgeError, match="generator only"):
+        model.logits(images, labels)
+
+
+def test_files_that_are_not_ours_are_told(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no model")
+    for path, told in (
+        (tmp_path / "none.onnx", "does not exist"),
+        (tmp_path / "text.onnx", "not a readable ONNX file"),
+        (write(tmp_path / "foreign.onnx"), "not made by FaceForge"),
+        (write(tmp_path / "new.onnx", **{**FACTS, "format_version": 2}), "has format 2"),
+        (write(tmp_path / "damaged.onnx", format_version=1), "damaged metadata"),
+    ):
+        with pytest.raises(FaceForgeError, match=told):
+            OnnxModel.load(path)
+
+
+def test_sampling_needs_no_heavy_package(tmp_path: Path) -> None:
+    path = write(tmp_path / "g.onnx", **FACTS)
+    code = (
+        "import sys; from faceforge import Generator; "
+        f"assert Generator.load({str(path)!r}).generate(3, seed=1).images.shape == (3, 4, 4, 1); "
+        "print(*({'tensorflow', 'keras', 'mlflow', 'pydantic', 'pandas', 'pyarrow', 'click'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from pipelines.cluster.health import check
+from tests.pipelines.kfp_server import SimulatedServer
+
+
+@pytest.fixture(autouse=True)
+def endpoint(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KF_PIPELINES_TOKEN", "KF_PIPELINES_SA_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", server.url)
+
+
+def test_a_good_server(server: SimulatedServer) -> None:
+    found = check()
+    assert (found.status, found.told) == ("ok", f"{server.url}, version 2.17.0, for one user")
+    server.multi_user = True
+    assert "for many users: give --namespace" in check().told
+
+
+def test_an_old_server(server: SimulatedServer) -> None:
+    server.version = "2.4.1"
+    found = check()
+    assert (found.status, found.remedy) == ("warning", "upgrade Kubeflow Pipelines to 2.15 or later")
+
+
+def test_who_may_not_enter_is_told_how(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.token = "right"
+    assert (check().status, "access denied (401)" in check().told) == ("problem", True)
+    monkeypatch.setenv("KF_PIPELINES_TOKEN", "right")
+    assert check().status == "ok"
+
+
+def test_nothing_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", f"http://127.0.0.1:{port}")
+    assert (check().status, "connection refused" in check().told) == ("problem", True)
+    monkeypatch.delenv("KF_PIPELINES_ENDPOINT")
+    assert check().status == "skipped"

@@ -1,0 +1,67 @@
+"""Several pods for one ingest; that their work adds up to the same set is tested in data/ingest/test_resume.py."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from faceforge.steps import steps
+from pipelines.cli.pipeline import pipeline
+from pipelines.definition.compile import compile_pipeline
+from pipelines.definition.compile_settings import compile_settings
+
+COMPONENTS = Path(__file__).parents[3] / "components"
+
+
+def compiled(path: Path, **options: object) -> dict[str, Any]:
+    compile_pipeline(path, compile_settings(**options))
+    return dict(next(iter(yaml.safe_load_all(path.read_text()))))
+
+
+def test_shares_are_prepared_side_by_side_and_merged(tmp_path: Path) -> None:
+    root = compiled(tmp_path / "p.yaml", ingest_workers=3, data_claim="photos")
+    tasks = root["components"]["comp-steps"]["dag"]["tasks"]
+    loop = next(name for name in tasks if name.startswith("for-loop"))
+    assert tasks[loop]["parameterIterator"]["items"]["raw"] == "[0, 1, 2]"
+    assert "ingest" not in tasks
+    assert tasks["merge"]["dependentTasks"] == [loop]
+    inner = root["components"][tasks[loop]["componentRef"]["name"]]["dag"]["tasks"]["prepare"]["inputs"]["parameters"]
+    assert inner["shares"]["runtimeValue"]["constant"] == 3.0
+    assert not any(task["cachingOptions"].get("enableCache") for name, task in tasks.items() if name != loop)
+
+
+def test_a_share_that_fails_is_prepared_again(tmp_path: Path) -> None:
+    root = compiled(tmp_path / "p.yaml", ingest_workers=3, retries=2, checkpoint_claim="checkpoints")
+    shares = next(dag for dag in root["components"].values() if "prepare" in dag.get("dag", {}).get("tasks", {}))
+    assert shares["dag"]["tasks"]["prepare"]["retryPolicy"]["maxRetryCount"] == 2
+
+
+def test_one_machine_sees_nothing_of_it(tmp_path: Path) -> None:
+    root = compiled(tmp_path / "p.yaml")
+    assert not {"exec-prepare", "exec-merge"} & set(root["deploymentSpec"]["executors"])
+
+
+def test_every_pod_sees_the_images(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    options = ["compile", "--output", str(path), "--ingest-workers", "2", "--data-claim", "photos"]
+    result = CliRunner().invoke(pipeline, options)
+    assert result.exit_code == 0, result.output
+    platform = list(yaml.safe_load_all(path.read_text()))[1]
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert {pods[f"exec-{step}"]["pvcMount"][0]["mountPath"] for step in ("prepare", "merge")} == {"/data"}
+
+
+@pytest.mark.parametrize(("component", "step"), [("prepare", "prepare"), ("merge", "ingest")])
+def test_the_wrappers_pass_what_the_steps_take(component: str, step: str) -> None:
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse((COMPONENTS / component / "component.py").read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == step
+    ]
+    inspect.signature(getattr(steps, step)).bind(*call.args)
