@@ -1,17 +1,21 @@
-"""The one exception that means "the user can mend this", and the one place where it becomes a line on the screen."""
+"""Errors that the user can mend: their exception, and how they become one line on the screen."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 EXIT_CODE = 2
 INTERRUPTED = 130  # stopped from outside, as shells count it
 
 
 class FaceForgeError(Exception):
-    """A problem with the input, the configuration or the surroundings, told in one line.
+    """A problem with the input, the configuration or the surroundings, reported in one line.
 
     The message says what was wrong, where, and what to do. Command line and pipeline steps print it
     without a traceback and exit with `exit_code`; anything else that is raised is a bug.
@@ -20,9 +24,32 @@ class FaceForgeError(Exception):
     exit_code = EXIT_CODE
 
 
+def first_line(error: BaseException | str, limit: int = 300) -> str:
+    """The first line of an error's message, at most `limit` characters; its class name if it has no message."""
+    line = next(iter(str(error).strip().splitlines()), "") or ("" if isinstance(error, str) else type(error).__name__)
+    return line[:limit].rstrip()
+
+
+def explain(error: ValidationError) -> str:
+    """The first problem of a pydantic validation in one line, as `train.kimg = -1: Input should be greater than 0`."""
+    problem = error.errors(include_url=False)[0]
+    place, message = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    if not place or problem["type"] in ("missing", "extra_forbidden"):
+        return ": ".join(filter(None, (place, message)))
+    return f"{place} = {_shortened(problem['input'])}: {message}"
+
+
+def _shortened(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return "(a very long number)"
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turns what a user can mend into one line on standard error and an exit code, without a traceback."""
+    """Prints a `FaceForgeError` as one line on standard error, without a traceback, and exits with its code."""
     try:
         yield
     except FaceForgeError as error:

@@ -1,7 +1,8 @@
-"""Writing files and folders so that a half-written one never stands under its final name."""
+"""Files and folders: written atomically, locked, named safely."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from uuid import uuid4
+
+from faceforge.errors import FaceForgeError
 
 
 @contextmanager
@@ -55,6 +58,30 @@ def _settle(replaced: Path, path: Path) -> None:
         shutil.rmtree(replaced, ignore_errors=True)
     elif replaced.exists():
         os.replace(replaced, path)
+
+
+@contextmanager
+def exclusive_lock(path: Path, busy: str = "") -> Iterator[int]:
+    """Holds an exclusive lock on a folder or file until the block ends or the process dies; yields its descriptor.
+
+    Child processes that inherit the descriptor hold the lock too.
+
+    Args:
+        path: an existing folder, or a file (created if missing).
+        busy: what to report when another process holds the lock; empty: wait for it.
+
+    Raises:
+        FaceForgeError: with the message `busy`.
+    """
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise FaceForgeError(busy) from None
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def sha256_file(path: Path) -> str:
