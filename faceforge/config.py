@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, explain
 from faceforge.presets import PRESETS
 
 ImageSize = Literal[32, 64, 128, 256]
@@ -256,7 +256,7 @@ def resolve(preset: str = "toy", settings: str | dict[str, Any] = "") -> Config:
     try:
         return Config(preset=preset, **sections)
     except ValidationError as error:
-        raise FaceForgeError(_explain(error)) from None
+        raise FaceForgeError(explain(error)) from None
 
 
 def read_section(section: type[AnySection], settings: dict[str, Any]) -> AnySection:
@@ -276,7 +276,7 @@ def read_section(section: type[AnySection], settings: dict[str, Any]) -> AnySect
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise FaceForgeError(_explain(error)) from None
+        raise FaceForgeError(explain(error)) from None
 
 
 def parse_settings(text: str) -> dict[str, str]:
@@ -329,14 +329,6 @@ def _suggestion(key: str) -> str:
     known = [f"{name}.{field}" for name, section in _SECTIONS.items() for field in section.model_fields]
     close = get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; sections: {', '.join(_SECTIONS)}"
-
-
-def _explain(error: ValidationError) -> str:
-    """The first problem of a validation, in one line."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "configuration"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where} = {first['input']!r}: {message}" if first["loc"] else message
 
 
 def labels_option(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:

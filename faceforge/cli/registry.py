@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from faceforge.errors import guarded
+from faceforge.tracking.tags import DATASET_TAG, PARENT_RUN_TAG, REVISION_TAG
 
 if TYPE_CHECKING:
     from faceforge.tracking.comparison import Details
@@ -241,9 +242,9 @@ def _facts(name: str, found: Details) -> list[tuple[str, str]]:
         "decision": ": ".join(filter(None, (info.decision, found.reasons))),
         "approval": tags.get(APPROVAL_TAG, ""),
         "promoted": f"{promoted[0][:19]}Z by {promoted[1]}: {promoted[2]}" if promoted[0] else "",
-        "run": " · ".join(filter(None, (found.run_name, tags.get("faceforge.parent_run_id", "")))),
-        "data": tags.get("faceforge.dataset_digest", ""),
-        "code": tags.get("faceforge.revision", ""),
+        "run": " · ".join(filter(None, (found.run_name, tags.get(PARENT_RUN_TAG, "")))),
+        "data": tags.get(DATASET_TAG, ""),
+        "code": tags.get(REVISION_TAG, ""),
     }
     return [(key, value or "-") for key, value in facts.items()]
 

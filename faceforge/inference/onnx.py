@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.models.ranges import to_uint8
 
 FACTS_KEY = "faceforge"  # in the file's metadata: JSON, see `faceforge.export.onnx`
@@ -68,7 +68,7 @@ class OnnxModel:
         try:
             session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own kinds share no other base
-            reason = (str(error).splitlines() or ["no reason given"])[0][:200]
+            reason = first_line(error, 200)
             raise FaceForgeError(f"{path} is not a readable ONNX file: {reason}") from None
         return OnnxModel(_facts(path, session.get_modelmeta().custom_metadata_map), session)
 

@@ -11,17 +11,24 @@ from faceforge.errors import FaceForgeError
 from faceforge.inference import pyfunc
 from faceforge.models.bundle import BundleInfo
 from faceforge.tracking.connection import readable
-from faceforge.tracking.promotion import APPROVAL_TAG, WAITING, approval_required, promote
+from faceforge.tracking.promotion import WAITING, approval_required, promote
 from faceforge.tracking.revision import code_revision
 from faceforge.tracking.step_run import StepRun
-from faceforge.tracking.versions import CHALLENGER, DECISION_TAG, HOLDOUT_TAG, Decision, all_versions
+from faceforge.tracking.tags import (
+    APPROVAL_TAG,
+    DATASET_TAG,
+    DECISION_TAG,
+    HOLDOUT_TAG,
+    PARENT_RUN_TAG,
+    REGISTERED_TAG,
+    REVISION_TAG,
+    RUN_KEY_TAG,
+)
+from faceforge.tracking.versions import CHALLENGER, Decision, all_versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-_COMPLETE_TAG = "faceforge.registered"
-_KEY_TAG = "faceforge.run_key"
 
 
 def register_bundle(
@@ -64,16 +71,16 @@ def register_bundle(
     with readable("MLflow registry"):
         client = mlflow.MlflowClient()
         version = _registered(client, name, run.run_key)
-        if version is not None and _COMPLETE_TAG in version.tags:
+        if version is not None and REGISTERED_TAG in version.tags:
             return str(version.version)
         if version is None:
             model_id = _logged(client, run, name) or _log(Path(bundle), info, run, name, extra_artifacts or {})
             facts = {
-                _KEY_TAG: run.run_key,
-                "faceforge.parent_run_id": run.parent_id,
-                "faceforge.dataset_digest": info.dataset_digest,
+                RUN_KEY_TAG: run.run_key,
+                PARENT_RUN_TAG: run.parent_id,
+                DATASET_TAG: info.dataset_digest,
                 HOLDOUT_TAG: info.holdout_digest,
-                "faceforge.revision": code_revision() or "unknown",
+                REVISION_TAG: code_revision() or "unknown",
                 DECISION_TAG: decision,
                 **{key: str(value)[:4000] for key, value in (tags or {}).items()},
             }
@@ -89,13 +96,13 @@ def register_bundle(
     elif decision == "promote" and auto_promote:
         promote(name, number, reason or "the evaluation decided so", by=f"pipeline run {run.run_key}")
     with readable("MLflow registry"):
-        client.set_model_version_tag(name, number, _COMPLETE_TAG, "true")
+        client.set_model_version_tag(name, number, REGISTERED_TAG, "true")
     return number
 
 
 def _registered(client: MlflowClient, name: str, run_key: str) -> ModelVersion | None:
     """The version that this pipeline run has made before."""
-    mine = [item for item in all_versions(client, name) if item.tags.get(_KEY_TAG) == run_key]
+    mine = [item for item in all_versions(client, name) if item.tags.get(RUN_KEY_TAG) == run_key]
     return min(mine, key=lambda item: int(item.version), default=None)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, explain, first_line
 from faceforge.files import atomic_folder
 from faceforge.models.ranges import from_uint8, to_uint8
 from faceforge.models.spec import ModelSpec
@@ -56,7 +56,7 @@ class BundleInfo(BaseModel):
         try:
             info = BundleInfo.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise FaceForgeError(f"{path} is unreadable: {error.errors()[0]['msg']}") from None
+            raise FaceForgeError(f"{path} is unreadable: {explain(error)}") from None
         if info.format_version != FORMAT_VERSION:
             raise FaceForgeError(f"{path} has format {info.format_version}; this version reads {FORMAT_VERSION}")
         return info
@@ -90,7 +90,7 @@ class Bundle:
             try:
                 networks.append(keras.saving.load_model(path, compile=False, safe_mode=True))
             except Exception as error:  # Keras raises many kinds for a damaged archive
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 raise FaceForgeError(f"{path} is unreadable: {reason}; make or download the bundle again") from error
         return Bundle(info, *networks)
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceforge.data.imageset.info import INFO_FILE, DatasetInfo
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
+from faceforge.tracking.tags import DOMAIN_DRIFT_TAG, DRIFT_TAG
 
 if TYPE_CHECKING:
     from faceforge.data.drift import Drift
     from faceforge.data.imageset.reader import ImageSet
     from faceforge.tracking.runs import StepRun
-
-DRIFT_TAG, DOMAIN_DRIFT_TAG = "faceforge.drift", "faceforge.domain_drift"
 
 
 def log_image_set(run: StepRun, images: ImageSet) -> None:
@@ -99,7 +98,7 @@ def _tell(run: StepRun, tag: str, model_name: str, compared: Callable[[], tuple[
             for warning in drift.warnings:
                 print(f"warning: drift from {model_name} version {version}: {warning}", file=sys.stderr)
     except Exception as error:  # a warning must not cost the run
-        told = f"not compared: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        told = f"not compared: {first_line(error)}"
         print(f"warning: drift {told}", file=sys.stderr)
     run.set_tags({tag: told})
     run.headline(tags={tag: told})

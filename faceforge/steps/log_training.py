@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.tracking.async_logger import Delivery
-from faceforge.tracking.start import STARTED_TAG, Start
+from faceforge.tracking.start import Start
+from faceforge.tracking.tags import STARTED_TAG
 
 if TYPE_CHECKING:
     from faceforge.config import Config

@@ -23,6 +23,16 @@ from faceforge.errors import FaceForgeError
 from faceforge.errors import guarded as guarded  # for components, which import nothing else
 from faceforge.files import atomic_file, atomic_folder
 from faceforge.steps.log_data import log_domain_drift, log_drift, log_image_set, log_input
+from faceforge.tracking.tags import (
+    DECISION_TAG,
+    MODEL_TAG,
+    MODEL_VERSION_TAG,
+    PUBLISHED_TAG,
+    REASONS_TAG,
+    REVISION_TAG,
+    SYNTHETIC_TAG,
+    VERDICT_TAG,
+)
 
 if TYPE_CHECKING:
     from faceforge.evaluation.report.results import Evaluation
@@ -252,8 +262,8 @@ def register(
             auto_promote=auto_promote,
             reason="; ".join(judged["decision"]["reasons"]),
         )
-        run.set_tags({"faceforge.model_version": version})
-        run.headline(tags={"faceforge.model": f"models:/{model_name}/{version}"})
+        run.set_tags({MODEL_VERSION_TAG: version})
+        run.headline(tags={MODEL_TAG: f"models:/{model_name}/{version}"})
     finish_parent(tracking.run_key, "FINISHED", tracking.experiment)  # this is the pipeline's last step
     return version
 
@@ -281,7 +291,7 @@ def generate(model: str, data: str, settings: str, out: Path, work: str, trackin
         run.headline(
             params={"model": manifest.model["name"], **config.model_dump(mode="json")},
             metrics={"synthetic/images": float(manifest.made)},
-            tags={"faceforge.model": manifest.model["name"], "faceforge.synthetic_digest": manifest.digest},
+            tags={MODEL_TAG: manifest.model["name"], SYNTHETIC_TAG: manifest.digest},
             artifacts=[out / "README.md", out / "manifest.json"],
         )
         log_image_set(run, ImageSet.open(out))
@@ -299,7 +309,7 @@ def check(dataset: Path, out: Path, tracking: Tracking) -> str:
         found = verify(dataset, classifier_of(Manifest.read(dataset).model["name"]))
         path = found.write(out)
         run.log_artifacts(path)
-        run.headline(metrics=found.metrics, tags={"faceforge.verdict": found.verdict})
+        run.headline(metrics=found.metrics, tags={VERDICT_TAG: found.verdict})
     print("\n".join([f"verdict: {found.verdict}", *(f"  {problem}" for problem in found.problems)]))
     return found.verdict
 
@@ -330,7 +340,7 @@ def publish(dataset: Path, report: Path, destination: str, tracking: Tracking) -
         else:
             run.log_artifacts(dataset, "dataset")
             address = f"runs:/{run.run_id}/dataset"
-        run.headline(tags={"faceforge.published": address})
+        run.headline(tags={PUBLISHED_TAG: address})
     finish_parent(tracking.run_key, "FINISHED", tracking.experiment)  # this is the pipeline's last step
     return address
 
@@ -367,7 +377,7 @@ def tracked(step: str, tracking: Tracking | None, system_metrics: bool = False) 
 def _revision() -> dict[str, str]:
     from faceforge.tracking.revision import code_revision
 
-    return {"faceforge.revision": code_revision() or "unknown"}
+    return {REVISION_TAG: code_revision() or "unknown"}
 
 
 def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
@@ -382,7 +392,7 @@ def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
         run.log_artifacts(out / name)
     run.headline(
         metrics=metrics,
-        tags={"faceforge.decision": evaluation.decision.verdict, "faceforge.reasons": reasons},
+        tags={DECISION_TAG: evaluation.decision.verdict, REASONS_TAG: reasons},
         artifacts=[out / "samples.png", out / "report.html"],
     )
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from faceforge.data.imageset.info import versions
 from faceforge.data.imageset.reader import ImageSet
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, explain
 from faceforge.files import sha256_file
 from faceforge.synthesis.checks import Check
 from faceforge.synthesis.draw import Tally
@@ -98,7 +98,7 @@ class Manifest(BaseModel):
         try:
             return Manifest.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise FaceForgeError(f"{path} is unreadable: {error.errors()[0]['msg']}; generate the set again") from None
+            raise FaceForgeError(f"{path} is unreadable: {explain(error)}; generate the set again") from None
 
 
 def make_manifest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_folder
 from faceforge.synthesis.manifest import MANIFEST, Manifest
 
@@ -45,7 +45,7 @@ def publish(folder: Path, destination: str) -> str:
             files.put_file(str(folder / file.path), target)
         files.put_file(str(folder / MANIFEST), f"{root}/{MANIFEST}")
     except Exception as error:  # every kind of store fails in its own ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error, 200)
         raise FaceForgeError(f"{destination} cannot be written to: {reason}") from error
     return address
 

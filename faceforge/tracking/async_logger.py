@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import NamedTuple
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.tracking.connection import impatient
 from faceforge.tracking.step_run import Point, StepRun
 
@@ -104,7 +104,7 @@ class Delivery:
             try:
                 self._send(items)
             except Exception as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                reason = first_line(error, 200)
                 if _is_hopeless(error):
                     self._done(items, reason)
                     continue

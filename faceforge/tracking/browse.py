@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.connection import readable
-from faceforge.tracking.runs import FAILURE_TAG, ROLE_TAG, STEP_TAG
+from faceforge.tracking.tags import (
+    DECISION_TAG,
+    FAILURE_TAG,
+    MLFLOW_PARENT_TAG,
+    MODEL_TAG,
+    REASONS_TAG,
+    ROLE_TAG,
+    STEP_TAG,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -129,9 +137,9 @@ def _summary(run: Run) -> RunSummary:
         started=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
         status=run.info.status,
         failure=tags.get(FAILURE_TAG, ""),
-        decision=tags.get("faceforge.decision", ""),
-        reasons=tags.get("faceforge.reasons", ""),
-        model=tags.get("faceforge.model", ""),
+        decision=tags.get(DECISION_TAG, ""),
+        reasons=tags.get(REASONS_TAG, ""),
+        model=tags.get(MODEL_TAG, ""),
         metrics=dict(run.data.metrics),
     )
 
@@ -145,7 +153,7 @@ def _training_step(client: MlflowClient, run_id: str) -> Run | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             raise FaceForgeError(f"there is no run {run_id!r} in this MLflow") from None
         raise
-    query = f"tags.`{STEP_TAG}` = 'train' and tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    query = f"tags.`{STEP_TAG}` = 'train' and tags.`{MLFLOW_PARENT_TAG}` = '{parent.info.run_id}'"
     steps = client.search_runs([parent.info.experiment_id], query, max_results=1)
     return steps[0] if steps else None
 

@@ -8,11 +8,10 @@ from tempfile import TemporaryDirectory
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.connection import readable
-from faceforge.tracking.runs import STEP_TAG
+from faceforge.tracking.tags import MLFLOW_PARENT_TAG, PARENT_RUN_TAG, STEP_TAG
 from faceforge.tracking.versions import CHAMPION
 
 _FILE = "dataset.json"
-PARENT_TAG = "faceforge.parent_run_id"  # of a model version: the pipeline run that made it
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ def champion_data(name: str) -> ChampionData:
         if not number:
             return ChampionData()
         version = client.get_model_version(name, str(number))
-        parent = client.get_run(version.tags.get(PARENT_TAG, ""))
-        query = f"tags.`{STEP_TAG}` = 'ingest' and tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+        parent = client.get_run(version.tags.get(PARENT_RUN_TAG, ""))
+        query = f"tags.`{STEP_TAG}` = 'ingest' and tags.`{MLFLOW_PARENT_TAG}` = '{parent.info.run_id}'"
         steps = client.search_runs([parent.info.experiment_id], query, max_results=1)
         if not steps:
             raise FaceForgeError(f"the run of {name} version {number} has no ingest step")

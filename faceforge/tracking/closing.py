@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from faceforge.tracking.connection import readable
-from faceforge.tracking.runs import (
-    _PARENT_TAG,
-    FAILURE_TAG,
-    STEP_TAG,
-    _all_experiments,
-    _find_parent,
-    finish_parent,
-)
+from faceforge.tracking.runs import _all_experiments, _find_parent, finish_parent
+from faceforge.tracking.tags import FAILURE_TAG, MLFLOW_PARENT_TAG, STEP_TAG
 
 _KILLED = "ended without a word: killed, evicted, or out of memory"
 _NEVER_RAN = "a step could not be started: see the events of its pod (image, volume, quota)"
@@ -38,7 +32,7 @@ def close_run(run_key: str) -> str:
         parent = _find_parent(client, run_key, _all_experiments(client))
         if parent is None:
             return ""
-        text = f"tags.`{_PARENT_TAG}` = '{parent.info.run_id}' and attributes.status = 'RUNNING'"
+        text = f"tags.`{MLFLOW_PARENT_TAG}` = '{parent.info.run_id}' and attributes.status = 'RUNNING'"
         killed = client.search_runs([parent.info.experiment_id], text)
         for run in killed:
             client.set_tag(run.info.run_id, FAILURE_TAG, _KILLED)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faceforge.tracking.champion_data import PARENT_TAG
 from faceforge.tracking.connection import readable
-from faceforge.tracking.versions import HOLDOUT_TAG, VersionInfo, find_version, mlflow_client
+from faceforge.tracking.tags import DATASET_TAG, HOLDOUT_TAG, PARENT_RUN_TAG, REASONS_TAG
+from faceforge.tracking.versions import VersionInfo, find_version, mlflow_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,13 +60,11 @@ def describe(name: str, version: str) -> Details:
     """
     info = find_version(name, version)
     with readable("MLflow"):
-        run = existing_run(mlflow_client(), info.tags.get(PARENT_TAG, ""))
+        run = existing_run(mlflow_client(), info.tags.get(PARENT_RUN_TAG, ""))
     if run is None:
         return Details(info, {}, {}, "", "")
     data = run.data
-    return Details(
-        info, dict(data.metrics), dict(data.params), data.tags.get("faceforge.reasons", ""), run.info.run_name or ""
-    )
+    return Details(info, dict(data.metrics), dict(data.params), data.tags.get(REASONS_TAG, ""), run.info.run_name or "")
 
 
 def compare(name: str, left: str, right: str) -> Comparison:
@@ -103,9 +101,7 @@ def existing_run(client: MlflowClient, run_id: str) -> Run | None:
 
 def _notes(one: Details, other: Details) -> list[str]:
     notes = [f"the run of version {side.info.version} is gone" for side in (one, other) if not side.run_name]
-    digests = [
-        side.info.tags.get(HOLDOUT_TAG) or side.info.tags.get("faceforge.dataset_digest") for side in (one, other)
-    ]
+    digests = [side.info.tags.get(HOLDOUT_TAG) or side.info.tags.get(DATASET_TAG) for side in (one, other)]
     if digests[0] != digests[1]:
         notes.append("the two were evaluated on different images: their numbers cannot be compared")
     return notes

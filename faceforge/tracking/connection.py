@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
@@ -14,8 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from faceforge.errors import FaceForgeError
-from faceforge.files import atomic_file
+from faceforge.errors import FaceForgeError, first_line
+from faceforge.files import atomic_file, exclusive_lock
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 ARTIFACTS_FOLDER = "mlartifacts"  # beside the SQLite database
@@ -95,7 +94,7 @@ def _reason(error: BaseException) -> str:
     for sign, meaning in _MEANINGS.items():
         if re.search(sign, text, re.IGNORECASE):
             return meaning
-    return (text.strip().splitlines() or [type(error).__name__])[0][:300]
+    return first_line(error)
 
 
 _MEANINGS = {
@@ -117,7 +116,7 @@ def _prepare_sqlite(path: Path) -> None:
     """Checks a SQLite database; creates a missing one whole, under a lock, because racing initialisers break it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _folder_lock(path.parent):
+        with exclusive_lock(path.parent):
             if path.exists() and path.stat().st_size > 0:
                 _check_sqlite(path)
             else:
@@ -147,17 +146,6 @@ def _create_sqlite(path: Path) -> None:
     with atomic_file(path) as partial:
         store = SqlAlchemyStore(f"{_SQLITE}{partial}", str(path.parent / ARTIFACTS_FOLDER))
         store.engine.dispose()
-
-
-@contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    """An exclusive lock on a folder: leaves no lock file behind, ends with the process."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _knock(uri: str, usual_port: int) -> None:

@@ -12,13 +12,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
-from faceforge.tracking.champion_data import PARENT_TAG
 from faceforge.tracking.comparison import existing_run
 from faceforge.tracking.connection import current_uri, readable
 from faceforge.tracking.promotion import Event, history
-from faceforge.tracking.runs import IMAGE_TAG, REVISION_TAG, RUN_KEY_TAG, STEP_TAG
-from faceforge.tracking.start import STARTED_TAG
-from faceforge.tracking.versions import HOLDOUT_TAG, MODEL_URI, VersionInfo, find_version, mlflow_client
+from faceforge.tracking.tags import (
+    DATASET_TAG,
+    HOLDOUT_TAG,
+    IMAGE_TAG,
+    MLFLOW_PARENT_TAG,
+    PARENT_RUN_TAG,
+    REASONS_TAG,
+    REVISION_TAG,
+    RUN_KEY_TAG,
+    STARTED_TAG,
+    STEP_TAG,
+)
+from faceforge.tracking.versions import MODEL_URI, VersionInfo, find_version, mlflow_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -98,22 +107,22 @@ def lineage(model_uri: str) -> Lineage:
     promotions = [event for event in history(name) if event.version == version.version]
     with readable("MLflow"):
         client = mlflow_client()
-        run = existing_run(client, version.tags.get(PARENT_TAG, ""))
+        run = existing_run(client, version.tags.get(PARENT_RUN_TAG, ""))
         return _trace(client, f"models:/{name}/{version.version}", version, promotions, run)
 
 
 def _trace(client: MlflowClient, model: str, version: VersionInfo, promotions: list[Event], run: Run | None) -> Lineage:
     steps = _steps(client, run) if run else []
     data = run.data.tags if run else {}
-    trained_on = version.tags.get("faceforge.dataset_digest", "")
+    trained_on = version.tags.get(DATASET_TAG, "")
     facts = {
         "source": _source(run) if run else "",
-        "data": data.get("faceforge.dataset_digest", ""),
+        "data": data.get(DATASET_TAG, ""),
         "trained_on": trained_on,
         "holdout": version.tags.get(HOLDOUT_TAG, ""),
-        "revision": _common(step.revision for step in steps) or version.tags.get("faceforge.revision", ""),
+        "revision": _common(step.revision for step in steps) or version.tags.get(REVISION_TAG, ""),
         "run_key": version.tags.get(RUN_KEY_TAG, ""),
-        "run_id": run.info.run_id if run else version.tags.get(PARENT_TAG, ""),
+        "run_id": run.info.run_id if run else version.tags.get(PARENT_RUN_TAG, ""),
     }
     missing = [f"{name}: nothing was written down" for name, value in facts.items() if value in ("", "unknown")]
     if run is None:
@@ -126,7 +135,7 @@ def _trace(client: MlflowClient, model: str, version: VersionInfo, promotions: l
         model=model,
         aliases=version.aliases,
         registered=version.created,
-        decision=": ".join(filter(None, (version.decision, data.get("faceforge.reasons", "")))),
+        decision=": ".join(filter(None, (version.decision, data.get(REASONS_TAG, "")))),
         promotions=promotions,
         started_from=data.get(STARTED_TAG, ""),
         image=_common(step.image for step in steps),
@@ -140,7 +149,7 @@ def _trace(client: MlflowClient, model: str, version: VersionInfo, promotions: l
 
 
 def _steps(client: MlflowClient, parent: Run) -> list[Step]:
-    query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    query = f"tags.`{MLFLOW_PARENT_TAG}` = '{parent.info.run_id}'"
     runs = client.search_runs([parent.info.experiment_id], query, order_by=["attributes.start_time ASC"])
     return [
         Step(

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.connection import readable
+from faceforge.tracking.tags import APPROVAL_TAG, DECISION_TAG, EVENT_TAG, PROMOTED_TAG
 from faceforge.tracking.versions import (
     CHAMPION,
-    DECISION_TAG,
     PREVIOUS,
     WHAT,
     alias_of,
@@ -33,11 +33,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import RegisteredModel
 
-APPROVAL_TAG = "faceforge.approval"  # of a registered model: the rule; of a version: waiting, or who approved it
 WAITING = "waiting"
-PROMOTED_TAG = "faceforge.promoted_"  # + at, by, reason
 
-_EVENT_TAG = "faceforge.event."  # + time; one tag per event, so that writers never overwrite each other
 _REQUIRED = "required"
 
 
@@ -199,7 +196,7 @@ def _move(
     """Sets the aliases and writes it down. Every part may be repeated after an interruption."""
     now = _now()
     event = Event(now, action, version, alias_of(model, CHAMPION), by or _user(), reason[:500])
-    client.set_registered_model_tag(model.name, f"{_EVENT_TAG}{now.replace('+00:00', 'Z')}", json.dumps(asdict(event)))
+    client.set_registered_model_tag(model.name, f"{EVENT_TAG}{now.replace('+00:00', 'Z')}", json.dumps(asdict(event)))
     for key in ("at", "by", "reason"):
         client.set_model_version_tag(model.name, version, f"{PROMOTED_TAG}{key}", getattr(event, key) or "-")
     if previous:
@@ -211,7 +208,7 @@ def _move(
 
 
 def _events(model: RegisteredModel) -> list[Event]:
-    return [Event(**json.loads(model.tags[key])) for key in sorted(model.tags) if key.startswith(_EVENT_TAG)]
+    return [Event(**json.loads(model.tags[key])) for key in sorted(model.tags) if key.startswith(EVENT_TAG)]
 
 
 def _is_required(model: RegisteredModel) -> bool:

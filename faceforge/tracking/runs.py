@@ -20,10 +20,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.tracking.connection import artifact_root, connect, impatient, readable
 from faceforge.tracking.revision import code_revision, container_image
 from faceforge.tracking.step_run import DatasetRef, StepRun
+from faceforge.tracking.tags import (
+    FAILURE_TAG,
+    IMAGE_TAG,
+    KUBEFLOW_RUN_TAG,
+    MLFLOW_PARENT_TAG,
+    REVISION_TAG,
+    ROLE_TAG,
+    RUN_KEY_TAG,
+    STEP_TAG,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,15 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["DatasetRef", "Status", "StepRun", "connect", "finish_parent", "step_run"]
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-
-RUN_KEY_TAG = "faceforge.run_key"
-ROLE_TAG = "faceforge.role"  # pipeline | step
-STEP_TAG = "faceforge.step"
-REVISION_TAG = "faceforge.revision"
-IMAGE_TAG = "faceforge.image"
-FAILURE_TAG = "faceforge.failure"
-_PARENT_TAG = "mlflow.parentRunId"
-_KUBEFLOW_TAG = "kfp.pipeline_run_id"  # on parents whose life cycle Kubeflow manages
 
 
 @contextmanager
@@ -101,7 +102,7 @@ def finish_parent(run_key: str, status: Status, experiment: str = "", reason: st
         client = mlflow.MlflowClient()
         found = client.get_experiment_by_name(experiment) if experiment else None
         parent = _find_parent(client, _checked(run_key), [found.experiment_id] if found else _all_experiments(client))
-        if parent is None or _KUBEFLOW_TAG in parent.data.tags:
+        if parent is None or KUBEFLOW_RUN_TAG in parent.data.tags:
             return
         if reason:
             client.set_tag(parent.info.run_id, FAILURE_TAG, reason)
@@ -113,7 +114,7 @@ def _open(client: MlflowClient, step: str, run_key: str, experiment: str, run_na
     parent = None
     if injected := os.environ.get("MLFLOW_RUN_ID"):
         run = client.get_run(injected)
-        if parent_id := run.data.tags.get(_PARENT_TAG):
+        if parent_id := run.data.tags.get(MLFLOW_PARENT_TAG):
             _tag(client, injected, run_key, "step", step)
             _tag(client, parent_id, run_key, "pipeline")
             return run, parent_id
@@ -125,7 +126,7 @@ def _open(client: MlflowClient, step: str, run_key: str, experiment: str, run_na
             client, experiment_id, run_name, {RUN_KEY_TAG: run_key, ROLE_TAG: "pipeline"}
         )
     experiment_id, parent_id = parent.info.experiment_id, parent.info.run_id
-    tags = {_PARENT_TAG: parent_id, STEP_TAG: step}
+    tags = {MLFLOW_PARENT_TAG: parent_id, STEP_TAG: step}
     run = _find(client, [experiment_id], tags) or _create(
         client, experiment_id, step, tags, {RUN_KEY_TAG: run_key, ROLE_TAG: "step"}
     )
@@ -206,8 +207,8 @@ def _verdict(error: BaseException) -> tuple[str, str]:
         return "KILLED", "interrupted"
     if isinstance(error, SystemExit) and not error.code:
         return "FINISHED", ""
-    first_line = (str(error).strip().splitlines() or [""])[0]
-    return "FAILED", first_line if isinstance(error, FaceForgeError) else f"{type(error).__name__}: {first_line}"
+    line = first_line(str(error))
+    return "FAILED", line if isinstance(error, FaceForgeError) else f"{type(error).__name__}: {line}"
 
 
 def _end(client: MlflowClient, tracked: StepRun, status: str, reason: str) -> None:
@@ -225,12 +226,12 @@ def _end(client: MlflowClient, tracked: StepRun, status: str, reason: str) -> No
                 client.set_tag(tracked.run_id, FAILURE_TAG, reason)
                 _finish_parent_of(client, tracked, status, reason)
     except Exception as error:
-        print(f"warning: run {tracked.run_id} could not be ended: {str(error).splitlines()[0][:200]}", file=sys.stderr)
+        print(f"warning: run {tracked.run_id} could not be ended: {first_line(error, 200)}", file=sys.stderr)
 
 
 def _finish_parent_of(client: MlflowClient, tracked: StepRun, status: str, reason: str) -> None:
     """The parent shares the fate of a step that did not succeed."""
-    if _KUBEFLOW_TAG in client.get_run(tracked.parent_id).data.tags:
+    if KUBEFLOW_RUN_TAG in client.get_run(tracked.parent_id).data.tags:
         return
     client.set_tag(tracked.parent_id, FAILURE_TAG, reason)
     client.set_terminated(tracked.parent_id, status)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from faceforge.errors import FaceForgeError
 from faceforge.models.bundle import BundleInfo
 from faceforge.tracking.connection import connect, current_uri
+from faceforge.tracking.tags import STARTED_TAG
 from faceforge.tracking.versions import CHAMPION, MODEL_URI, champion_bundle, download_bundle, find_version
 
 if TYPE_CHECKING:
     from faceforge.tracking.step_run import StepRun
 
-STARTED_TAG = "faceforge.started_from"
 FRESH = "fresh weights"
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.errors import first_line
 from faceforge.tracking.connection import readable
+from faceforge.tracking.tags import CHANGED_TAG, DATASET_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -206,7 +208,7 @@ class _Writer:
                 self._client.log_batch(self._run_id, params=new[at : at + 100])
         self._data.params.update({param.key: param.value for param in new})
         changed = {name: text for name, text in texts.items() if self._data.params[name] != text}
-        self.tags({f"faceforge.changed.{name}": text for name, text in changed.items()})
+        self.tags({f"{CHANGED_TAG}{name}": text for name, text in changed.items()})
 
     def tags(self, tags: Mapping[str, Any]) -> None:
         from mlflow.entities import RunTag
@@ -233,7 +235,7 @@ class _Writer:
             self._client.log_inputs(
                 self._run_id, datasets=[DatasetInput(entity, [InputTag("mlflow.data.context", "training")])]
             )
-        self.tags({"faceforge.dataset_digest": dataset.digest})
+        self.tags({DATASET_TAG: dataset.digest})
 
     def image(self, image: NDArray[np.uint8], key: str, step: int) -> None:
         prefix = f"images/{key.replace('/', '~')}+step+{step}+"  # MLflow's naming
@@ -267,7 +269,7 @@ class _Writer:
 
     def _complain(self, error: Exception) -> None:
         del self._pending[_PENDING_LIMIT:]
-        reason = str(error).splitlines()[0][:200]
+        reason = first_line(error, 200)
         print(f"warning: MLflow does not answer, {len(self._pending)} points wait ({reason})", file=sys.stderr)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.connection import readable
+from faceforge.tracking.tags import DECISION_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 Decision = Literal["promote", "hold", "reject"]
 
-DECISION_TAG = "faceforge.decision"
-HOLDOUT_TAG = "faceforge.holdout_digest"  # of the images that the evaluation used
 MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<version>\d+))/?")
 WHAT = "MLflow registry"
 

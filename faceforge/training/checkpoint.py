@@ -20,7 +20,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file
 
 GENERATIONS = 2
@@ -195,4 +195,4 @@ def _told(place: str | Path, verb: str) -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or ['no reason given'])[0][:200]}"
+    return f"{type(error).__name__}: {first_line(error, 200)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 
 _RUN_LABEL = "pipeline/runid"
 _NODE = "workflows.argoproj.io/node-name"  # faceforge-x7k2p.root.train.executor
@@ -67,7 +67,7 @@ def _connect() -> Any:
 
 
 def _unreachable(error: Exception) -> FaceForgeError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    reason = first_line(error, 200)
     return FaceForgeError(f"Kubernetes does not answer: {reason}")
 
 

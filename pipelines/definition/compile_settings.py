@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components import IMAGE, TRAIN_IMAGE
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, explain
 
 Quantity = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?(m|[KMGT]i?)?)?$")]
 
@@ -78,9 +78,7 @@ def compile_settings(**options: object) -> CompileSettings:
     try:
         settings = CompileSettings.model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise FaceForgeError(f"compile option {name} = {first['input']!r}: {first['msg']}") from None
+        raise FaceForgeError(f"compile option {explain(error)}") from None
     if settings.retries and not settings.checkpoint_root:
         raise FaceForgeError(
             "compile option retries needs checkpoint_claim, or a bucket as checkpoint_path: "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from faceforge.config import Config, as_json, resolve
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, explain
 
 if TYPE_CHECKING:
     from faceforge.synthesis.options import SynthesisConfig
@@ -103,7 +103,7 @@ def _validated(kind: type[AnyParameters], values: dict[str, str]) -> AnyParamete
         if first["type"] == "extra_forbidden":
             known = ", ".join(kind.model_fields)
             raise FaceForgeError(f"pipeline parameter {name!r} does not exist; parameters: {known}") from None
-        raise FaceForgeError(f"{name} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise FaceForgeError(explain(error)) from None
 
 
 def _not_empty(value: str) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -174,6 +174,6 @@ def _engine() -> Iterator[DockerClient]:
     try:
         yield client
     except docker.errors.DockerException as error:
-        raise FaceForgeError(f"container engine at {where}: {str(error).splitlines()[0][:300]}") from error
+        raise FaceForgeError(f"container engine at {where}: {first_line(error)}") from error
     finally:
         client.close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -15,8 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from faceforge.errors import FaceForgeError
-from faceforge.files import atomic_file
+from faceforge.files import atomic_file, exclusive_lock
 
 FINISHED = "succeeded"
 
@@ -81,17 +78,9 @@ class RunFolder:
         Raises:
             FaceForgeError: when another process holds it.
         """
-        descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FaceForgeError(
-                    f"run {self.key} with these parameters is going on already; wait, or start another with --fresh"
-                ) from None
+        busy = f"run {self.key} with these parameters is going on already; wait, or start another with --fresh"
+        with exclusive_lock(self.root / ".lock", busy) as descriptor:
             yield descriptor
-        finally:
-            os.close(descriptor)
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         with atomic_file(self.root / name) as partial:

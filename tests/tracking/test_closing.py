@@ -4,7 +4,8 @@ import pytest
 
 from faceforge.steps import steps
 from faceforge.tracking.closing import close_run, run_status
-from faceforge.tracking.runs import FAILURE_TAG, connect, finish_parent, step_run
+from faceforge.tracking.runs import connect, finish_parent, step_run
+from faceforge.tracking.tags import FAILURE_TAG
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from faceforge.tracking.lineage import lineage
 from faceforge.tracking.promotion import promote
 from faceforge.tracking.revision import code_revision, container_image
 from faceforge.tracking.runs import DatasetRef, finish_parent, step_run
-from faceforge.tracking.start import STARTED_TAG
+from faceforge.tracking.tags import STARTED_TAG
 
 NAME = "faces"
 DIGEST = "ab" * 32

@@ -10,7 +10,8 @@ from faceforge.inference.registration import register_bundle
 from faceforge.models.bundle import BundleInfo
 from faceforge.models.spec import ModelSpec
 from faceforge.tracking.runs import step_run
-from faceforge.tracking.start import STARTED_TAG, starting_point
+from faceforge.tracking.start import starting_point
+from faceforge.tracking.tags import STARTED_TAG
 
 
 @pytest.fixture

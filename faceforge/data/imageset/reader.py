@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from faceforge.data.imageset.info import FORMAT_VERSION, INFO_FILE, SPLITS, DatasetInfo, Split
 from faceforge.data.pixels import Pixels, from_bytes, workers
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 
 __all__ = [
     "FORMAT_VERSION",
@@ -78,7 +78,7 @@ class ImageSet:
                 )
             info = DatasetInfo.model_validate(content)
         except (ValueError, AttributeError, ValidationError) as error:
-            raise FaceForgeError(f"{file} is damaged ({str(error).splitlines()[0]}); ingest again") from None
+            raise FaceForgeError(f"{file} is damaged ({first_line(error)}); ingest again") from None
         return cls(root, info)
 
     def shards(self, split: Split) -> list[Path]:
@@ -182,5 +182,5 @@ class ImageSet:
                     start = stop
 
     def _damaged(self, split: Split, why: str) -> FaceForgeError:
-        detail = why.splitlines()[0] if why else "unreadable"
+        detail = first_line(why) or "unreadable"
         return FaceForgeError(f"the {split} split of image set {self.root} is damaged ({detail}); ingest again")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from faceforge.data.imageset.reader import ImageSet, Split
 from faceforge.data.pixels import Pixels, from_bytes, workers
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 
 WINDOW_BYTES = 2**30  # decoded images that are shuffled together
 _ORDER, _MIX = 2, 3  # streams of the seed, beside those of `faceforge.training.batches`
@@ -156,7 +156,7 @@ def _decode(group: _Group, into: Pixels) -> None:
         for place, data in enumerate(images.field("bytes")):
             into[place] = from_bytes(data.as_py(), into.shape[-1])
     except (ValueError, OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
+        reason = first_line(error)
         raise FaceForgeError(f"{group.path} is damaged ({reason}); ingest again") from None
 
 
@@ -166,7 +166,7 @@ def _row_groups(shards: list[Path]) -> list[_Group]:
         try:
             layout = pq.read_metadata(path)
         except (OSError, pa.ArrowException) as error:
-            raise FaceForgeError(f"{path} is damaged ({str(error).splitlines()[0]}); ingest again") from None
+            raise FaceForgeError(f"{path} is damaged ({first_line(error)}); ingest again") from None
         for place in range(layout.num_row_groups):
             rows = layout.row_group(place).num_rows
             found.append(_Group(path, place, first, rows))

@@ -6,8 +6,6 @@ it is *decided* in the order of the source which of them stay and where (`decide
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +27,7 @@ from faceforge.data.pixels import map_ordered, workers
 from faceforge.data.sources import open_source
 from faceforge.data.sources.samples import Sample, Source
 from faceforge.errors import FaceForgeError
-from faceforge.files import atomic_folder
+from faceforge.files import atomic_folder, exclusive_lock
 from faceforge.progress import Progress
 
 PROCESSES_FROM = 4000  # images; for fewer, threads are done before processes have started
@@ -130,7 +128,7 @@ def _parts(source: Source, origin: Origin, work: Path, prepared: Sequence[Path] 
         if differences := before.differences(now):
             raise FaceForgeError(f"the images in {folder} were prepared from something else: {differences}")
     work.mkdir(parents=True, exist_ok=True)
-    with _locked(work):
+    with exclusive_lock(work, busy=f"another ingest is writing to {work}; wait for it, or name another folder"):
         try:
             if Origin.load(work) != now:
                 for file in work.iterdir():
@@ -141,20 +139,6 @@ def _parts(source: Source, origin: Origin, work: Path, prepared: Sequence[Path] 
             if not any(work.glob("*.parquet")):  # nothing worth keeping
                 shutil.rmtree(work, ignore_errors=True)
             raise
-
-
-@contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    """One process at a time."""
-    descriptor = os.open(work, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FaceForgeError(f"another ingest is writing to {work}; wait for it, or name another folder") from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _prepare(source: Source, config: IngestConfig, parts: Parts, ranges: Sequence[tuple[int, int]]) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from faceforge.data.ingest.processing import Outcome
 from faceforge.data.preprocess.prepare import Measures
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file
 
 FEWEST, MOST = 256, 2000  # images of a part: a small source has many parts all the same
@@ -85,7 +85,7 @@ class Parts:
                 with pq.ParquetFile(path) as file:
                     yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns))
             except (OSError, pa.ArrowException) as error:
-                raise FaceForgeError(f"{path} is damaged ({str(error).splitlines()[0]}); remove it") from None
+                raise FaceForgeError(f"{path} is damaged ({first_line(error)}); remove it") from None
 
     def images(self) -> Iterator[Any]:
         """All columns of all samples in the order of the source, as record batches."""

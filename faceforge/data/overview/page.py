@@ -17,6 +17,7 @@ from faceforge.data.overview.contact_sheet import image_grid
 from faceforge.data.overview.examples import class_examples
 from faceforge.data.pixels import Pixels
 from faceforge.files import atomic_file
+from faceforge.templates import template_environment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,15 +159,7 @@ def _short(name: str) -> str:
 
 
 def _page(info: DatasetInfo, png: bytes) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("faceforge.data.overview"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("faceforge.data.overview")
     return environment.get_template("overview.html.jinja").render(
         info=info,
         headline=_headline(info),

@@ -22,7 +22,7 @@ from typing import IO, Any, cast
 from faceforge.data.pixels import Pixels
 from faceforge.data.sources.files import MAX_FILE_BYTES, FileBytes, Files, hidden, is_image, is_table, printable, suffix
 from faceforge.data.sources.samples import Given, stamp
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 
 _OUTSIDE = "its name leads out of the archive"
 _TOO_LARGE = f"more than {MAX_FILE_BYTES // 2**20} MB when unpacked"
@@ -255,7 +255,7 @@ class _Bounded:
 
 
 def _damaged(file: Path, error: Exception) -> FaceForgeError:
-    told = (str(error).splitlines() or ["it ends early"])[0]
+    told = first_line(error)
     return FaceForgeError(f"archive {file} is damaged or cut off ({told}); get it anew")
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from faceforge.data.sources.samples import stamp
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _STAMPS = (
@@ -89,7 +89,7 @@ def reading(file: Remote) -> Iterator[IO[bytes]]:
             with file.open() as stream:
                 yield stream
         except pa.ArrowException as error:
-            told = (str(error).splitlines() or ["damaged"])[0]
+            told = first_line(error)
             raise FaceForgeError(f"{file.path} is not a readable Parquet file: {told}") from None
 
 
@@ -105,7 +105,7 @@ def _told(path: str) -> Iterator[None]:
     except FileNotFoundError:
         raise FaceForgeError(f"{path} does not exist, or is out of reach") from None
     except Exception as error:
-        told = f"{type(error).__name__}: {(str(error).splitlines() or ['no reason given'])[0]}"
+        told = f"{type(error).__name__}: {first_line(error)}"
         where = "check the address and your access to it, or fetch the file first" if "://" in path else "mend it"
         raise FaceForgeError(f"{path} cannot be read ({told}); {where}") from None
 

@@ -17,7 +17,7 @@ from faceforge.data.sources.files import LABEL_TABLES, Files, printable
 from faceforge.data.sources.folders import read_table
 from faceforge.data.sources.labelled import Labelling
 from faceforge.data.sources.samples import Sample, choose_labels, class_name, stamp
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_id", "path")
 
@@ -100,7 +100,7 @@ def read_parquet(
     try:
         table = pq.read_table(io.BytesIO(content))
     except (OSError, pa.ArrowException) as error:
-        raise FaceForgeError(f"label file {name} is not readable Parquet: {str(error).splitlines()[0]}") from None
+        raise FaceForgeError(f"label file {name} is not readable Parquet: {first_line(error)}") from None
     key = _key(table.column_names)
     there = from_schema(table.schema, {key})
     chosen = choose(source, there, wanted, lambda column: leaf(table.column(column.path[0]), column).chunks)
