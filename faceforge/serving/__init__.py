@@ -1,1 +1,1 @@
-"""The model as an HTTP service: `faceforge serve`."""
+"""The HTTP service behind `faceforge serve`: a model that draws, interpolates and rates images on request."""

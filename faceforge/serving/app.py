@@ -1,4 +1,4 @@
-"""The HTTP interface: what there is to ask, and how failures are told."""
+"""The HTTP interface: endpoints, their documentation and their error responses."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import faceforge
 from faceforge.inference.generator import Generator, Samples
 from faceforge.serving import responses, schemas
 from faceforge.serving.batching import Batcher
-from faceforge.serving.concurrency import Admission
-from faceforge.serving.error_responses import tell_failures
+from faceforge.serving.concurrency import ConcurrencyLimit
+from faceforge.serving.error_responses import add_error_handlers
 from faceforge.serving.limits import MAX_IMAGES, MAX_UPLOADS, UPLOAD_BYTES, UPLOAD_PIXELS, Limits
 from faceforge.serving.loading import Loader, Served
 from faceforge.serving.metrics import Metrics
-from faceforge.serving.middleware import KEY_HEADER, Guard
+from faceforge.serving.middleware import KEY_HEADER, RequestMiddleware
 from faceforge.serving.uploads import read_uploads
 
-_ABOUT = """Draws labelled face images that show nobody, and says how real an image looks to the model.
+_ABOUT = """Generates labelled images of faces of people who do not exist, and rates how real an uploaded image looks.
 
-`Accept` chooses the format of drawn images: `application/json` (base64 PNG beside labels), `image/png` (all in one),
-`application/zip` or `application/vnd.apache.parquet`."""
+The `Accept` header chooses the format of generated images: `application/json` (base64 PNG and labels), `image/png`
+(one contact sheet), `application/zip` or `application/vnd.apache.parquet`."""
 
-Make = Callable[[Generator], Samples]
+Sampling = Callable[[Generator], Samples]
 
 
 def create_app(
@@ -41,18 +41,18 @@ def create_app(
     poll: float,
     on_failure: Callable[[Exception], None],
 ) -> FastAPI:
-    """The application; it begins to load its model when the server starts.
+    """The FastAPI application; it starts loading its model when the server starts.
 
     Args:
-        source: what to serve, as `Generator.load` takes it.
-        limits: of this installation.
-        tracking_uri: where the registry is; empty: as `Generator.load` has it.
-        api_key: what clients must send to use `/v1/`; empty = nothing.
-        poll: seconds between looks at the source's alias.
-        on_failure: told why no model could be loaded at first.
+        source: model to serve, as `Generator.load` takes it.
+        limits: queue length, batch size and time limit.
+        tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
+        api_key: key that clients must send to use `/v1/`; empty: no key is needed.
+        poll: seconds between checks of the alias in `source`.
+        on_failure: called with the error if the first model cannot be loaded.
     """
-    admission = Admission(limits)
-    metrics = Metrics(lambda: admission.taken)
+    requests = ConcurrencyLimit(limits)
+    metrics = Metrics(lambda: requests.in_progress)
     batcher = Batcher(limits.batch, metrics.batch)
     loader = Loader(source, tracking_uri, poll, batcher, metrics.load, on_failure)
 
@@ -61,24 +61,24 @@ def create_app(
         loader.start()
         yield
         loader.close()
-        admission.close()
+        requests.close()
         batcher.close()
 
     app = FastAPI(title="FaceForge", version=faceforge.__version__, description=_ABOUT, lifespan=lifespan)
-    app.add_middleware(Guard, api_key=api_key, admission=admission, metrics=metrics, limits=limits)
-    app.state.admission, app.state.loader, app.state.limits = admission, loader, limits
-    tell_failures(app, admission)
+    app.add_middleware(RequestMiddleware, api_key=api_key, requests=requests, metrics=metrics, limits=limits)
+    app.state.requests, app.state.loader, app.state.limits = requests, loader, limits
+    add_error_handlers(app, requests)
     _add_state(app, loader, metrics)
     _add_model(app)
     return app
 
 
 def _add_state(app: FastAPI, loader: Loader, metrics: Metrics) -> None:
-    """What operators ask."""
+    """Endpoints for operators: health, readiness, metrics."""
 
     @app.get("/healthz", tags=["state"])
-    async def alive() -> schemas.Health:
-        """Whether the process answers."""
+    async def health() -> schemas.Health:
+        """Whether the process responds."""
         return schemas.Health(status="ok")
 
     @app.get("/readyz", tags=["state"], responses={503: {"model": schemas.Problem, "description": "no model yet"}})
@@ -89,8 +89,8 @@ def _add_state(app: FastAPI, loader: Loader, metrics: Metrics) -> None:
         return schemas.Health(status="ready")
 
     @app.get("/metrics", tags=["state"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    async def measures() -> Response:
-        """Counters for Prometheus."""
+    async def prometheus_metrics() -> Response:
+        """Metrics in the Prometheus text format."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -102,7 +102,7 @@ def _served(request: Request) -> Served:
 
 
 _Model = Annotated[Served, Depends(_served)]
-_key = APIKeyHeader(name=KEY_HEADER, auto_error=False, description="needed where the server has an API key")
+_key = APIKeyHeader(name=KEY_HEADER, auto_error=False, description="required if the server has an API key")
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -112,19 +112,19 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _MEANINGS = {
     400: "the body cannot be read",
     401: "API key missing or wrong",
-    406: "none of the accepted formats exists",
-    408: "the request came too slowly",
-    409: "the model cannot do this",
+    406: "none of the accepted formats is available",
+    408: "the request body arrived too slowly",
+    409: "not supported by this model",
     413: "too large",
-    422: "not what is expected; the detail says what is",
-    429: "too many requests at the moment; see Retry-After",
-    503: "no model yet, or no time left",
+    422: "invalid input; the detail says what is expected",
+    429: "too many requests; see Retry-After",
+    503: "the model is still loading, or the time limit was exceeded",
 }
 _ALWAYS = _problems(400, 401, 408, 413, 422, 429, 503)
 _IMAGES: dict[int | str, dict[str, Any]] = {
     200: {
-        "model": schemas.DrawnImages,
-        "description": "the images, in the accepted format",
+        "model": schemas.GeneratedImages,
+        "description": "the images in the accepted format",
         "content": {
             media_type: {"schema": {"type": "string", "format": "binary"}}
             for media_type in responses.WRITERS
@@ -137,12 +137,12 @@ _IMAGES: dict[int | str, dict[str, Any]] = {
 
 
 def _add_model(app: FastAPI) -> None:
-    """What users ask."""
+    """Endpoints for users of the model."""
     options: dict[str, Any] = {"tags": ["model"], "dependencies": [Depends(_key)]}
 
     @app.get("/v1/model", responses=_problems(401, 408, 413, 503), **options)
     async def model(served: _Model) -> schemas.ModelFacts:
-        """Which model is served, what it was trained on and which labels it takes."""
+        """Which model is served, what it was trained on, and its label columns."""
         info = served.generator.bundle.info
         return schemas.ModelFacts(
             model=served.name,
@@ -162,18 +162,18 @@ def _add_model(app: FastAPI) -> None:
         )
 
     @app.post("/v1/generate", responses=_IMAGES, response_class=Response, **options)
-    async def generate(wish: schemas.GenerateRequest, request: Request, served: _Model) -> Response:
-        """Draws images of the wished labels."""
-        return await _draw(request, served, lambda generator: generator.generate(**wish.model_dump()))
+    async def generate(body: schemas.GenerateRequest, request: Request, served: _Model) -> Response:
+        """Generates images with the requested labels."""
+        return await _draw(request, served, lambda generator: generator.generate(**body.model_dump()))
 
     @app.post("/v1/interpolate", responses=_IMAGES, response_class=Response, **options)
-    async def interpolate(wish: schemas.InterpolateRequest, request: Request, served: _Model) -> Response:
-        """Draws the way from one seed's face to the next."""
-        count = (len(wish.seeds) - 1) * (wish.steps - 1) + 1
+    async def interpolate(body: schemas.InterpolateRequest, request: Request, served: _Model) -> Response:
+        """Interpolates from the face of one seed to that of the next."""
+        count = (len(body.seeds) - 1) * (body.steps - 1) + 1
         if count > MAX_IMAGES:
-            raise HTTPException(422, f"{count} images are asked for; at most {MAX_IMAGES} per request")
-        given = wish.model_dump(exclude={"seeds"})
-        return await _draw(request, served, lambda generator: generator.interpolate(wish.seeds, **given))
+            raise HTTPException(422, f"{count} images requested; the limit is {MAX_IMAGES} per request")
+        options = body.model_dump(exclude={"seeds"})
+        return await _draw(request, served, lambda generator: generator.interpolate(body.seeds, **options))
 
     @app.post("/v1/discriminate", responses=_problems(409) | _ALWAYS, **options)
     async def discriminate(
@@ -181,47 +181,48 @@ def _add_model(app: FastAPI) -> None:
         served: _Model,
         images: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_UPLOADS, description="image files")],
         attributes: Annotated[
-            str, Form(max_length=10_000, description="JSON: column -> class that the images show", examples=["{}"])
+            str,
+            Form(max_length=10_000, description="JSON: label column -> class of all images", examples=["{}"]),
         ] = "{}",
     ) -> schemas.Ratings:
-        """Rates uploaded images; those whose labels are left open under the labels that suit them best."""
+        """Rates how real uploaded images look; for columns without a given class the best-scoring class is used."""
         if served.generator.calibration is None:
-            raise HTTPException(409, f"{served.name} cannot rate images: it came without a calibrated discriminator")
+            raise HTTPException(409, f"{served.name} cannot rate images: it has no calibrated discriminator")
         labels = _columns(attributes)
         files = [((upload.filename or "image")[:200], upload.file) for upload in images]
 
         def rate() -> schemas.Ratings:
             pixels = read_uploads(files, served.generator.bundle.info.spec)
-            rated = served.generator.discriminate(pixels, attributes=labels)
+            probabilities = served.generator.discriminate(pixels, attributes=labels)
             ratings = [
                 schemas.Rating(file=name, probability_real=float(value))
-                for (name, _), value in zip(files, rated, strict=True)
+                for (name, _), value in zip(files, probabilities, strict=True)
             ]
             return schemas.Ratings(model=served.name, images=ratings)
 
-        ratings: schemas.Ratings = await request.app.state.admission.run(rate)
+        ratings: schemas.Ratings = await request.app.state.requests.run(rate)
         return ratings
 
 
 def _columns(attributes: str) -> dict[str, Any]:
-    """The form field `attributes`."""
+    """Label column -> class, from the form field `attributes`."""
     try:
         columns = json.loads(attributes)
     except (ValueError, RecursionError):
         columns = None
     if not isinstance(columns, dict) or not all(isinstance(value, str | bool | int) for value in columns.values()):
-        raise HTTPException(422, 'attributes: JSON such as {"gender": "female"} is expected')
+        raise HTTPException(422, 'attributes: expected a JSON object such as {"gender": "female"}')
     return columns
 
 
-async def _draw(request: Request, served: Served, make: Make) -> Response:
-    """Draws and answers in the accepted format."""
+async def _draw(request: Request, served: Served, sample: Sampling) -> Response:
+    """Samples images and returns them in the accepted format."""
     media_type = responses.chosen_type(request.headers.get("accept", ""))
     if media_type is None:
-        raise HTTPException(406, f"images come as {', '.join(responses.WRITERS)}")
+        raise HTTPException(406, f"available formats: {', '.join(responses.WRITERS)}")
 
     def work() -> bytes:
-        return responses.WRITERS[media_type](make(served.generator), served)
+        return responses.WRITERS[media_type](sample(served.generator), served)
 
-    body = await request.app.state.admission.run(work)
+    body = await request.app.state.requests.run(work)
     return Response(body, media_type=media_type, headers=responses.headers(served))

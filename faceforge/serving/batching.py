@@ -1,8 +1,8 @@
-"""Concurrent requests share calls of the network.
+"""Dynamic batching: concurrent requests share calls of the network.
 
-One thread calls the network. While it works, others' wishes gather; it then takes as many as fit into a batch. So a
-lone request never waits for company, and many do not wait for each other. The model that requests see behaves like the
-one it wraps: `Generator` draws, edits and rates through it as ever.
+One thread calls the network. Requests that arrive during a call are queued; the next call takes as many of them as fit
+into one batch. A single request therefore never waits for others to arrive. `BatchedModel` has the interface of the
+model it wraps, so `Generator` works with it unchanged.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _local = threading.local()
 
 
 class TooSlowError(Exception):
-    """The request's time is over."""
+    """The time limit of a request was exceeded."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """What this thread asks of the network inside must be answered within `seconds` in all."""
+    """Limits the total time that calls of `Batcher.submit` by this thread may take in the body."""
     _local.deadline = time.monotonic() + seconds
     try:
         yield
@@ -54,8 +54,8 @@ class Batcher:
     """The thread that calls the network.
 
     Args:
-        batch: images per call.
-        on_batch: told the number of images of every call.
+        batch: images per call at most.
+        on_batch: called with the number of images of every call.
     """
 
     def __init__(self, batch: int, on_batch: Callable[[int], None] = lambda _: None) -> None:
@@ -64,11 +64,11 @@ class Batcher:
         self._thread = threading.Thread(target=self._work, name="network", daemon=True)
         self._thread.start()
 
-    def ask(self, model: Model, method: str, rows: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
-        """What `model.method(rows, labels)` returns.
+    def submit(self, model: Model, method: str, rows: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+        """Returns `model.method(rows, labels)`, computed by the network thread.
 
         Raises:
-            TooSlowError: not within the `time_limit` of this thread.
+            TooSlowError: the `time_limit` of this thread was exceeded.
         """
         deadline = getattr(_local, "deadline", None)
         job = _Job(model, method, rows, labels)
@@ -76,11 +76,11 @@ class Batcher:
         try:
             return job.done.result(None if deadline is None else max(deadline - time.monotonic(), 0))
         except TimeoutError:
-            job.done.cancel()  # if it has not begun
+            job.done.cancel()  # has no effect once the call has started
             raise TooSlowError from None
 
     def close(self) -> None:
-        """Ends the thread after what it has been asked so far."""
+        """Ends the thread after all submitted jobs."""
         self._jobs.put(None)
         self._thread.join(timeout=10)
 
@@ -88,14 +88,14 @@ class Batcher:
         first = self._jobs.get()
         while first is not None:
             group, first = self._gather(first)
-            wanted = [job for job in group if job.done.set_running_or_notify_cancel()]
-            if wanted:
-                self._call(wanted)
-            del group, wanted  # not to be kept while waiting
+            live = [job for job in group if job.done.set_running_or_notify_cancel()]
+            if live:
+                self._call(live)
+            del group, live  # do not keep their arrays alive while waiting
             first = first or self._jobs.get()
 
     def _gather(self, first: _Job) -> tuple[list[_Job], _Job | None]:
-        """Jobs that are called together, and one that was taken but does not belong to them."""
+        """Jobs for one call of the network, and a job that was dequeued but belongs to the next call."""
         group, rows = [first], len(first.rows)
         while rows < self._batch:
             try:
@@ -103,7 +103,7 @@ class Batcher:
             except queue.Empty:
                 break
             if job is None:
-                self._jobs.put(None)  # last, after this group
+                self._jobs.put(None)  # the end mark stays last, behind this group
                 break
             if not job.joins(first) or rows + len(job.rows) > self._batch:
                 return group, job
@@ -115,11 +115,11 @@ class Batcher:
         try:
             rows = np.concatenate([job.rows for job in jobs])
             labels = np.concatenate([job.labels for job in jobs])
-            answers = getattr(jobs[0].model, jobs[0].method)(rows, labels, batch=max(self._batch, 1))
+            results = getattr(jobs[0].model, jobs[0].method)(rows, labels, batch=max(self._batch, 1))
             self._on_batch(len(rows))
             at = 0
             for job in jobs:
-                job.done.set_result(answers[at : at + len(job.rows)].copy())
+                job.done.set_result(results[at : at + len(job.rows)].copy())
                 at += len(job.rows)
         except Exception as error:
             for job in jobs:
@@ -128,20 +128,20 @@ class Batcher:
 
 
 class BatchedModel:
-    """A model whose network is called by a `Batcher`; see `faceforge.inference.generator.Model`."""
+    """A model whose network is called through a `Batcher`; implements `faceforge.inference.generator.Model`."""
 
     def __init__(self, model: Model, batcher: Batcher) -> None:
         self._model, self._batcher = model, batcher
 
     @property
     def info(self) -> Any:
-        """The facts of the model."""
+        """The wrapped model's `info`."""
         return self._model.info
 
     def generate(self, latents: NDArray[Any], labels: NDArray[Any], batch: int = 256) -> NDArray[np.uint8]:
-        """As the model's own; `batch` is the batcher's."""
-        return self._batcher.ask(self._model, "generate", latents, labels)
+        """As in the wrapped model; `batch` is ignored, the batcher decides."""
+        return self._batcher.submit(self._model, "generate", latents, labels)
 
     def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
-        """As the model's own; `batch` is the batcher's."""
-        return self._batcher.ask(self._model, "logits", images, labels)
+        """As in the wrapped model; `batch` is ignored, the batcher decides."""
+        return self._batcher.submit(self._model, "logits", images, labels)

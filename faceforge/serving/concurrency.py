@@ -1,4 +1,4 @@
-"""The bounded queue: how many requests a server has in hand at most."""
+"""The concurrency limit: how many requests a server accepts at a time."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ from typing import TypeVar
 from faceforge.serving.batching import time_limit
 from faceforge.serving.limits import Limits
 
-_Answer = TypeVar("_Answer")
-_WEIGHT = 0.2  # of the latest request in the mean duration
+_Result = TypeVar("_Result")
+_WEIGHT = 0.2  # of the latest request in the moving average of durations
 
 
 class BusyError(Exception):
-    """No room for another request."""
+    """The server already has as many requests as it accepts."""
 
 
-class Admission:
-    """Runs requests in threads, so many at a time and no more; there is no second queue behind it."""
+class ConcurrencyLimit:
+    """Runs up to `limits.queue` requests in threads and refuses more; there is no second queue behind it."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits, self._seconds, self.taken = limits, 1.0, 0
+        self._limits, self._seconds, self.in_progress = limits, 1.0, 0
         self._pool = ThreadPoolExecutor(limits.queue, thread_name_prefix="request")
 
     @property
     def full(self) -> bool:
-        """Whether the next request would be refused."""
-        return self.taken >= self._limits.queue
+        """Whether the next request would be refused with `BusyError`."""
+        return self.in_progress >= self._limits.queue
 
     @property
     def retry_after(self) -> int:
-        """Seconds in which what is in hand should be done, judged by the latest requests."""
+        """Seconds after which a client should retry: the moving average of request durations, rounded up."""
         return max(1, min(math.ceil(self._seconds), math.ceil(self._limits.timeout)))
 
-    async def run(self, work: Callable[[], _Answer]) -> _Answer:
-        """`work()` in a thread, under the time limit; call it from the event loop.
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """Returns `work()`, run in a thread under the time limit; to be awaited on the event loop.
 
         Raises:
-            BusyError: too many are in hand.
-            TooSlowError: the network had no time for it.
+            BusyError: too many requests are in progress.
+            TooSlowError: the time limit was exceeded.
         """
         if self.full:
             raise BusyError
-        self.taken += 1
+        self.in_progress += 1
         began = time.monotonic()
 
-        def limited() -> _Answer:
+        def limited() -> _Result:
             with time_limit(self._limits.timeout):
                 return work()
 
-        def leave(_: object) -> None:
-            self.taken -= 1
+        def release(_: object) -> None:
+            self.in_progress -= 1
             self._seconds += _WEIGHT * (time.monotonic() - began - self._seconds)
 
         running = asyncio.get_running_loop().run_in_executor(self._pool, limited)
-        running.add_done_callback(leave)
+        running.add_done_callback(release)
         return await running
 
     def close(self) -> None:
-        """Takes nothing more; what runs is left to end by itself."""
+        """Accepts no more requests; running ones finish on their own."""
         self._pool.shutdown(wait=False, cancel_futures=True)

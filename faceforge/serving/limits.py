@@ -1,4 +1,4 @@
-"""What a server takes on, so that no client can exhaust it."""
+"""Limits on requests, so that no client can exhaust the server."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ MAX_IMAGES = 256  # per request
 MAX_UPLOADS = 16  # files per request
 JSON_BYTES = 256 * 2**10
 UPLOAD_BYTES = 16 * 2**20  # all files of a request together
-UPLOAD_PIXELS = 25_000_000  # per file: phones' photographs, not posters
-DECODERS = 2  # uploads decoded at a time; each may need some 100 MB
+UPLOAD_PIXELS = 25_000_000  # per file: photographs of phones pass
+DECODERS = 2  # uploads decoded at a time; each may need about 100 MB
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What differs from one installation to the next.
+    """Limits that differ between installations.
 
     Attributes:
-        queue: requests in work or waiting; beyond that clients are told to come back (429).
-        batch: images per call of the network; concurrent requests are served together up to that. 1 = one by one.
-        timeout: seconds until a request is given up.
+        queue: requests in progress or waiting; further ones get 429.
+        batch: images per call of the network, shared by concurrent requests; 1 = no sharing.
+        timeout: seconds per request.
     """
 
     queue: int = 64

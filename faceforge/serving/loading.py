@@ -1,4 +1,4 @@
-"""Which model is served, and how it is exchanged while requests run."""
+"""Loading the served model, and replacing it after a promotion while requests are running."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _log = logging.getLogger("uvicorn.error")
 
 @dataclass(frozen=True)
 class Served:
-    """A model in use.
+    """The model being served.
 
     Attributes:
-        generator: it, drawing through the batcher.
+        generator: the model; its network is called through the batcher.
         name: `models:/NAME/VERSION`, or the name of the folder or file.
-        loaded: when, ISO 8601, UTC.
+        loaded: time of loading, ISO 8601, UTC.
     """
 
     generator: Generator
@@ -32,41 +32,41 @@ class Served:
 
 
 class Loader:
-    """Loads a model in a thread of its own and, where the source is an alias of the registry, follows it.
+    """Loads a model in its own thread; if the source is a registry alias, loads the new version whenever it moves.
 
-    A request keeps the model that it began with; the old one goes when its last request has ended. A new version that
-    cannot be loaded is reported and tried again; the old one goes on.
+    A request finishes with the model it started with; an old model is freed after its last request. If a new version
+    cannot be loaded, the error is logged, the old version keeps serving, and loading is tried again.
 
     Args:
         source: folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-        tracking_uri: where the registry is; empty: as `Generator.load` has it.
-        every: seconds between looks at the alias.
-        batcher: what the model is to draw through.
-        on_load: told of every attempt whether it succeeded.
-        on_failure: told why the first attempt failed; there is nothing to serve then.
+        tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
+        poll: seconds between checks of the alias.
+        batcher: calls the model's network.
+        on_load: called after every attempt, with whether it succeeded.
+        on_failure: called with the error if the first attempt fails; there is nothing to serve then.
     """
 
     def __init__(
         self,
         source: str,
         tracking_uri: str,
-        every: float,
+        poll: float,
         batcher: Batcher,
         on_load: Callable[[bool], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
-        self._source, self._tracking_uri, self._every, self._batcher = source, tracking_uri, every, batcher
+        self._source, self._tracking_uri, self._poll, self._batcher = source, tracking_uri, poll, batcher
         self._on_load, self._on_failure = on_load, on_failure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self.served: Served | None = None
 
     def start(self) -> None:
-        """Begins to load."""
+        """Starts loading."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stops following the alias."""
+        """Stops checking the alias."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -75,7 +75,7 @@ class Loader:
         except Exception as error:
             self._on_failure(error)
             return
-        while "@" in self._source and self._source.startswith("models:") and not self._stop.wait(self._every):
+        while "@" in self._source and self._source.startswith("models:") and not self._stop.wait(self._poll):
             self._follow()
 
     def _follow(self) -> None:
@@ -85,13 +85,13 @@ class Loader:
                 self._load(name)
         except FaceForgeError as error:
             self._on_load(False)
-            _log.warning("%s; going on with %s", error, self.served.name if self.served else "nothing")
+            _log.warning("%s; still serving %s", error, self.served.name if self.served else "nothing")
         except Exception:
             self._on_load(False)
             _log.exception("the new version cannot be loaded")
 
     def _resolved(self) -> str:
-        """The source with its alias replaced by the version it stands for now."""
+        """The source with its alias replaced by the version it points to now."""
         if not self._source.startswith("models:"):
             return self._source
         from faceforge.tracking.connection import connect, current_uri
@@ -111,7 +111,7 @@ class Loader:
 
 
 def _warm_up(generator: Generator) -> None:
-    """Networks are compiled on first use, and again when they learn that the number of images varies."""
+    """Samples and scores 1, then 2 images: TensorFlow compiles on the first call and when the batch size varies."""
     for count in (1, 2):
         samples = generator.generate(count)
         if generator.calibration is not None:

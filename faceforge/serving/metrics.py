@@ -1,4 +1,4 @@
-"""What a server tells Prometheus."""
+"""Prometheus metrics of a server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ PATHS = ("/v1/generate", "/v1/interpolate", "/v1/discriminate", "/v1/model", "/h
 
 
 class Metrics:
-    """Counters of one server; `text()` is what Prometheus reads."""
+    """Metrics of one server; `text()` returns them in the Prometheus text format."""
 
-    def __init__(self, in_hand: Callable[[], float]) -> None:
+    def __init__(self, in_progress: Callable[[], float]) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         seconds = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -27,25 +27,25 @@ class Metrics:
             registry=self._registry,
         )
         self._loads = Counter("faceforge_model_loads", "Attempts to load a model", ["result"], registry=self._registry)
-        queue = Gauge("faceforge_requests_in_hand", "Requests in work or waiting", registry=self._registry)
-        queue.set_function(in_hand)
+        queue = Gauge("faceforge_requests_in_hand", "Requests in progress or waiting", registry=self._registry)
+        queue.set_function(in_progress)
         for result in ("success", "failure"):
-            self._loads.labels(result)  # zero from the start
+            self._loads.labels(result)  # exported as zero from the start
 
     def request(self, path: str, status: int, seconds: float) -> None:
-        """A request has been answered; unknown paths count together, so that they cannot grow the memory."""
+        """Counts a finished request; unknown paths share one label, so that clients cannot grow the memory."""
         path = path if path in PATHS else "other"
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
     def batch(self, images: int) -> None:
-        """The network has been called."""
+        """Counts a call of the network."""
         self._batches.observe(images)
 
     def load(self, success: bool) -> None:
-        """A model has been loaded, or not."""
+        """Counts an attempt to load a model."""
         self._loads.labels("success" if success else "failure").inc()
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)

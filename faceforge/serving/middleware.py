@@ -1,4 +1,4 @@
-"""What every request passes before anything of it is read: API key, room in the queue, size and pace of the body."""
+"""Middleware that checks requests before their bodies are read: API key, concurrency limit, size and speed."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from fastapi import HTTPException
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from faceforge.serving.concurrency import Admission
+from faceforge.serving.concurrency import ConcurrencyLimit
 from faceforge.serving.error_responses import busy, problem
 from faceforge.serving.limits import JSON_BYTES, UPLOAD_BYTES, Limits
 from faceforge.serving.metrics import Metrics
 
 KEY_HEADER = "X-API-Key"
 _UPLOADS = "/v1/discriminate"
-OPEN_PER_PLACE = 2  # requests that may be open, for each that may be in hand: uploads on their way need space on disk
+OPEN_PER_PLACE = 2  # open connections per request in progress: uploads in transit need space on disk
 _DRAIN_BYTES, _DRAIN_SECONDS = 64 * 2**20, 5.0
 
 
-class Guard:
-    """ASGI middleware: refuses early, and counts what was answered."""
+class RequestMiddleware:
+    """ASGI middleware: refuses requests early, limits their bodies, and counts responses."""
 
-    def __init__(self, app: ASGIApp, api_key: str, admission: Admission, metrics: Metrics, limits: Limits) -> None:
-        self._app, self._key, self._admission, self._metrics = app, api_key.encode(), admission, metrics
+    def __init__(
+        self, app: ASGIApp, api_key: str, requests: ConcurrencyLimit, metrics: Metrics, limits: Limits
+    ) -> None:
+        self._app, self._key, self._requests, self._metrics = app, api_key.encode(), requests, metrics
         self._timeout, self._most_open, self._open = limits.timeout, OPEN_PER_PLACE * limits.queue, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        """Handles one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -57,21 +59,23 @@ class Guard:
             self._metrics.request(scope["path"], status, time.monotonic() - began)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """Why the request is not even read."""
+        """The error response if the request is refused before its body is read, else None."""
         if not scope["path"].startswith("/v1/"):
             return None
-        given = dict(scope["headers"])
-        if self._key and not hmac.compare_digest(given.get(KEY_HEADER.lower().encode(), b""), self._key):
-            return problem(401, f"give the API key in the header {KEY_HEADER}", **{"WWW-Authenticate": "ApiKey"})
-        if scope["method"] == "POST" and (self._admission.full or self._open >= self._most_open):
-            return busy(self._admission)
-        length = given.get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        if self._key and not hmac.compare_digest(headers.get(KEY_HEADER.lower().encode(), b""), self._key):
+            return problem(
+                401, f"missing or wrong API key; send it in the header {KEY_HEADER}", **{"WWW-Authenticate": "ApiKey"}
+            )
+        if scope["method"] == "POST" and (self._requests.full or self._open >= self._most_open):
+            return busy(self._requests)
+        length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > _most(scope):
             return _too_large(scope)
         return None
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        """`receive` that gives up on bodies that are too large or come too slowly."""
+        """`receive` that raises 413 for bodies that are too large and 408 for those that arrive too slowly."""
         most, deadline, seen, whole = _most(scope), time.monotonic() + self._timeout, 0, False
 
         async def limited() -> Message:
@@ -100,13 +104,13 @@ def _too_large(scope: Scope) -> Response:
 
 
 def _size_advice(most: int) -> str:
-    return f"the request is too large; at most {most // 1024:,} KiB are taken"
+    return f"the request is too large; at most {most // 1024:,} KiB are accepted"
 
 
 async def _drain(scope: Scope, receive: Receive) -> None:
-    """Reads what a client is already sending, so that it gets to read the answer instead of a broken connection."""
+    """Reads what the client is still sending, so that it receives the response instead of a connection reset."""
     headers: dict[bytes, Any] = dict(scope["headers"])
-    if b"expect" in headers:  # it waits to be asked
+    if b"expect" in headers:  # the client waits for "100 Continue" before sending
         return
     seen, more = 0, True
     try:

@@ -1,4 +1,4 @@
-"""Generated images in the format that a client accepts: JSON, one PNG with all of them, zip or Parquet."""
+"""Generated images in the format that a client accepts: JSON, one PNG contact sheet, zip or Parquet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
 from faceforge.data.overview.contact_sheet import image_grid
 from faceforge.data.pixels import encode, to_png
 from faceforge.inference.generator import Samples
@@ -22,7 +25,7 @@ JSON = "application/json"
 
 
 def write_json(samples: Samples, served: Served) -> bytes:
-    """An object that holds every image as base64 PNG beside its labels (`DrawnImages`)."""
+    """A JSON object (`GeneratedImages`): every image as base64 PNG with its labels."""
     images = [
         {"png": base64.b64encode(to_png(image)).decode(), "labels": labels}
         for image, labels in zip(samples.images, _rows(samples), strict=True)
@@ -31,12 +34,12 @@ def write_json(samples: Samples, served: Served) -> bytes:
 
 
 def write_grid(samples: Samples, served: Served) -> bytes:
-    """One PNG: the images in rows, as near to a square as can be."""
+    """One PNG: a contact sheet, as close to a square as possible."""
     return to_png(image_grid(samples.images, math.ceil(math.sqrt(len(samples)))))
 
 
 def write_zip(samples: Samples, served: Served) -> bytes:
-    """A zip of PNG files and `labels.csv`: a folder that `faceforge ingest` reads."""
+    """A zip of PNG files and `labels.csv`, which `faceforge ingest` reads."""
     buffer, table = io.BytesIO(), io.StringIO()
     lines = csv.writer(table, lineterminator="\n")
     lines.writerow(["file", *samples.labels])
@@ -79,39 +82,21 @@ WRITERS: dict[str, Callable[[Samples, Served], bytes]] = {
 
 
 def chosen_type(accept: str) -> str | None:
-    """The media type to answer with; None if the client accepts none of ours.
+    """The media type of the response; None if the client accepts none of ours.
 
-    The one with the highest quality counts; among equals ours in the order of `WRITERS` (RFC 9110, 12.5.1).
+    The highest quality wins; among equals, ours in the order of `WRITERS` (RFC 9110, 12.5.1).
     """
-    ranges = [_media_range(part) for part in (accept or "*/*").split(",") if part.strip()]
-    best, best_quality = None, 0.0
-    for media_type in WRITERS:
-        fitting = [(len(name), quality) for name, quality in ranges if _fits(name, media_type)]
-        quality = max(fitting)[1] if fitting else 0.0  # the longest name is the most specific range
-        if quality > best_quality:
-            best, best_quality = media_type, quality
-    return best
+    accepted = parse_accept_header(accept or "*/*", MIMEAccept)
+    qualities = {media_type: accepted.quality(media_type) for media_type in WRITERS}
+    best = max(qualities, key=qualities.__getitem__)  # the first of equals
+    return best if qualities[best] > 0 else None
 
 
 def headers(served: Served) -> dict[str, str]:
-    """Which model made it, for answers that have no other place to say so."""
+    """The header that names the model, for formats without a place for it."""
     return {"X-FaceForge-Model": quote(served.name, safe=":/@")}
 
 
-def _media_range(part: str) -> tuple[str, float]:
-    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
-    try:
-        return name, min(max(float(quality), 0.0), 1.0)
-    except ValueError:
-        return name, 0.0
-
-
-def _fits(media_range: str, media_type: str) -> bool:
-    family = media_type.partition("/")[0]
-    return media_range in ("*/*", "*", f"{family}/*", media_type)
-
-
 def _rows(samples: Samples) -> list[dict[str, str]]:
-    """The labels, image by image."""
+    """Label column -> class, for each image."""
     return [{column: classes[row] for column, classes in samples.labels.items()} for row in range(len(samples))]

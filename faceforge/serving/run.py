@@ -1,4 +1,4 @@
-"""The server process: from the first look at the port to the last open request."""
+"""The server process: opens the port, serves, and shuts down after the last open request."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def serve(
     limits: Limits | None = None,
     poll: float = 10.0,
 ) -> None:
-    """Serves a model until SIGTERM or Ctrl-C; then finishes what is open and returns.
+    """Serves a model until SIGTERM or Ctrl-C, then finishes open requests and returns.
 
     Args:
-        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` (followed when it moves) or `models:/NAME/VERSION`.
+        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` (reloaded when the alias moves) or `models:/NAME/VERSION`.
         host: address to listen on.
-        port: likewise; 0 = any free one, which is printed.
-        tracking_uri: where the registry is; empty: as `Generator.load` has it.
-        api_key: what clients must send; empty = nothing.
-        limits: see there.
-        poll: seconds between looks at the alias.
+        port: port to listen on; 0 = any free one, which is printed.
+        tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
+        api_key: key that clients must send; empty: none.
+        limits: queue length, batch size and time limit.
+        poll: seconds between checks of the alias.
 
     Raises:
         FaceForgeError: the port is taken, or the model cannot be loaded.
@@ -52,7 +52,7 @@ def serve(
     with closing(_listen(host, port)) as listener:
         address = f"[{host}]" if ":" in host else host
         print(f"listening on http://{address}:{listener.getsockname()[1]}, documentation at /docs", flush=True)
-        # The server repeats the signal that ended it when all is done; the process has then nothing left to do.
+        # uvicorn raises the signal again after a clean shutdown; by default that would kill the process with an error.
         signal.signal(signal.SIGTERM, lambda *_: None)
         server.run(sockets=[listener])
     if failures and isinstance(failures[0], ImportError):
@@ -67,11 +67,11 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(1024)  # from here on clients wait instead of being turned away
+        listener.listen(1024)  # from here on clients wait for the model instead of being refused
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or error
         raise FaceForgeError(
-            f"cannot listen on {host} port {port}: {reason}; name another with --host, --port"
+            f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
         ) from None
     return listener

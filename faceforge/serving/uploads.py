@@ -1,4 +1,4 @@
-"""From uploaded files to the pixels that a model rates, or the reason why not, before anything large is decoded."""
+"""From uploaded files to the pixels that the discriminator takes; bad files are refused before they are decoded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from faceforge.config import IngestConfig
 from faceforge.data.pixels import Pixels
-from faceforge.data.preprocess.decode import RejectedError, opened
+from faceforge.data.preprocess.decode import RejectedError, open_image
 from faceforge.data.preprocess.prepare import prepare_image
 from faceforge.serving.limits import DECODERS, UPLOAD_PIXELS
 
@@ -18,10 +18,10 @@ _decoding = threading.BoundedSemaphore(DECODERS)
 
 
 class RefusedError(Exception):
-    """An upload that is not rated.
+    """An upload that cannot be rated.
 
     Attributes:
-        status: of the HTTP answer: 413 = too many pixels, 422 = not an image, or one that cannot be used.
+        status: HTTP status of the response: 413 = too many pixels, 422 = not an image, or an unusable one.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -30,17 +30,17 @@ class RefusedError(Exception):
 
 
 def read_uploads(files: Sequence[tuple[str, BinaryIO]], spec: Any) -> Pixels:
-    """Uploaded files as ingest would prepare them: upright, cut to their central square, of the model's size.
+    """Uploaded files, prepared as by ingest: upright, cropped to the central square, resized to the model's size.
 
     Args:
-        files: name and content of each; read one by one, so that waiting uploads need no memory.
-        spec: of the model.
+        files: name and content of each; read one by one, so that queued uploads need no memory.
+        spec: architecture and sizes of the model.
 
     Returns:
         uint8 (N, H, W, C).
 
     Raises:
-        RefusedError: one of them cannot be used; the message names it.
+        RefusedError: a file cannot be used; the message names it.
     """
     config = IngestConfig.model_validate({"image_size": spec.image_size, "channels": spec.channels})
     return np.stack([_read(name, stream, config) for name, stream in files])
@@ -50,10 +50,10 @@ def _read(name: str, stream: BinaryIO, config: IngestConfig) -> Pixels:
     with _decoding:
         data = stream.read()
         try:
-            with opened(data) as image:
+            with open_image(data) as image:
                 width, height = image.size
             if width * height > UPLOAD_PIXELS:
-                raise RefusedError(413, f"{name}: {width} x {height} pixels; at most {UPLOAD_PIXELS:,} are taken")
+                raise RefusedError(413, f"{name}: {width} x {height} pixels; at most {UPLOAD_PIXELS:,} are accepted")
             return prepare_image(data, config).pixels
         except RejectedError as error:
             raise RefusedError(422, f"{name}: {error}") from None

@@ -20,9 +20,9 @@ _FINDINGS = {
     "Privacy": ("privacy/",),
 }
 _CHECKS = {
-    "labels": "images in which a classifier trained on the real images sees another label",
-    "copies": "images nearer to a training image (or its mirror image) than 99 % of real images not trained on",
-    "realism": "the share of candidates that the model's discriminator finds least real",
+    "labels": "images to which a classifier trained on the real images assigns another label",
+    "copies": "images closer to a training image (or its mirror image) than 99 % of the held-out real images are",
+    "realism": "the share of candidates with the lowest discriminator scores",
 }
 
 
@@ -34,20 +34,20 @@ def dataset_card(
     plan: Sequence[Cell],
     tallies: Sequence[Tally],
 ) -> str:
-    """The card as Markdown; findings are those of the model's evaluation report, and said to be missing without one."""
+    """The dataset card as Markdown; quality, usefulness and privacy figures come from the model's evaluation report."""
     total = info.counts["train"].total
     return "\n".join(
         [
             *_front_matter(info, total),
             "# Synthetic faces",
             "",
-            f"{total:,} images of {info.image_size} x {info.image_size} pixels. All of them were drawn by a generative",
+            f"{total:,} images of {info.image_size} x {info.image_size} pixels, all made by a generative",
             f"model (`{source.name}`, sha256 `{source.sha256[:16]}`); none is a photograph.",
             "",
             "## Contents",
             "",
             *_table(
-                ("labels", "images", "candidates", "refused"),
+                ("labels", "images", "candidates", "rejected"),
                 [
                     (cell.name, f"{tally.made:,}", f"{tally.drawn:,}", _reasons(tally.refused))
                     for cell, tally in list(zip(plan, tallies, strict=True))[:_CELLS_SHOWN]
@@ -55,7 +55,7 @@ def dataset_card(
             ),
             *([f"and {len(plan) - _CELLS_SHOWN:,} more: see manifest.json"] if len(plan) > _CELLS_SHOWN else []),
             "",
-            "Refused were: " + ("; ".join(_CHECKS[check.name] for check in checks) or "none, no check was asked for"),
+            _rejected(checks),
             "",
             "```python",
             'datasets.load_dataset("parquet", data_files="train-*.parquet", split="train")',
@@ -65,24 +65,30 @@ def dataset_card(
             *_findings(source.report),
             "## Intended use",
             "",
-            "Training and testing of image classifiers on the labels above, chiefly to add to classes of which there",
-            "are few real images; demonstrations and teaching. Measure what is trained on it on real images.",
+            "Training image classifiers on the labels above, mainly to enlarge classes with few real images;",
+            "demonstrations and teaching. Always evaluate classifiers trained on this set on real images.",
             "",
-            "Not for identifying people, for passing off images as photographs, nor for judging how a classifier does",
-            "on real faces. The model repeats the shares, the faults and the biases of what it learnt from, and what a",
-            "check refuses is as biased as the classifier that checks.",
+            "Not for identifying people, for passing images off as photographs, or for testing how well a classifier",
+            "works on real faces. The model reproduces the class shares, errors and biases of its training data, and",
+            "the rejections are as biased as the classifier behind them.",
             "",
-            "## Making it again",
+            "## Reproducing this set",
             "",
-            f"Seed {config.seed}, truncation {config.truncation:g}; `manifest.json` has all options and the hash of",
+            f"Seed {config.seed}, truncation {config.truncation:g}; `manifest.json` lists all options and the hash of",
             "every file. The same model, options and software give the same bytes on the same kind of machine.",
             "",
         ]
     )
 
 
+def _rejected(checks: Sequence[Check]) -> str:
+    if not checks:
+        return "No checks were requested; nothing was rejected."
+    return "Rejected: " + "; ".join(_CHECKS[check.name] for check in checks) + "."
+
+
 def _front_matter(info: DatasetInfo, total: int) -> list[str]:
-    """YAML that tells the hub which files are the data."""
+    """YAML front matter, which tells the hub which files hold the data."""
     scale = next((name for limit, name in _SIZES if total < limit), "n>1M")
     return [
         "---",
@@ -103,9 +109,9 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 
 def _findings(report: Mapping[str, Any] | None) -> list[str]:
-    """What the evaluation of the model found, a table per kind."""
+    """Metrics of the model's evaluation report, one table per topic."""
     if report is None:
-        return ["## Findings", "", "The model has not been evaluated: nothing is known of quality or privacy.", ""]
+        return ["## Findings", "", "The model has not been evaluated: quality and privacy are unknown.", ""]
     metrics: Mapping[str, Any] = report.get("metrics", {})
     how: Mapping[str, str] = report.get("how", {})
     decision = report.get("decision", {}).get("verdict", "")
@@ -114,14 +120,14 @@ def _findings(report: Mapping[str, Any] | None) -> list[str]:
         rows = [(name, _figure(value)) for name, value in metrics.items() if name.startswith(prefixes)]
         lines += [f"## {title}", ""]
         if not rows:
-            lines += ["The evaluation of the model did not measure it.", ""]
+            lines += ["Not measured by the model's evaluation.", ""]
             continue
         lines += [*_table(("measure", "value"), rows), ""]
         lines += [f"- `{name}`: {text}" for name, text in how.items() if name.startswith(prefixes)]
         lines += [""]
     about = ", ".join(f"{name} {count:,}" for name, count in report.get("counts", {}).items())
-    lines += [f"Measured on the model, before any image was refused; images: {about}. Verdict: {decision or 'none'}."]
-    return [*lines, "These measures cannot prove that no training image is recognisable.", ""]
+    lines += [f"Measured on unfiltered samples of the model; images: {about}. Decision: {decision or 'none'}."]
+    return [*lines, "These metrics cannot prove that no training image is recognisable.", ""]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which candidates to refuse, and why."""
+"""Checks that reject generated candidates: wrong label, near copy of a training image, low discriminator score."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from faceforge.synthesis.copies import nearest_distance, thumbnails
 from faceforge.synthesis.latents import PILOT, latents_of
 from faceforge.synthesis.plan import Cell
 
-COPY_QUANTILE = 0.01  # share of images never trained on that lie as close to a training image
-PILOT_IMAGES = 20_000  # drawn in all to learn what a cell's worst look like, 32 to 256 per cell
-BATCH = 256  # images through a network at a time; always full, so that results do not depend on how many are asked for
+COPY_QUANTILE = 0.01  # this share of held-out real images is as close to a training image
+PILOT_IMAGES = 20_000  # generated in all to estimate the score quantile of each cell; 32 to 256 per cell
+BATCH = 256  # images per network call; always full batches, so that results do not depend on the count
 
 
 class Check(ABC):
-    """Refuses candidates for one reason.
+    """Rejects candidates for one reason.
 
     Attributes:
-        name: of the reason, in the manifest.
+        name: the reason, as it appears in the manifest.
     """
 
     name: str
 
     @abstractmethod
-    def refused(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Which of the images uint8 (N, H, W, C), asked for with class numbers int32 (N, columns), to refuse: (N,)."""
+    def rejected(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which images uint8 (N, H, W, C), requested with classes int32 (N, columns), to reject: bool (N,)."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What the check goes by, for the manifest."""
+        """The check's parameters, for the manifest."""
 
 
 class LabelCheck(Check):
-    """Refuses images in which a classifier sees another class than was asked for."""
+    """Rejects images for which a classifier predicts another class than the requested one."""
 
     name = "labels"
 
@@ -55,40 +55,40 @@ class LabelCheck(Check):
         self._columns = [list(classifier.vocabularies).index(column) for column in labels]
         self._accuracy = {column: classifier.holdout_accuracy[column] for column in labels}
 
-    def refused(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Where any column disagrees."""
+    def rejected(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """True where any label column disagrees."""
         return np.asarray((self._classifier.predict(images)[:, self._columns] != codes).any(axis=1))
 
     def facts(self) -> dict[str, Any]:
-        """The classifier's accuracy on real images, and what it was trained on."""
+        """The classifier's accuracy on real holdout images, and its training facts."""
         return {"classifier_holdout_accuracy": self._accuracy, "classifier": dict(self._classifier.facts)}
 
 
 class CopyCheck(Check):
-    """Refuses images that lie closer to a training image than nearly all real images that were never trained on."""
+    """Rejects images closer to a training image than 99 % of the held-out real images are."""
 
     name = "copies"
 
     def __init__(self, data: ImageSet) -> None:
         if data.info.counts["holdout"].total < 1 / COPY_QUANTILE:
             raise FaceForgeError(
-                f"image set {data.root} has {data.info.counts['holdout'].total} holdout images; to tell copies from "
-                f"likeness takes at least {1 / COPY_QUANTILE:.0f}"
+                f"image set {data.root} has {data.info.counts['holdout'].total} holdout images; the copy check "
+                f"needs at least {1 / COPY_QUANTILE:.0f}"
             )
         self._train, self._digest = thumbnails(data, "train"), data.info.digest
         self._limit = float(np.quantile(nearest_distance(thumbnails(data, "holdout"), self._train), COPY_QUANTILE))
 
-    def refused(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Where the nearest training image, or its mirror image, is too near."""
+    def rejected(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """True where the nearest training image, or its mirror image, is closer than the limit."""
         return np.asarray(nearest_distance(thumbnails(images), self._train) < self._limit)
 
     def facts(self) -> dict[str, Any]:
-        """The limit, and what it was learnt from."""
+        """The limit and how it was set."""
         return {"limit": self._limit, "quantile_of_holdout": COPY_QUANTILE, "training_images": len(self._train)}
 
 
 class RealismCheck(Check):
-    """Refuses the share of candidates that the discriminator finds least real, within each combination of labels."""
+    """Rejects the share of candidates with the lowest discriminator scores, within each combination of labels."""
 
     name = "realism"
 
@@ -104,11 +104,11 @@ class RealismCheck(Check):
             scores = generator.bundle.logits(images, codes, BATCH)[: self._pilot]
             self._limits[cell.codes] = float(np.quantile(scores, share))
 
-    def refused(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Where the logit is below the share's quantile of a pilot draw with the same labels."""
+    def rejected(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """True where the logit is below the quantile of a pilot sample with the same labels."""
         limits = np.array([self._limits[tuple(row)] for row in codes.tolist()])
         return np.asarray(self._bundle.logits(images, codes, BATCH) < limits)
 
     def facts(self) -> dict[str, Any]:
-        """The share, and how many candidates each limit was learnt from."""
+        """The share, and the size of the pilot samples."""
         return {"share": self._share, "pilot_images_per_combination": self._pilot}

@@ -1,4 +1,4 @@
-"""The classifier that says what an image shows."""
+"""The classifier that checks the labels of generated images."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from faceforge.evaluation.domain_classifier import DomainClassifier, train_class
 from faceforge.evaluation.saved_classifier import load_classifier
 
 NO_CLASSIFIER = (
-    "checking labels needs a classifier: name the real images that the model learnt from, or the output of its "
-    "evaluation"
+    "checking labels needs a classifier: name the image set the model was trained on (--data), or the output of its "
+    "evaluation (--report)"
 )
 
 
-def find_classifier(kept: Path | None, data: ImageSet | None, work: Path) -> DomainClassifier:
-    """The classifier that the model was judged with, or one trained here on real images.
+def find_classifier(saved: Path | None, data: ImageSet | None, work: Path) -> DomainClassifier:
+    """The classifier used in the model's evaluation, or one trained here on real images.
 
     Args:
-        kept: folder of the former; None = it is not at hand.
-        data: the real images; None = there are none.
-        work: where a trained one is kept for the next attempt.
+        saved: folder of the former; None = not available.
+        data: the real images; None = not available.
+        work: folder where a newly trained classifier is saved for the next attempt.
 
     Raises:
-        FaceForgeError: neither is to be had.
+        FaceForgeError: neither is available.
     """
-    if kept is not None and (found := load_classifier(kept)) is not None:
-        return found
+    if saved is not None and (classifier := load_classifier(saved)) is not None:
+        return classifier
     if data is None:
         raise FaceForgeError(NO_CLASSIFIER)
-    if (found := load_classifier(work)) is not None:
-        return found
+    if (classifier := load_classifier(work)) is not None:
+        return classifier
     config = EvaluateConfig.model_validate({})
-    trained = train_classifier(
+    classifier = train_classifier(
         data.load("train"),
         data.load("holdout"),
         data.info.labels,
@@ -42,5 +42,5 @@ def find_classifier(kept: Path | None, data: ImageSet | None, work: Path) -> Dom
         seed=config.seed,
         facts={"digest": data.info.digest, "epochs": config.classifier_epochs, "seed": config.seed},
     )
-    trained.save(work)
-    return trained
+    classifier.save(work)
+    return classifier

@@ -1,4 +1,4 @@
-"""How near images come to training images, as pictures: the distance of their thumbnails, mirrored or not."""
+"""Distance of images to the nearest training image, by thumbnails, mirrored or not: finds near copies."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from faceforge.data.imageset.reader import ImageSet, Split
 from faceforge.data.pixels import from_bytes, map_ordered
 
-SIDE = 16  # edge of a thumbnail: details that any two pictures of a face differ in are averaged away
+SIDE = 16  # pixels per edge of a thumbnail; averaging removes detail in which any two pictures differ
 _CHUNK = 8192  # training images compared at a time
 
 
 def thumbnails(images: NDArray[np.uint8] | ImageSet, split: Split = "train") -> NDArray[np.uint8]:
-    """Thumbnails uint8 (N, D) of images uint8 (N, H, W, C), or of a split of an image set, streaming."""
+    """Thumbnails uint8 (N, D) of images uint8 (N, H, W, C) or of a split of an image set, read as a stream."""
     if isinstance(images, ImageSet):
         parts = [_shrink(batch) for batch in _batches(images, split)]
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.uint8)
@@ -47,7 +47,7 @@ def nearest_distance(images: NDArray[np.uint8], train: NDArray[np.uint8]) -> NDA
 
 
 def _shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Means over blocks; images are square and a multiple of `SIDE` pixels wide."""
+    """Block means; images are square and a multiple of `SIDE` pixels wide."""
     count, edge, _, channels = images.shape
     block = edge // SIDE
     means = images.reshape(count, SIDE, block, SIDE, block, channels).mean(axis=(2, 4), dtype=np.float32)

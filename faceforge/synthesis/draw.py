@@ -1,8 +1,8 @@
-"""Draws a plan's images and keeps those that pass the checks, part by part, so that a stopped run goes on.
+"""Draws a plan's images and keeps those that pass the checks, part by part, so that an interrupted run can resume.
 
-Of every cell the first `wanted` images of its series that pass are kept: what is made depends on neither batches nor
-parts nor on where a run was stopped. Every part holds the same share of every cell, shuffled, so that the whole set is
-mixed although only a part of it is ever in memory.
+For each cell, the first `wanted` images of its sequence that pass the checks are kept, so the result depends neither
+on batch sizes nor on interruptions. Each part holds the same share of every cell, shuffled: the whole set is mixed
+although only one part is in memory at a time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STATE = "state.json"
 
 @dataclass
 class Tally:
-    """How a cell stands: images kept, candidates looked at, and how many of them were refused for what."""
+    """Progress of a cell: images kept, candidates generated, and candidates rejected by reason."""
 
     made: int = 0
     drawn: int = 0
@@ -46,23 +46,23 @@ class Tally:
 
 @dataclass
 class _Row:
-    """An image that was kept."""
+    """An image that passed the checks."""
 
     image: NDArray[np.uint8]
     cell: Cell
-    number: int  # in the cell's series
+    number: int  # in the cell's sequence
 
 
 def draw_parts(
     generator: Generator, plan: Sequence[Cell], checks: Sequence[Check], config: SynthesisConfig, work: Path
 ) -> tuple[list[ImageSet], list[Tally]]:
-    """Makes the planned images in the folder `work`; parts that are finished there already are not made again.
+    """Generates the planned images in the folder `work`; parts finished by an earlier attempt are kept.
 
     Returns:
-        image sets that follow each other, and how each cell went.
+        the parts as image sets, in order, and the tally of each cell.
 
     Raises:
-        FaceForgeError: too many candidates of a cell were refused.
+        FaceForgeError: too many candidates of a cell were rejected.
     """
     total = sum(cell.wanted for cell in plan)
     parts = -(-total // PART_IMAGES)
@@ -89,61 +89,63 @@ def _fill(
     config: SynthesisConfig,
     progress: Progress,
 ) -> list[_Row]:
-    """Draws until every cell has reached its goal."""
-    kept: list[_Row] = []
-    while asked := _ask(plan, tallies, goals, config.max_tries):
-        cells = np.repeat([place for place, _ in asked], [count for _, count in asked])
+    """Generates candidates until every cell has reached its goal."""
+    passed: list[_Row] = []
+    while requests := _next_requests(plan, tallies, goals, config.max_tries):
+        cells = np.repeat([place for place, _ in requests], [count for _, count in requests])
         latents = [
             latents_of(generator, plan[place], tallies[place].drawn, count, config.seed, config.truncation)
-            for place, count in asked
+            for place, count in requests
         ]
         codes = np.array([plan[place].codes for place in cells], np.int32).reshape(len(cells), len(generator.labels))
         images = generator.bundle.generate(np.concatenate(latents), codes, BATCH)
         reasons = _reasons(images, codes, checks)
-        before = len(kept)
+        before = len(passed)
         for row, place in enumerate(cells):
             tally = tallies[place]
             if tally.made >= goals[place]:
-                continue  # not needed, or not yet: it will be drawn again for the next part
+                continue  # not needed for this part; the next part generates it again
             if reasons[row]:
                 tally.refused[reasons[row]] = tally.refused.get(reasons[row], 0) + 1
             else:
-                kept.append(_Row(images[row], plan[place], tally.drawn))
+                passed.append(_Row(images[row], plan[place], tally.drawn))
                 tally.made += 1
             tally.drawn += 1
-        progress.advance(len(kept) - before, note=_note(tallies))
-    return kept
+        progress.advance(len(passed) - before, note=_note(tallies))
+    return passed
 
 
-def _ask(plan: Sequence[Cell], tallies: Sequence[Tally], goals: Sequence[int], max_tries: int) -> list[tuple[int, int]]:
-    """(cell, candidates) to draw next: whole batches, since networks take no others; empty when all goals are met."""
-    asked: Counter[int] = Counter()
+def _next_requests(
+    plan: Sequence[Cell], tallies: Sequence[Tally], goals: Sequence[int], max_tries: int
+) -> list[tuple[int, int]]:
+    """(cell, candidates) to generate next, in full batches; empty when all goals are met."""
+    requests: Counter[int] = Counter()
     room = _AT_ONCE
     for place, (cell, tally, goal) in enumerate(zip(plan, tallies, goals, strict=True)):
-        lacking = goal - tally.made
-        if lacking <= 0 or room <= 0:
+        missing = goal - tally.made
+        if missing <= 0 or room <= 0:
             continue
-        allowed = max_tries * cell.wanted + BATCH - tally.drawn  # a batch more, so that small cells have a chance
+        allowed = max_tries * cell.wanted + BATCH - tally.drawn  # one batch more, so that small cells have a chance
         if allowed <= 0:
-            refused = ", ".join(f"{count:,} for {reason}" for reason, count in sorted(tally.refused.items()))
+            rejected = ", ".join(f"{count:,} for {reason}" for reason, count in sorted(tally.refused.items()))
             raise FaceForgeError(
-                f"{cell.name}: only {tally.made:,} of {cell.wanted:,} images after {tally.drawn:,} tries (refused: "
-                f"{refused}); check less, ask for fewer, raise max_tries, or train the model further on this class"
+                f"{cell.name}: only {tally.made:,} of {cell.wanted:,} images passed out of {tally.drawn:,} candidates "
+                f"(rejected: {rejected}); use fewer checks, request fewer images, raise max_tries, or train longer"
             )
-        likely = lacking * max(tally.drawn, 1) / max(tally.made, 1) if tally.drawn else lacking
-        asked[place] = min(int(np.ceil(min(likely, 4 * lacking))), allowed, room)
-        room -= asked[place]
-    places = list(asked)
-    for turn in range(-sum(asked.values()) % BATCH):
-        asked[places[turn % len(places)]] += 1
-    return list(asked.items())
+        likely = missing * max(tally.drawn, 1) / max(tally.made, 1) if tally.drawn else missing
+        requests[place] = min(int(np.ceil(min(likely, 4 * missing))), allowed, room)
+        room -= requests[place]
+    places = list(requests)
+    for turn in range(-sum(requests.values()) % BATCH):
+        requests[places[turn % len(places)]] += 1
+    return list(requests.items())
 
 
 def _reasons(images: NDArray[np.uint8], codes: NDArray[np.int32], checks: Sequence[Check]) -> list[str]:
-    """Why each image is refused; empty = it is not."""
+    """Reason of rejection of each image; empty = passed."""
     reasons = [""] * len(images)
-    for check in reversed(checks):  # the first to refuse is the one that is told
-        for row in np.flatnonzero(check.refused(images, codes)):
+    for check in reversed(checks):  # the first check that rejects an image gives the reason
+        for row in np.flatnonzero(check.rejected(images, codes)):
             reasons[row] = check.name
     return reasons
 
@@ -167,24 +169,24 @@ def _write(folder: Path, generator: Generator, rows: Sequence[_Row], tallies: Se
 
 
 def _path(labels: Mapping[str, str], number: int) -> str:
-    """Names the image by its labels and its number in their series: `expression-smiling/00000042.png`."""
+    """Path made of the image's labels and its number in the sequence: `expression-smiling/00000042.png`."""
     return f"{sheet_name(dict(labels)) or 'images'}/{number:08d}.png"
 
 
 def _finished(work: Path, parts: int) -> list[ImageSet]:
-    """The parts that are there, up to the first gap; what is behind it is removed."""
-    found: list[ImageSet] = []
+    """The finished parts up to the first gap; later ones are removed."""
+    finished: list[ImageSet] = []
     for number in range(parts):
         folder = work / f"part-{number:05d}"
         try:
-            found.append(ImageSet.open(folder))
+            finished.append(ImageSet.open(folder))
         except FaceForgeError:
             break
-    for leftover in sorted(work.glob("part-*"))[len(found) :]:
+    for leftover in sorted(work.glob("part-*"))[len(finished) :]:
         shutil.rmtree(leftover, ignore_errors=True)
-    return found
+    return finished
 
 
 def _note(tallies: Sequence[Tally]) -> str:
-    refused = sum(sum(tally.refused.values()) for tally in tallies)
-    return f"{refused:,} refused" if refused else ""
+    rejected = sum(sum(tally.refused.values()) for tally in tallies)
+    return f"{rejected:,} rejected" if rejected else ""

@@ -1,4 +1,4 @@
-"""An image set in the formats that other tools read; the same set gives the same bytes.
+"""Writes an image set in formats of other tools, byte for byte reproducible.
 
 folder      CLASS/NUMBER.png and metadata.csv (file_name and labels): Hugging Face's imagefolder, Keras, torchvision
 webdataset  train-000000.tar, ...: per image KEY.png, KEY.json (labels) and, with one label column, KEY.cls (number)
@@ -25,13 +25,13 @@ SHARD_IMAGES = 10_000  # per tar or TFRecord file
 
 
 def write_format(images: ImageSet, form: Format, out: Path) -> None:
-    """Writes the train split of an image set in another format into the new folder `out`."""
+    """Writes the train split of an image set in another format to the new folder `out`."""
     out.mkdir(parents=True)
     _WRITERS[form](images, out)
 
 
 def _records(images: ImageSet) -> Iterator[tuple[str, Record]]:
-    """Rows with a name each: their number, in as many digits as all need."""
+    """Records with their zero-padded number as name."""
     digits = max(len(str(images.info.counts["train"].total)), 6)
     for number, record in enumerate(images.records("train")):
         yield f"{number:0{digits}d}", record
@@ -47,9 +47,9 @@ def _write_folder(images: ImageSet, out: Path) -> None:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["file_name", *columns])
         for name, record in _records(images):
-            # With one column its classes are the folders, as tools that know no metadata expect.
-            only = safe_name(record.labels[columns[0]]) if len(columns) == 1 else ""
-            folder = only or sheet_name(record.labels) or "images"
+            # With one label column its classes are the folders, as tools without metadata support expect.
+            class_folder = safe_name(record.labels[columns[0]]) if len(columns) == 1 else ""
+            folder = class_folder or sheet_name(record.labels) or "images"
             (out / folder).mkdir(exist_ok=True)
             (out / folder / f"{name}.png").write_bytes(record.image)
             table.writerow([f"{folder}/{name}.png", *(record.labels[column] for column in columns)])
@@ -66,13 +66,15 @@ def _write_webdataset(images: ImageSet, out: Path) -> None:
                     ((column, classes),) = vocabularies.items()
                     members["cls"] = str(classes.index(record.labels[column])).encode()
                 for suffix, content in members.items():
-                    entry = tarfile.TarInfo(f"{name}.{suffix}")  # no times, no owners: the same bytes every time
+                    entry = tarfile.TarInfo(
+                        f"{name}.{suffix}"
+                    )  # no times or owners, so that the bytes are reproducible
                     entry.size = len(content)
                     tar.addfile(entry, io.BytesIO(content))
 
 
 def _write_coco(images: ImageSet, out: Path) -> None:
-    """Written as it is read: the annotations of a large set need not fit in memory."""
+    """Written as a stream, so that the annotations of a large set need not fit in memory."""
     size = images.info.image_size
     categories = [
         {"name": name, "supercategory": column} for column, classes in images.info.labels.items() for name in classes
@@ -119,10 +121,10 @@ def _write_tfds(images: ImageSet, out: Path) -> None:
         lengths.append(0)
         with tf.io.TFRecordWriter(str(path)) as writer:
             for record in islice(rows, SHARD_IMAGES):
-                wanted = {"image": _bytes(record.image)}
-                wanted |= {column: _number(codes[column][record.labels[column]]) for column in codes}
-                # TFDS itself writes them in this order, which protocol buffers leave open.
-                example = tf.train.Example(features=tf.train.Features(feature=dict(sorted(wanted.items()))))
+                example_features = {"image": _bytes(record.image)}
+                example_features |= {column: _number(codes[column][record.labels[column]]) for column in codes}
+                # Sorted as TFDS does it: protocol buffers leave the order of map entries undefined.
+                example = tf.train.Example(features=tf.train.Features(feature=dict(sorted(example_features.items()))))
                 writer.write(example.SerializeToString(deterministic=True))
                 lengths[-1] += 1
         sizes.append(path.stat().st_size)

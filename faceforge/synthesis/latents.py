@@ -1,8 +1,8 @@
-"""Which latents belong to which image: every combination of labels has a series of its own.
+"""The latents of each image: every combination of labels (cell) has its own sequence of latents.
 
-An image is a function of the model, the seed, its labels and its number in their series, whatever else is asked for:
-500 images per class begin with those of 100 per class. `Generator.generate(1, seed=seed, start=start_of(cell) + number,
-attributes=cell.labels)` draws it again.
+An image depends only on the model, the seed, its labels and its number in the cell's sequence, not on what else is
+requested: 500 images per class start with the 100 images of a smaller request.
+`Generator.generate(1, seed=seed, start=start_of(cell) + number, attributes=cell.labels)` reproduces an image.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from faceforge.inference.generator import Generator
 from faceforge.models.sampling import draw_latents
 from faceforge.synthesis.plan import Cell
 
-SERIES = 2**40  # numbers per combination of labels
-PILOT = 2**39  # from here on, candidates that only set limits
-_COMBINATIONS = 2**22  # beyond, series are shared; their images still differ, as their labels do
+SERIES = 2**40  # length of the sequence of each combination of labels
+PILOT = 2**39  # start of the part used for pilot samples, which only set limits
+_COMBINATIONS = 2**22  # beyond that, combinations share sequences; their labels still differ
 
 
 def start_of(cell: Cell, classes: tuple[int, ...]) -> int:
-    """Where the series of a combination begins; `classes` is how many each column has."""
+    """First index of a cell's sequence; `classes` is the number of classes of each label column."""
     number = 0
     for code, count in zip(cell.codes, classes, strict=True):
         number = number * count + code

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a synthetic image set is, how to make it again, and whether it still is what it was."""
+"""`manifest.json`: model, options, counts and file hashes of a synthetic image set, to reproduce and verify it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FORMAT_VERSION = 1
 
 
 class CellReport(BaseModel):
-    """One combination of labels: what was asked for, and how it went."""
+    """Requested and generated images of one combination of labels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: dict[str, str]
     wanted: int
     made: int
-    drawn: int  # candidates looked at
+    drawn: int  # candidates generated
     refused: dict[str, int]  # reason -> candidates
 
 
@@ -47,18 +47,18 @@ class FileReport(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What `manifest.json` holds; no times and no folders, so that the same order gives the same bytes.
+    """Content of `manifest.json`; without times and paths, so that the same request gives the same bytes.
 
     Attributes:
-        request: SHA-256 of all that decides the content: model, options, data. Equal requests make equal sets.
+        request: SHA-256 of everything that determines the content: model, options, data.
         model: name, sha256 and dataset_digest of the model.
-        data: source and digest of the real images that were balanced or checked against; empty = none.
+        data: source and digest of the real images used for balancing or checks; empty = none.
         options: the options.
-        checks: reason -> what the check went by.
+        checks: reason -> parameters of the check.
         cells: a report per combination of labels.
-        digest: of the images and labels.
+        digest: digest of images and labels.
         files: every other file, with its hash.
-        created_by: versions of what made it.
+        created_by: versions of the software.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,12 +76,12 @@ class Manifest(BaseModel):
 
     @property
     def made(self) -> int:
-        """Images in all."""
+        """Total number of images."""
         return sum(cell.made for cell in self.cells)
 
     @property
     def refused(self) -> dict[str, int]:
-        """Reason -> candidates refused for it, over all cells."""
+        """Reason -> number of rejected candidates, over all cells."""
         reasons = sorted({reason for cell in self.cells for reason in cell.refused} | set(self.checks))
         return {reason: sum(cell.refused.get(reason, 0) for cell in self.cells) for reason in reasons}
 
@@ -90,7 +90,7 @@ class Manifest(BaseModel):
         """The manifest of a synthetic image set.
 
         Raises:
-            FaceForgeError: there is none, or one this version cannot read.
+            FaceForgeError: there is none, or this version cannot read it.
         """
         path = Path(folder) / MANIFEST
         if not path.is_file():
@@ -112,7 +112,7 @@ def make_manifest(
     plan: Sequence[Cell],
     tallies: Sequence[Tally],
 ) -> Manifest:
-    """Describes the set in `folder`, whose files must all be there; the arguments are what it was made from."""
+    """The manifest of the set in `folder`, whose files must be complete."""
     return Manifest(
         request=request,
         model=model_facts(source),
@@ -134,28 +134,28 @@ def make_manifest(
 
 
 def model_facts(source: ModelSource) -> dict[str, str]:
-    """What identifies the model."""
+    """Facts that identify the model."""
     digest = str(source.generator.bundle.info.dataset_digest)
     return {"name": source.name, "sha256": source.sha256, "dataset_digest": digest}
 
 
 def data_facts(data: ImageSet | None) -> dict[str, str]:
-    """What identifies the real images, if any."""
+    """Facts that identify the real images, if any."""
     return {} if data is None else {"source": Path(data.info.source).name, "digest": data.info.digest}
 
 
 def request_text(source: ModelSource, data: ImageSet | None, config: SynthesisConfig, plan: Sequence[Cell]) -> str:
-    """All that decides the content, as text."""
-    order = {
+    """Everything that determines the content, as JSON text."""
+    request = {
         "model": model_facts(source),
         "data": data_facts(data),
         "classifier": _digest_of(source.classifier) if "labels" in config.reject else "",
-        "report": json.dumps(source.report, sort_keys=True),  # the card tells of it
+        "report": json.dumps(source.report, sort_keys=True),  # the dataset card shows it
         "options": config.model_dump(mode="json"),
         "plan": [[cell.labels, cell.wanted] for cell in plan],
         "versions": versions(),
     }
-    return json.dumps(order, sort_keys=True)
+    return json.dumps(request, sort_keys=True)
 
 
 def _digest_of(folder: Path | None) -> str:

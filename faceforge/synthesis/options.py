@@ -1,4 +1,4 @@
-"""What a synthetic image set is made by."""
+"""Options of a synthetic image set."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ Format = Literal["folder", "webdataset", "tfds", "coco"]
 
 
 class SynthesisConfig(Section):
-    """How many images of what, which of them to refuse, and what to write beside the Parquet image set.
+    """How many images to make, which candidates to reject, and which other formats to write.
 
-    Just one of `count`, `per_class` and `balance` says how many.
+    Exactly one of `count`, `per_class` and `balance` sets the number of images.
     """
 
-    count: int = Field(0, ge=0, description="so many images in all, spread evenly over all combinations of labels")
-    per_class: int = Field(0, ge=0, description="so many images of every class, or combination of classes of `by`")
-    balance: bool = Field(False, description="what the train split of the data lacks for equal classes")
-    target: int = Field(
-        0, ge=0, description="images per class that balancing fills up to; 0 = as many as the largest class has"
+    count: int = Field(0, ge=0, description="total number of images, spread evenly over all combinations of labels")
+    per_class: int = Field(0, ge=0, description="images per class, or per combination of the columns in `by`")
+    balance: bool = Field(False, description="make what the train split of the data needs for equal class sizes")
+    target: int = Field(0, ge=0, description="images per class after balancing; 0 = the size of the largest class")
+    by: Names = Field((), description="label columns whose combinations are counted; empty = all columns of the model")
+    seed: int = Field(0, ge=0, lt=2**31, description="random seed")
+    truncation: Share = Field(
+        1.0, description="scale of the latents: below 1 gives more typical faces and less variety"
     )
-    by: Names = Field((), description="label columns whose combinations are counted; empty = all of the model's")
-    seed: int = Field(0, ge=0, lt=2**31, description="of the latents")
-    truncation: Share = Field(1.0, description="scales the latents: below 1 typical faces, less variety")
     reject: tuple[Check, ...] = Field(
-        (), description="labels = a classifier sees another label; copies = nearly a training image"
+        (), description="labels = a classifier predicts another label; copies = nearly identical to a training image"
     )
     drop_worst: float = Field(
-        0.0, ge=0, le=0.9, description="share of candidates to refuse, those the discriminator finds least real"
+        0.0, ge=0, le=0.9, description="share of candidates to reject: those with the lowest discriminator scores"
     )
-    max_tries: int = Field(20, ge=1, le=1000, description="candidates per wanted image after which to give up")
-    formats: tuple[Format, ...] = Field((), description="written beside the Parquet image set")
+    max_tries: int = Field(20, ge=1, le=1000, description="give up after this many candidates per requested image")
+    formats: tuple[Format, ...] = Field((), description="formats to write in addition to the Parquet image set")
     min_label_agreement: Share = Field(
-        0.7, description="below this share of images in which the classifier sees their label: not published"
+        0.7,
+        description="the set is not published if the classifier confirms the label of a smaller share of its images",
     )
 
     @model_validator(mode="after")
     def _one_amount(self) -> SynthesisConfig:
-        given = [name for name in ("count", "per_class", "balance") if getattr(self, name)]
-        if len(given) != 1:
-            raise ValueError(f"say how many with just one of count, per_class and balance, not {given or 'none'}")
+        amounts = [name for name in ("count", "per_class", "balance") if getattr(self, name)]
+        if len(amounts) != 1:
+            raise ValueError(f"set exactly one of count, per_class and balance, not {' and '.join(amounts) or 'none'}")
         if self.target and not self.balance:
-            raise ValueError("target belongs to balance")
+            raise ValueError("target needs balance")
         if self.by and self.count:
-            raise ValueError("by belongs to per_class and balance")
+            raise ValueError("by needs per_class or balance")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Handing a synthetic image set out: into a folder or an object store, whole or not at all."""
+"""Publishing a synthetic image set to a folder or an object store, completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceforge.synthesis.manifest import MANIFEST, Manifest
 
 
 def published_name(manifest: Manifest) -> str:
-    """`faceforge-3-0123456789ab`: model, version and content."""
+    """Name of the published folder, such as `faceforge-3-0123456789ab`: model, version and content digest."""
     model = manifest.model["name"].removeprefix("models:/").replace("/", "-")
     return f"{model}-{manifest.digest[:12]}"
 
@@ -21,9 +21,10 @@ def publish(folder: Path, destination: str) -> str:
 
     Args:
         folder: the set.
-        destination: a folder, or an address that fsspec knows, such as `s3://bucket/faces`.
+        destination: a folder, or an fsspec address such as `s3://bucket/faces`.
 
-    The manifest comes last: where it is, everything is. A set that is there already is left alone.
+    The manifest is written last, so that a folder with a manifest is complete. A set that is already
+    published is not written again.
 
     Raises:
         FaceForgeError: the destination cannot be written to.

@@ -1,4 +1,4 @@
-"""The model to draw with, and what is known of it."""
+"""The model that generates a synthetic image set, with its evaluation report and classifier."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from faceforge.inference.generator import Generator
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model, opened.
+    """A loaded model.
 
     Attributes:
-        generator: draws the images.
-        name: `models:/NAME/VERSION` of a registered model, else `bundle` or `onnx`: no machine's folders.
-        sha256: over the model's files.
-        report: what its evaluation found; None = it has not been evaluated.
-        classifier: folder of the classifier that it was judged with, if that is at hand.
+        generator: generates the images.
+        name: `models:/NAME/VERSION` of a registered model, else `bundle` or `onnx`; never a local path.
+        sha256: digest of the model's files.
+        report: its evaluation report; None = it has not been evaluated.
+        classifier: folder of the classifier used in its evaluation; None = not available.
     """
 
     generator: Generator
@@ -37,18 +37,18 @@ class ModelSource:
 
 @contextmanager
 def open_model(source: str, report: Path | None = None, tracking_uri: str = "") -> Iterator[ModelSource]:
-    """The model of a bundle folder, an ONNX file or the registry, for the body.
+    """Loads a model from a bundle folder, an ONNX file or the registry, for use in the body.
 
     Args:
         source: folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-        report: folder that `faceforge evaluate` wrote; None: what is kept with the version, or lies beside the bundle.
-        tracking_uri: where the registry is.
+        report: output folder of `faceforge evaluate`; None: the one stored with the version or beside the bundle.
+        tracking_uri: MLflow server of the registry.
 
     Raises:
         FaceForgeError: no such model or report.
     """
     if report is not None and not (report / "report.json").is_file():
-        raise FaceForgeError(f"{report} is not the output of an evaluation: it has no report.json")
+        raise FaceForgeError(f"{report} is not the output of faceforge evaluate: it has no report.json")
     with TemporaryDirectory() as scratch:
         name = "onnx" if source.endswith(".onnx") else "bundle"
         path = Path(source)
@@ -60,13 +60,13 @@ def open_model(source: str, report: Path | None = None, tracking_uri: str = "") 
             name = full_name(source)
             path = download_version(name, Path(scratch)) / "bundle"
         generator = Generator.load(path)
-        beside = [report] if report is not None else [path, path.absolute().parent]
+        folders = [report] if report is not None else [path, path.absolute().parent]
         yield ModelSource(
             generator=generator,
             name=name,
             sha256=_digest(path),
-            report=next((json.loads((f / "report.json").read_text()) for f in beside if _has_report(f)), None),
-            classifier=next((f / "classifier" for f in beside if (f / "classifier").is_dir()), None),
+            report=next((json.loads((f / "report.json").read_text()) for f in folders if _has_report(f)), None),
+            classifier=next((f / "classifier" for f in folders if (f / "classifier").is_dir()), None),
         )
 
 
@@ -75,7 +75,7 @@ def _has_report(folder: Path) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """Over names and bytes of the model's files."""
+    """SHA-256 over names and contents of the model's files."""
     names = ("bundle.json", "discriminator.keras", "generator.keras")
     files = [path / name for name in names] if path.is_dir() else [path]
     digest = hashlib.sha256()

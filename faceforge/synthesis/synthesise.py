@@ -1,11 +1,11 @@
-"""From a model to a synthetic image set on disk.
+"""Generates a synthetic image set on disk.
 
     OUT/train-00000-of-00001.parquet, dataset.json    the image set, as ingest writes it
-    OUT/folder, webdataset, tfds, coco                other formats, if asked for
+    OUT/folder, webdataset, tfds, coco                other formats, if requested
     OUT/README.md                                     dataset card
     OUT/manifest.json                                 model, options, counts, hashes
 
-While it is made, finished parts wait in `.OUT.work` beside it; the same call goes on from there.
+Finished parts are kept in `.OUT.work` meanwhile; the same call resumes from there.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ def synthesise(
     tracking_uri: str = "",
     work: Path | None = None,
 ) -> Manifest:
-    """Makes a synthetic image set; a stopped call goes on where it was, a finished one is not repeated.
+    """Generates a synthetic image set; an interrupted call is resumed, a finished one is not repeated.
 
     Args:
         model: bundle folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-        out: folder to make; replaced if it is an image set of another order.
-        config: how many of what, and which to refuse.
-        data: image set of the real images: what `balance` fills up, and what checks go by.
-        report: output folder of the model's evaluation; None: what is kept with the version or lies beside the bundle.
-        tracking_uri: where the registry is.
+        out: folder to write; replaced if it holds the image set of another request.
+        config: how many images to make and which candidates to reject.
+        data: image set of the real images, for `balance` and for the checks.
+        report: output folder of the model's evaluation; None: the one stored with the version or beside the bundle.
+        tracking_uri: MLflow server of the registry.
         work: folder for finished parts; None: `.OUT.work` beside `out`.
 
     Raises:
-        FaceForgeError: impossible options, before anything is drawn; or too many candidates were refused.
+        FaceForgeError: impossible options (before anything is generated), or too many candidates were rejected.
     """
     out = Path(out)
     check_target(out)
@@ -88,15 +88,17 @@ def synthesise(
 
 
 def _check_possible(source: ModelSource, images: ImageSet | None, config: SynthesisConfig) -> None:
-    """Refuses what can be known to fail, before anything is written."""
+    """Raises for options that must fail, before anything is written."""
     spec = source.generator.bundle.info.spec
     if images is not None and (images.info.image_size, images.info.channels) != (spec.image_size, spec.channels):
         raise FaceForgeError(
             f"image set {images.root} has {images.info.image_size} px and {images.info.channels} channels, the model "
-            f"makes {spec.image_size} px and {spec.channels}; name the set that it learnt from"
+            f"makes {spec.image_size} px and {spec.channels}; name the set it was trained on"
         )
     if "copies" in config.reject and images is None:
-        raise FaceForgeError("to refuse copies of training images, name the image set that the model learnt from")
+        raise FaceForgeError(
+            "rejecting copies of training images needs the image set the model was trained on; name it with --data"
+        )
     if "labels" in config.reject and images is None and source.classifier is None:
         raise FaceForgeError(NO_CLASSIFIER)
 
@@ -104,20 +106,20 @@ def _check_possible(source: ModelSource, images: ImageSet | None, config: Synthe
 def _checks(
     source: ModelSource, images: ImageSet | None, config: SynthesisConfig, plan: list[Cell], work: Path
 ) -> list[Check]:
-    """The checks asked for, in the order in which reasons are told."""
-    found: list[Check] = []
+    """The requested checks; the first one that rejects an image gives the reason."""
+    checks: list[Check] = []
     if "labels" in config.reject:
         classifier = find_classifier(source.classifier, images, work / "classifier")
-        found.append(LabelCheck(classifier, source.generator.labels))
+        checks.append(LabelCheck(classifier, source.generator.labels))
     if "copies" in config.reject and images is not None:
-        found.append(CopyCheck(images))
+        checks.append(CopyCheck(images))
     if config.drop_worst:
-        found.append(RealismCheck(source.generator, plan, config.drop_worst, config.seed, config.truncation))
-    return found
+        checks.append(RealismCheck(source.generator, plan, config.drop_worst, config.seed, config.truncation))
+    return checks
 
 
 def _done(out: Path, request: str) -> Manifest | None:
-    """The manifest in `out` if it is of this very order."""
+    """The manifest in `out` if it belongs to the same request."""
     if not (out / MANIFEST).is_file():
         return None
     try:
@@ -128,17 +130,17 @@ def _done(out: Path, request: str) -> Manifest | None:
 
 
 def _work_folder(work: Path, text: str) -> Path:
-    """Where parts wait; what another order has left there is removed."""
-    order = work / "order.json"
-    if not order.is_file() or order.read_text() != text:
+    """The folder for finished parts; parts of another request are removed."""
+    request = work / "order.json"
+    if not request.is_file() or request.read_text() != text:
         shutil.rmtree(work, ignore_errors=True)
-        with atomic_file(order) as partial:
+        with atomic_file(request) as partial:
             partial.write_text(text)
     return work
 
 
 def _merge(parts: Iterable[ImageSet], folder: Path, source: ModelSource) -> DatasetInfo:
-    """The parts as one image set, streaming."""
+    """Writes the parts as one image set, as a stream."""
     spec, labels = source.generator.bundle.info.spec, source.generator.labels
     writer = ImageSetWriter(
         folder,

@@ -1,4 +1,4 @@
-"""Whether a synthetic image set is fit to be handed out."""
+"""Verifies a synthetic image set before it is published: hashes, counts, repeats, labels."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ class Verification:
 
 
 def verify(folder: Path, classifier: DomainClassifier | None = None) -> Verification:
-    """Reads a synthetic image set again, all of it, streaming.
+    """Verifies a synthetic image set by reading all of it, as a stream.
 
-    Checked are the hash of every file, the pixels of every image against its digest, the number of images of every
-    combination of labels, repeated images, and the labels by a classifier if there is one.
+    Checks the hash of every file, the pixels of every image against its digest, the number of images per combination of
+    labels, repeated images and, given a classifier, the labels.
 
     Raises:
-        FaceForgeError: it is not a synthetic image set at all.
+        FaceForgeError: the folder is not a synthetic image set.
     """
     manifest, images = Manifest.read(folder), ImageSet.open(folder)
     problems = [
-        f"{file.path} is missing or not as it was made"
+        f"{file.path} is missing or has been changed"
         for file in manifest.files
         if not (folder / file.path).is_file() or sha256_file(folder / file.path) != file.sha256
     ]
     if problems:
         return Verification(problems, {})
     listed = {file.path for file in manifest.files} | {MANIFEST}
-    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-    problems += [f"{path} is not in the manifest" for path in sorted(there - listed)]
+    present = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    problems += [f"{path} is not in the manifest" for path in sorted(present - listed)]
     if images.info.digest != manifest.digest:
         problems.append(f"the content has digest {images.info.digest}, the manifest says {manifest.digest}")
     counts: Counter[str] = Counter()
@@ -85,26 +85,26 @@ def verify(folder: Path, classifier: DomainClassifier | None = None) -> Verifica
             progress.advance(len(records))
     total = sum(counts.values())
     if damaged:
-        problems.append(f"{damaged:,} images have other pixels than their digest says")
+        problems.append(f"{damaged:,} images do not match their digest")
     for cell in manifest.cells:
-        if (found := counts[json.dumps(cell.labels)]) != cell.wanted:
-            problems.append(f"{cell.labels}: {found:,} images, wanted {cell.wanted:,}")
+        if (count := counts[json.dumps(cell.labels)]) != cell.wanted:
+            problems.append(f"{cell.labels}: {count:,} images instead of {cell.wanted:,}")
     repeats = 1 - len(digests) / max(total, 1)
     if repeats > MAX_REPEATS:
-        problems.append(f"{repeats:.1%} of the images repeat others; the model has collapsed")
+        problems.append(f"{repeats:.1%} of the images are repeated: the model has collapsed")
     metrics = {"synthetic/images": float(total), "synthetic/repeats": repeats}
     if classifier is not None:
         agreement = metrics["synthetic/label_agreement"] = agreed / max(total, 1)
         limit = float(manifest.options["min_label_agreement"])
         if not agreement >= limit:
             problems.append(
-                f"the classifier sees the label of {agreement:.1%} of the images, at least {limit:.0%} wanted"
+                f"the classifier confirms the label of {agreement:.1%} of the images; the limit is {limit:.0%}"
             )
     return Verification(problems, metrics)
 
 
 def _batches(images: ImageSet) -> Iterator[tuple[list[Record], NDArray[np.uint8]]]:
-    """Records with their pixels; whole batches of one size, as networks are compiled for each size they meet."""
+    """Records with their pixels, in batches of one size, since TensorFlow compiles a network for each size."""
 
     def decoded(record: Record) -> tuple[Record, NDArray[np.uint8]]:
         return record, from_bytes(record.image, images.info.channels)
@@ -115,12 +115,14 @@ def _batches(images: ImageSet) -> Iterator[tuple[list[Record], NDArray[np.uint8]
 
 
 def _agreeing(classifier: DomainClassifier, records: list[Record], pixels: NDArray[np.uint8]) -> int:
-    """How many images show all their labels."""
+    """Number of images for which the classifier confirms all labels."""
     columns = list(records[0].labels)
     if missing := [column for column in columns if column not in classifier.vocabularies]:
         raise FaceForgeError(f"the classifier does not know the label {missing[0]!r}")
     places = [list(classifier.vocabularies).index(column) for column in columns]
-    seen = classifier.predict(pixels)[:, places]
+    predicted = classifier.predict(pixels)[:, places]
     vocabularies = [classifier.vocabularies[column] for column in columns]
-    names = [[vocabulary[code] for vocabulary, code in zip(vocabularies, row, strict=True)] for row in seen.tolist()]
+    names = [
+        [vocabulary[code] for vocabulary, code in zip(vocabularies, row, strict=True)] for row in predicted.tolist()
+    ]
     return sum(row == list(record.labels.values()) for row, record in zip(names, records, strict=True))

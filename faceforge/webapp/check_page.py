@@ -1,4 +1,4 @@
-"""Real or generated? The model's own discriminator on an uploaded image, in plain words and with its uncertainty."""
+"""Page "Real or not": the discriminator's calibrated rating of an uploaded image, in words."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from faceforge.webapp.generate_page import attribute_boxes
 from faceforge.webapp.pictures import gallery
 from faceforge.webapp.session import choose_model
 
-# Below these probabilities of being real; what it then says. The middle is wide, as the answer is often not to be had.
+# (upper limit of P(real), verdict, meaning). The middle is wide because the discriminator is often undecided.
 VERDICTS = (
     (0.1, "Very likely generated", "this discriminator would be wrong about one such image in ten, or fewer"),
-    (0.35, "Rather generated", "a leaning, no more"),
-    (0.65, "It cannot tell", "images like this one are real about as often as not"),
-    (0.9, "Rather real", "a leaning, no more"),
+    (0.35, "Rather generated", "a tendency, not more"),
+    (0.65, "Undecided", "images like this one are real about as often as not"),
+    (0.9, "Rather real", "a tendency, not more"),
     (1.01, "Very likely real", "this discriminator would be wrong about one such image in ten, or fewer"),
 )
 
 
 def check_page() -> None:
-    """The page."""
+    """Renders the page."""
     generator = choose_model()
     st.title("Real or generated?")
     st.markdown(
-        "Every GAN trains a critic that tells real images from generated ones. Here you can ask this model's "
-        "critic. It knows only images like those it was trained on: about any other picture its answer means nothing."
+        "A GAN trains a discriminator to distinguish real images from generated ones. This page shows how it rates "
+        "your image. The rating is only meaningful for images like those the model was trained on."
     )
     if generator.calibration is None:
         st.info(
-            "This model came without an evaluation report, so its critic's scores have no meaning as probabilities."
+            "This model has no evaluation report, so the discriminator's scores cannot be turned into probabilities."
         )
         return
     attributes = attribute_boxes(generator, "check")
@@ -50,21 +50,21 @@ def check_page() -> None:
     left, right = st.columns([1, 3])
     left.html(gallery(pixels[None], ["as the model sees it"], tile=160))
     with right:
-        _answer(probability, generator, open_labels=len(attributes) < len(generator.labels))
+        _show_rating(probability, generator, open_labels=len(attributes) < len(generator.labels))
 
 
 def verdict(probability: float) -> tuple[str, str]:
-    """A few words for P(real), and what to make of them."""
+    """The verdict for P(real), and what it means."""
     return next((words, meaning) for limit, words, meaning in VERDICTS if probability < limit)
 
 
-def _answer(probability: float, generator: Generator, open_labels: bool) -> None:
+def _show_rating(probability: float, generator: Generator, open_labels: bool) -> None:
     words, meaning = verdict(probability)
     st.subheader(words)
     st.progress(probability, f"{probability:.0%} real, {1 - probability:.0%} generated")
     st.markdown(
-        f"Of the images that get this score, about {probability:.0%} were real when as many real images as samples of "
-        f"this model were shown: {meaning}."
+        f"In an equal mix of real images and samples of this model, about {probability:.0%} of those with this score "
+        f"were real: {meaning}."
     )
     if open_labels:
-        st.caption("Labels left at *any* were tried in turn; the answer is for those that suit the image best.")
+        st.caption("For labels left at *any*, every class was tried and the best-scoring one is shown.")

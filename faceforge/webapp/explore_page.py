@@ -1,4 +1,4 @@
-"""Explore: one face under every label and along a few directions, and the way from one face to another."""
+"""Page "Explore": one face with every label and along latent directions; interpolation between two faces."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from faceforge.webapp.pictures import gallery
 from faceforge.webapp.session import choose_model
 
 DIRECTIONS = 4
-REACH = 3.0  # standard deviations of a latent, either way
+REACH = 3.0  # range of the sliders, in standard deviations of a latent
 STEPS = 9
 
 
 def explore_page() -> None:
-    """The page."""
+    """Renders the page."""
     generator = choose_model()
     st.title("Explore")
     one, two = st.tabs(["One face", "From face to face"])
@@ -29,8 +29,8 @@ def explore_page() -> None:
         _between(generator)
 
 
-def along(face: Samples, amounts: list[float]) -> Samples:
-    """A face whose latent is moved along fixed random directions, as far as `amounts` say."""
+def move_along_directions(face: Samples, amounts: list[float]) -> Samples:
+    """A face whose latent is moved along fixed random directions by `amounts` (standard deviations)."""
     return replace(
         face, latents=face.latents + np.array(amounts, np.float32) @ _directions(face.latents.shape[1], len(amounts))
     )
@@ -40,22 +40,22 @@ def _one_face(generator: Generator) -> None:
     left, right = st.columns([2, 3])
     with right:
         seed = st.number_input("Seed", 0, 2**31 - 1, 1, key="explore-seed")
-        wanted = {
+        attributes = {
             column: st.select_slider(column, classes, key=f"explore-{column}")
             for column, classes in generator.labels.items()
         }
-        st.caption("The model has no names for these directions; slide to see what they change.")
+        st.caption("These are random directions in latent space; move the sliders to see what they change.")
         sliders = st.columns(2)
         amounts = [
             sliders[number % 2].slider(f"Direction {number + 1}", -REACH, REACH, 0.0, 0.1, key=f"direction-{number}")
             for number in range(DIRECTIONS)
         ]
-    face = along(generator.generate(1, attributes=wanted, seed=int(seed)), amounts)
+    face = move_along_directions(generator.generate(1, attributes=attributes, seed=int(seed)), amounts)
     with left:
-        st.html(gallery(generator.edit(face, attributes=wanted).images, tile=240))
+        st.html(gallery(generator.edit(face, attributes=attributes).images, tile=240))
     for column, classes in generator.labels.items():
         st.markdown(f"The same face for every **{column}**")
-        versions = [generator.edit(face, attributes={**wanted, column: name}).images for name in classes]
+        versions = [generator.edit(face, attributes={**attributes, column: name}).images for name in classes]
         st.html(gallery(np.concatenate(versions), classes))
 
 
@@ -70,6 +70,6 @@ def _between(generator: Generator) -> None:
 
 
 def _directions(size: int, count: int) -> NDArray[np.float32]:
-    """The same orthonormal directions (count, Z) every time; scaled so that 1 is one standard deviation of a latent."""
-    drawn = np.random.default_rng(0).standard_normal((size, min(count, size)))
-    return np.linalg.qr(drawn)[0].T[:count].astype(np.float32)
+    """Fixed random orthonormal directions float32 (count, Z); length 1 is one standard deviation of a latent."""
+    random = np.random.default_rng(0).standard_normal((size, min(count, size)))
+    return np.linalg.qr(random)[0].T[:count].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Generate: what to show, how many, and to take away."""
+"""Page "Generate": choose labels and a number of images, look at them, download them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AT_MOST = 64
 
 
 def generate_page() -> None:
-    """The page."""
+    """Renders the page."""
     generator = choose_model()
     st.title("Generate faces")
     attributes = attribute_boxes(generator, "generate")
@@ -26,9 +26,9 @@ def generate_page() -> None:
         1.0,
         1.0,
         0.05,
-        help="Scales the latents: 1 is all that the model learnt, lower is more typical.",
+        help="Scale of the latents: 1 gives full variety, lower values more typical faces.",
     )
-    seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed draws the same faces.")
+    seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same faces.")
     right.button("Other faces", on_click=_next_seed, icon=":material/casino:")
     samples = generator.generate(count, attributes=attributes, seed=int(seed), truncation=truncation)
     st.html(gallery(samples.images, captions(samples)))
@@ -38,13 +38,13 @@ def generate_page() -> None:
     )
     middle.download_button("Download as one picture", grid_png(samples.images), f"faces-{seed}.png", "image/png")
     with st.expander("The same from Python"):
-        wanted = f"attributes={attributes!r}, " if attributes else ""
+        arguments = f"attributes={attributes!r}, " if attributes else ""
         scale = f", truncation={truncation}" if truncation != 1 else ""
-        st.code(f"samples = generator.generate({count}, {wanted}seed={seed}{scale})", language="python")
+        st.code(f"samples = generator.generate({count}, {arguments}seed={seed}{scale})", language="python")
 
 
 def attribute_boxes(generator: Generator, key: str, free: bool = True) -> dict[str, str]:
-    """A box per label column, in columns; those left at `any` are not in the answer."""
+    """A select box per label column; returns column -> class, without columns left at `any`."""
     if not generator.labels:
         return {}
     boxes = st.columns(min(len(generator.labels), 4))
@@ -56,7 +56,7 @@ def attribute_boxes(generator: Generator, key: str, free: bool = True) -> dict[s
 
 
 def captions(samples: Samples) -> list[str]:
-    """What each image is meant to show."""
+    """The requested labels of each image, as text."""
     return [", ".join(names) for names in zip(*samples.labels.values(), strict=True)]
 
 

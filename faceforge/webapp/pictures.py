@@ -1,4 +1,4 @@
-"""Images for the browser: a gallery that fits any screen, and files to take away."""
+"""Images for the browser: a responsive gallery, and files for download."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STYLE = """
 
 
 def gallery(images: NDArray[np.uint8], captions: Sequence[str] = (), tile: int = 96) -> str:
-    """HTML that shows images uint8 (N, H, W, C) in as many columns of about `tile` px as the screen has room for."""
+    """HTML of a responsive gallery of images uint8 (N, H, W, C), in columns of about `tile` pixels."""
     figures = []
     for number, pixels in enumerate(images):
         caption = escape(captions[number]) if captions else ""
@@ -42,12 +42,12 @@ def gallery(images: NDArray[np.uint8], captions: Sequence[str] = (), tile: int =
 
 
 def grid_png(images: NDArray[np.uint8]) -> bytes:
-    """One PNG of all images uint8 (N, H, W, C), about as wide as high."""
+    """A PNG contact sheet of images uint8 (N, H, W, C), about as wide as high."""
     return to_png(image_grid(images, max(1, round(len(images) ** 0.5)), pad=1))
 
 
 def zipped(images: NDArray[np.uint8], labels: Mapping[str, Sequence[str]]) -> bytes:
-    """A ZIP of one PNG per image and `labels.csv`, which `faceforge ingest` reads as it is once unpacked."""
+    """A ZIP of one PNG per image and `labels.csv`, which `faceforge ingest` reads."""
     buffer, table = io.BytesIO(), io.StringIO()
     writer = csv.writer(table)
     writer.writerow(["file_name", *labels])

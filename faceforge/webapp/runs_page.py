@@ -1,4 +1,4 @@
-"""Runs and models: what was trained, how it went, what became of it."""
+"""Page "Runs": model versions, and each run's decision, sample grids, loss curves and metrics."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _HEADLINE = ("domain/frechet", "domain/label_agreement", "inception/fid")
 
 
 def runs_page() -> None:
-    """The page."""
+    """Renders the page."""
     st.title("Runs and models")
     try:
         connect(options().tracking_uri, create=False)
         runs = list_runs(options().experiment)
     except FaceForgeError as error:
-        st.info(f"There is no MLflow to read from here ({error}). `make run` makes one.")
+        st.info(f"MLflow cannot be read ({error}). `make run` creates a local database.")
         return
     _models()
     if not runs:
@@ -29,7 +29,7 @@ def runs_page() -> None:
         return
     st.subheader("Runs")
     st.dataframe(pd.DataFrame([_row(run) for run in runs]), hide_index=True)
-    chosen = st.selectbox("Look at", runs, format_func=lambda run: f"{run.name} · {run.decision or run.status.lower()}")
+    chosen = st.selectbox("Run", runs, format_func=lambda run: f"{run.name} · {run.decision or run.status.lower()}")
     _details(chosen)
 
 
@@ -37,9 +37,9 @@ def _models() -> None:
     rows = [
         {
             "version": version.version,
-            "in use as": ", ".join(version.aliases),
+            "aliases": ", ".join(version.aliases),
             "decision": version.decision,
-            "made": version.created,
+            "created": version.created,
         }
         for version in versions()
     ]
@@ -70,11 +70,13 @@ def _details(run: RunSummary) -> None:
     with left:
         st.markdown("**Samples over training**")
         if grids:
-            seen = [grid.images_seen for grid in grids]
-            at = seen[0]
-            if len(seen) > 1:
-                at = st.select_slider("Images seen", seen, seen[-1], format_func="{:,}".format, key=f"at-{run.run_id}")
-            grid = grids[seen.index(at)]
+            steps = [grid.images_seen for grid in grids]
+            step = steps[0]
+            if len(steps) > 1:
+                step = st.select_slider(
+                    "Images seen", steps, steps[-1], format_func="{:,}".format, key=f"at-{run.run_id}"
+                )
+            grid = grids[steps.index(step)]
             st.image(_picture(grid.images_seen, grid.run_id, grid.path), width="stretch")
         else:
             st.caption("No sample grids were logged.")
@@ -86,7 +88,7 @@ def _details(run: RunSummary) -> None:
             st.line_chart(pd.DataFrame(columns).rename_axis("images seen"), x_label="images seen")
         else:
             st.caption("No losses were logged.")
-    with st.expander("All numbers"):
+    with st.expander("All metrics"):
         st.dataframe(pd.DataFrame(sorted(run.metrics.items()), columns=["metric", "value"]), hide_index=True)
 
 

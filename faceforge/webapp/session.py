@@ -1,4 +1,4 @@
-"""What the app was started with, and the models it has loaded."""
+"""The app's command-line options, and the models it has loaded."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from faceforge.tracking.versions import VersionInfo, list_versions
 
 @dataclass(frozen=True)
 class Options:
-    """`faceforge ui` passes these on.
+    """Options that `faceforge ui` passes on.
 
     Attributes:
-        model: bundle folder, ONNX file or `models:/...`; empty = the versions of `name` are offered.
+        model: bundle folder, ONNX file or `models:/...`; empty = choose among the versions of `name`.
         name: registered model.
-        experiment: whose runs are shown.
-        tracking_uri: MLflow.
+        experiment: MLflow experiment whose runs are shown.
+        tracking_uri: MLflow tracking URI.
     """
 
     model: str
@@ -40,7 +40,7 @@ def options() -> Options:
 
 
 def versions() -> list[VersionInfo]:
-    """The versions of the registered model, newest first; none where there is no registry or no such model."""
+    """The versions of the registered model, newest first; empty if there is no registry or no such model."""
     chosen = options()
     try:
         connect(chosen.tracking_uri, create=False)
@@ -50,16 +50,16 @@ def versions() -> list[VersionInfo]:
 
 
 def choose_model() -> Generator:
-    """The model picked in the sidebar; the page ends with an explanation where there is none."""
+    """The model selected in the sidebar; without any model, explains how to get one and stops the page."""
     chosen = options()
-    offered = _offered(chosen)
-    if not offered:
+    choices = _model_choices(chosen)
+    if not choices:
         st.info(
-            f"There is no model yet: no version of **{chosen.name}** is registered here. Make one with `make run`, "
-            "or start the app with a model's folder: `faceforge ui --model work/model/bundle`."
+            f"There is no model yet: **{chosen.name}** has no registered version. Run `make run`, or start the "
+            "app with a bundle folder: `faceforge ui --model work/model/bundle`."
         )
         st.stop()
-    uri = st.sidebar.selectbox("Model", list(offered), format_func=offered.__getitem__, key="model")
+    uri = st.sidebar.selectbox("Model", list(choices), format_func=choices.__getitem__, key="model")
     try:
         return _load(uri, chosen.tracking_uri)
     except FaceForgeError as error:
@@ -72,12 +72,12 @@ def _load(uri: str, tracking_uri: str) -> Generator:
     return Generator.load(uri, tracking_uri)
 
 
-def _offered(chosen: Options) -> dict[str, str]:
-    """Model -> what to call it; the champion comes first."""
+def _model_choices(chosen: Options) -> dict[str, str]:
+    """Model URI -> name in the sidebar; the champion comes first."""
     if chosen.model:
         return {chosen.model: chosen.model}
-    found = sorted(versions(), key=lambda version: "champion" not in version.aliases)
+    ordered = sorted(versions(), key=lambda version: "champion" not in version.aliases)
     return {
         f"models:/{chosen.name}/{version.version}": " · ".join([f"version {version.version}", *version.aliases])
-        for version in found
+        for version in ordered
     }

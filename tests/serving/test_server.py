@@ -101,7 +101,7 @@ def test_interpolation_is_the_librarys(url: str, generator: Generator) -> None:
         ({"truncation": float("nan")}, "truncation"),
         ({"numimages": 3}, "numimages: Extra inputs"),
         ({"label": "\ud800"}, "label"),
-        ([], "a JSON object is expected"),
+        ([], "expected a JSON object"),
     ],
 )
 def test_impossible_wishes_are_told(url: str, wish: Any, told: str) -> None:
