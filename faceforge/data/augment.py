@@ -1,4 +1,4 @@
-"""Augmentation: a larger, balanced train split. The holdout is copied, never changed."""
+"""Augments the train split of an image set: mirrored and jittered copies, balanced classes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from faceforge.files import atomic_folder
 from faceforge.progress import Progress
 
 
-def augment(data: Path, out: Path, config: AugmentConfig, seed: int) -> ImageSet:
-    """Writes the image set that training reads.
+def augment_image_set(data: Path, out: Path, config: AugmentConfig, seed: int) -> ImageSet:
+    """Writes an image set with an augmented train split; the holdout is copied unchanged.
 
-    Behind every training image come its mirror image (`flip`), its jittered copies (`copies`), and, with `balance`, as
-    many more variants as its combination of classes lacks against the most frequent one. Variants for balance are
-    jittered as copies are, and mirrored half of the time with `flip`; with `colour` and `geometry` at 0 and no
-    `flip` they are plain repeats. With nothing enabled the files are linked.
+    Each training image is followed by its mirror image (`flip`), its jittered copies (`copies`) and, with `balance`, by
+    more variants until all combinations of classes are as frequent as the most frequent one. These variants are
+    jittered like copies and, with `flip`, mirrored half of the time; with `colour` and `geometry` at 0 and no `flip`
+    they are exact repeats. If nothing is enabled, the files are linked.
 
     Args:
-        data: an image set.
-        out: folder of the new one; an image set that is there is replaced once the new one is complete.
-        config: what to add.
-        seed: of all that is random; the variants of an image depend on it and on the image's place only.
+        data: folder of an image set.
+        out: folder of the new image set; one that exists is replaced once the new one is complete.
+        config: which variants to add.
+        seed: random seed; the variants of an image depend only on it and on the image's position.
 
     Raises:
-        FaceForgeError: `data` is no image set, or a column to balance is absent.
+        FaceForgeError: `data` is not an image set, or a column to balance does not exist.
     """
     parent = ImageSet.open(data)
     parent.label_columns(config.balance)
@@ -54,16 +54,16 @@ def augment(data: Path, out: Path, config: AugmentConfig, seed: int) -> ImageSet
 
 
 def jitter(pixels: Pixels, config: AugmentConfig, random: np.random.Generator) -> Pixels:
-    """A mild change of colour and geometry.
+    """Changes colours and geometry of an image slightly and randomly.
 
-    Brightness, contrast and (of RGB) saturation are scaled by 1 +- `colour`; the image is shifted by up to `geometry`
-    of its edge, zoomed by up to 2 ** `geometry` either way and rotated by up to `geometry` x 90 degrees. Borders are
-    filled by reflection.
+    Brightness, contrast and (RGB only) saturation are scaled by 1 +- `colour`; the image is shifted by up to
+    `geometry` of its edge, zoomed in or out by up to 2 ** `geometry`, and rotated by up to `geometry` x 90 degrees.
+    Borders are filled by reflection.
 
     Args:
         pixels: uint8 (H, W, C).
-        config: the two strengths.
-        random: consumed; the same state gives the same result.
+        config: strengths of both.
+        random: random number generator.
 
     Returns:
         uint8 (H, W, C).
@@ -82,21 +82,21 @@ def jitter(pixels: Pixels, config: AugmentConfig, random: np.random.Generator) -
 
 
 def plan_balance(combinations: Sequence[tuple[str, ...]], seed: int) -> list[int]:
-    """How many extra variants each image gets so that every combination is as frequent as the most frequent.
+    """Number of extra variants of each image that make every combination as frequent as the most frequent one.
 
     >>> plan_balance([("a",), ("a",), ("b",)], seed=0)
     [0, 0, 1]
     """
     counts = Counter(combinations)
     most = max(counts.values(), default=0)
-    # A shuffled turn-taking: within a combination, no image gets two variants more than another.
+    # Round robin in shuffled order: within a combination, the numbers of variants differ by at most one.
     order = np.random.default_rng(seed).permutation(len(combinations))
-    extra, met = [0] * len(combinations), Counter[tuple[str, ...]]()
+    extra, visited = [0] * len(combinations), Counter[tuple[str, ...]]()
     for place in order.tolist():
         own = combinations[place]
         each, rest = divmod(most - counts[own], counts[own])
-        extra[place] = each + (met[own] < rest)
-        met[own] += 1
+        extra[place] = each + (visited[own] < rest)
+        visited[own] += 1
     return extra
 
 
@@ -130,7 +130,7 @@ def _enlarge(parent: ImageSet, folder: Path, config: AugmentConfig, seed: int) -
     extra = [0] * info.counts["train"].total
     if config.balance:
         rows = parent.records("train", images=False)
-        # Every image counts `each` times already, so what a combination lacks is `each` times its lack in originals.
+        # Each image already occurs `each` times (itself, mirrored, copies), so combinations are counted that often.
         combinations = [tuple(row.labels[column] for column in config.balance) for row in rows for _ in range(each)]
         planned = plan_balance(combinations, seed)
         extra = [sum(planned[start : start + each]) for start in range(0, len(planned), each)]
@@ -150,30 +150,30 @@ def _enlarge(parent: ImageSet, folder: Path, config: AugmentConfig, seed: int) -
 
 
 def _variants(job: _Job, config: AugmentConfig, seed: int, channels: int) -> tuple[_Job, list[tuple[str, Encoded]]]:
-    """An image and all that is made of it, with what to append to its path."""
+    """The original image and its variants, each with the suffix of its path."""
     original = from_bytes(job.record.image, channels)
-    found = [("", encode(original, job.record.image))]
+    variants = [("", encode(original, job.record.image))]
     if config.flip:
-        found.append(("#flip", encode(np.ascontiguousarray(original[:, ::-1]))))
+        variants.append(("#flip", encode(np.ascontiguousarray(original[:, ::-1]))))
     for copy in range(config.copies + job.extra):
         random = np.random.default_rng([seed, job.number, copy])
         mirrored = config.flip and random.random() < 0.5
         pixels = np.ascontiguousarray(original[:, ::-1]) if mirrored else original
-        found.append((f"#copy{copy}", encode(jitter(pixels, config, random))))
-    return job, found
+        variants.append((f"#copy{copy}", encode(jitter(pixels, config, random))))
+    return job, variants
 
 
 def _warp(pixels: Pixels, shift: tuple[float, float], scale: float, angle: float) -> Pixels:
-    """Shifts (in edges), scales and rotates about the centre, bicubically."""
+    """Shifts (as a share of the edge), scales and rotates about the centre, with bicubic interpolation."""
     height, width, channels = pixels.shape
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / scale
     centre = np.array([width, height]) / 2
-    # Pillow wants the way back, from a place in the result to its place in the source: turn @ place + origin.
+    # Pillow needs the inverse map, from a position in the result to one in the source: turn @ position + origin.
     origin = centre - turn @ (centre + np.array(shift) * (width, height))
     corners = turn @ np.array([[0, width, 0, width], [0, 0, height, height]]) + origin[:, None]
     margin = int(np.ceil(max(-corners.min(), corners.max() - min(width, height), 0))) + 2
     padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), "symmetric")
     image = Image.fromarray(padded[..., 0] if channels == 1 else padded)
-    way = (*turn[0], origin[0] + margin, *turn[1], origin[1] + margin)
-    warped = image.transform((width, height), Image.Transform.AFFINE, way, Image.Resampling.BICUBIC)
+    inverse = (*turn[0], origin[0] + margin, *turn[1], origin[1] + margin)
+    warped = image.transform((width, height), Image.Transform.AFFINE, inverse, Image.Resampling.BICUBIC)
     return np.asarray(warped).reshape(height, width, channels)

@@ -1,13 +1,12 @@
-"""How far a training set has moved from another one, told from their `dataset.json` alone.
+"""Distances between two training sets, computed from their `dataset.json` alone.
 
-- `drift/labels_COLUMN`: total variation distance of the class shares, 0 (equal) to 1 (no class in common).
-- `drift/width`, `height`, `brightness`, `contrast`, `sharpness`: Kolmogorov-Smirnov distance of the distributions, 0
-  to 1.
+- `drift/labels_COLUMN`: total variation distance of the class shares, 0 (equal) to 1 (no common class).
+- `drift/width`, `height`, `brightness`, `contrast`, `sharpness`: Kolmogorov-Smirnov distance of the histograms, 0 to 1.
 - `drift/thumbnail_frechet`: Frechet distance of normal distributions fitted to the images averaged to 4 x 4 pixels,
-  less what chance alone gives for so many images, in units of the older set's total variance: 0 = the same, 1 = as far
-  apart as its images are from each other. It sees colours, light and framing, not identities.
+  minus its expected value for two samples of one distribution, divided by the older set's total variance: 0 = the
+  same, 1 = the sets differ as much as single images do. It measures colours, light and framing, not identities.
 
-A distance is worth a warning when it is above its limit and above what chance gives for so few images.
+A warning is given when a distance is above its limit and above what chance gives for this number of images.
 """
 
 from __future__ import annotations
@@ -25,66 +24,81 @@ LABEL_LIMIT = 0.1
 DISTRIBUTION_LIMIT = 0.15
 THUMBNAIL_LIMIT = 0.05  # a brightness lower by a tenth gives 0.09, one gender left out 0.02 (UTKFace)
 THUMBNAILS_AT_LEAST = 100  # below, covariances are mostly chance
-_RARE = 0.001  # how often equal sets may seem to differ
+_RARE = 0.001  # probability of a warning for two samples of one distribution
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Drift:
-    """Distances by name, and a sentence about each that is worth one; see the module for what they mean."""
+    """Metric name -> distance (see the module), and one warning for each distance above its limit."""
 
     metrics: dict[str, float]
     warnings: tuple[str, ...]
 
 
 def compare(now: DatasetInfo, before: DatasetInfo) -> Drift:
-    """The distances of the training split of `now` from that of `before`; what only one of them knows is a warning."""
-    metrics: dict[str, float] = {}
-    warnings: list[str] = []
+    """Distances of the training split of `now` from that of `before`.
+
+    A label column that only one of them has is a warning.
+    """
     counts = now.counts["train"].total, before.counts["train"].total
     if min(counts) == 0:
         return Drift({}, ("one of the training sets is empty",))
-    unit = math.sqrt(1 / counts[0] + 1 / counts[1])
-    chance = unit * math.sqrt(-math.log(_RARE / 2) / 2)  # Kolmogorov-Smirnov
-
-    def note(name: str, value: float, limit: float, what: str) -> None:
-        metrics[f"drift/{name}"] = value
-        if value > limit:
-            warnings.append(f"{what} (drift/{name} {value:.3f}, limit {limit:.3f})")
-
+    drift = _Measurements(math.sqrt(1 / counts[0] + 1 / counts[1]))
     for column in sorted({*now.labels, *before.labels}):
         if column not in now.labels or column not in before.labels:
-            warnings.append(f"label column {column!r} is {'gone' if column in before.labels else 'new'}")
-            continue
-        shares = [_shares(info, column) for info in (now, before)]
-        classes = sorted({*shares[0], *shares[1]})
-        apart = {name: shares[0].get(name, 0.0) - shares[1].get(name, 0.0) for name in classes}
-        most = max(classes, key=lambda name: abs(apart[name]))
-        was, is_now = (share.get(most, 0.0) for share in reversed(shares))
-        # The expected distance of equals is below sqrt(k / 2 pi), and rarely exceeded by much (McDiarmid).
-        luck = unit * (math.sqrt(len(classes) / (2 * math.pi)) + math.sqrt(-math.log(_RARE) / 2))
-        said = f"class shares of {column!r}, most of all {most!r}: {was:.1%} -> {is_now:.1%}"
-        note(f"labels_{column}", sum(map(abs, apart.values())) / 2, max(LABEL_LIMIT, luck), said)
+            drift.warnings.append(f"label column {column!r} is {'gone' if column in before.labels else 'new'}")
+        else:
+            drift.compare_labels(column, _shares(now, column), _shares(before, column))
+    drift.compare_distributions(now, before)
+    drift.compare_thumbnails(now.statistics.thumbnails, before.statistics.thumbnails)
+    return Drift(drift.metrics, tuple(drift.warnings))
 
-    same_size = now.image_size == before.image_size and now.channels == before.channels
-    ours, theirs = now.statistics.distributions, before.statistics.distributions
-    for name in ours:
-        if name not in theirs or ours[name].edges != theirs[name].edges:
-            continue
-        if same_size or name not in ("contrast", "sharpness"):  # these depend on the resolution
-            value = _kolmogorov_smirnov(ours[name], theirs[name])
-            said = f"{name}, median {_median(theirs[name]):.4g} -> {_median(ours[name]):.4g}"
-            note(name, value, max(DISTRIBUTION_LIMIT, chance), said)
-    looks, old_looks = now.statistics.thumbnails, before.statistics.thumbnails
-    if (
-        looks
-        and old_looks
-        and looks.size == old_looks.size
-        and min(looks.count, old_looks.count) >= THUMBNAILS_AT_LEAST
-    ):
-        note("thumbnail_frechet", _thumbnail_frechet(looks, old_looks), THUMBNAIL_LIMIT, "colours, light or framing")
-    return Drift(metrics, tuple(warnings))
+
+class _Measurements:
+    """Collects distances and warnings; `unit` is the root of 1/n + 1/m for n and m images."""
+
+    def __init__(self, unit: float) -> None:
+        self._unit = unit
+        self.metrics: dict[str, float] = {}
+        self.warnings: list[str] = []
+
+    def compare_labels(self, column: str, now: dict[str, float], before: dict[str, float]) -> None:
+        classes = sorted({*now, *before})
+        differences = {name: now.get(name, 0.0) - before.get(name, 0.0) for name in classes}
+        most = max(classes, key=lambda name: abs(differences[name]))
+        # For two samples of one distribution with k classes the expected distance is below unit * sqrt(k / 2 pi);
+        # McDiarmid's inequality bounds how far it is exceeded.
+        chance = self._unit * (math.sqrt(len(classes) / (2 * math.pi)) + math.sqrt(-math.log(_RARE) / 2))
+        change = (
+            f"class shares of {column!r}, most of all {most!r}: {before.get(most, 0):.1%} -> {now.get(most, 0):.1%}"
+        )
+        self._record(f"labels_{column}", sum(map(abs, differences.values())) / 2, max(LABEL_LIMIT, chance), change)
+
+    def compare_distributions(self, now: DatasetInfo, before: DatasetInfo) -> None:
+        chance = self._unit * math.sqrt(-math.log(_RARE / 2) / 2)  # asymptotic Kolmogorov-Smirnov quantile
+        same_size = now.image_size == before.image_size and now.channels == before.channels
+        ours, theirs = now.statistics.distributions, before.statistics.distributions
+        for name in ours:
+            if name not in theirs or ours[name].edges != theirs[name].edges:
+                continue
+            if same_size or name not in ("contrast", "sharpness"):  # these depend on the resolution
+                value = _kolmogorov_smirnov(ours[name], theirs[name])
+                change = f"{name}, median {_median(theirs[name]):.4g} -> {_median(ours[name]):.4g}"
+                self._record(name, value, max(DISTRIBUTION_LIMIT, chance), change)
+
+    def compare_thumbnails(self, now: ThumbnailMoments | None, before: ThumbnailMoments | None) -> None:
+        if now is None or before is None or now.size != before.size:
+            return
+        if min(now.count, before.count) >= THUMBNAILS_AT_LEAST:
+            distance = _thumbnail_frechet(now, before)
+            self._record("thumbnail_frechet", distance, THUMBNAIL_LIMIT, "colours, light or framing")
+
+    def _record(self, name: str, value: float, limit: float, what: str) -> None:
+        self.metrics[f"drift/{name}"] = value
+        if value > limit:
+            self.warnings.append(f"{what} (drift/{name} {value:.3f}, limit {limit:.3f})")
 
 
 def _shares(info: DatasetInfo, column: str) -> dict[str, float]:
@@ -94,13 +108,13 @@ def _shares(info: DatasetInfo, column: str) -> dict[str, float]:
 
 
 def _kolmogorov_smirnov(one: Distribution, other: Distribution) -> float:
-    """The greatest difference of the cumulated shares, at the edges of the bins."""
+    """Greatest difference of the cumulative shares at the bin edges."""
     cumulated = [np.cumsum(part.counts) / max(sum(part.counts), 1) for part in (one, other)]
     return float(np.abs(cumulated[0] - cumulated[1]).max())
 
 
 def _median(distribution: Distribution) -> float:
-    """The middle of the bin that the median lies in."""
+    """Middle of the bin that contains the median."""
     cumulated = np.cumsum(distribution.counts)
     place = int(np.searchsorted(cumulated, cumulated[-1] / 2))
     return (distribution.edges[place] + distribution.edges[place + 1]) / 2
@@ -118,10 +132,10 @@ def _thumbnail_frechet(now: ThumbnailMoments, before: ThumbnailMoments) -> float
 
 
 def by_chance(values: Matrix, weight: float) -> float:
-    """The Frechet distance of two samples of one normal distribution, to first order in `weight` = 1/n + 1/m.
+    """Expected Frechet distance of two samples of one normal distribution, to first order in `weight` = 1/n + 1/m.
 
-    With the eigenvalues v of the covariance it is weight * (sum v_i + sum v_i v_j (1 + [i = j]) / (2 (v_i + v_j))): the
-    means' part, and that of the covariances (second order of the Bures distance, for Wishart noise).
+    With the eigenvalues v of the covariance it is weight * (sum v_i + sum v_i v_j (1 + [i = j]) / (2 (v_i + v_j))): a
+    term for the means, and one for the covariances (second order of the Bures distance, for Wishart noise).
     """
     pairs = np.outer(values, values) * (1 + np.eye(len(values))) / np.maximum(2 * np.add.outer(values, values), 1e-12)
     return float(weight * (values.sum() + pairs.sum()))

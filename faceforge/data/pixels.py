@@ -1,4 +1,4 @@
-"""Pixels to lossless bytes and back, with what the image set records about them."""
+"""Encodes pixels as PNG and decodes them, with the digest and the sums that image sets record."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _Out = TypeVar("_Out")
 
 @dataclass(frozen=True)
 class Encoded:
-    """An image as it is stored.
+    """An encoded image with its digest and sums.
 
     Attributes:
-        png: lossless bytes.
-        sha256: hex digest of shape and pixels, so the same picture has the same digest whatever the encoder.
-        sums: per channel, the sum of all pixel values; whole numbers, so statistics do not depend on the order.
-        squares: per channel, the sum of their squares.
+        png: the file's bytes.
+        sha256: hex digest of shape and pixels; it does not depend on the PNG encoder.
+        sums: sum of the pixel values of each channel. Integers, so totals do not depend on the order of addition.
+        squares: sum of their squares, likewise.
     """
 
     png: bytes
@@ -38,13 +38,13 @@ class Encoded:
 
 
 def encode(pixels: Pixels, png: bytes | None = None) -> Encoded:
-    """Stores pixels uint8 (H, W, C), C 1 or 3. `png` is kept where the caller already has the encoded bytes."""
+    """Encodes pixels uint8 (H, W, C), C = 1 or 3, as PNG; `png` is used instead where the bytes exist already."""
     sums, squares = _moments(pixels)
     return Encoded(png if png is not None else to_png(pixels), pixel_digest(pixels), sums, squares)
 
 
 def pixel_digest(pixels: Pixels) -> str:
-    """Hex SHA-256 of shape and values of uint8 (H, W, C)."""
+    """Hex SHA-256 of the shape and the values of pixels uint8 (H, W, C)."""
     height, width, channels = pixels.shape
     digest = hashlib.sha256(f"{height}x{width}x{channels}:".encode())
     digest.update(np.ascontiguousarray(pixels).data)
@@ -52,34 +52,34 @@ def pixel_digest(pixels: Pixels) -> str:
 
 
 def to_png(pixels: Pixels) -> bytes:
-    """PNG bytes of uint8 (H, W, C), C 1 or 3.
+    """Pixels uint8 (H, W, C), C = 1 or 3, as PNG bytes.
 
-    Huffman codes only: zlib's search for repetitions takes several times as long, and finds few in photographs.
+    Uses Huffman codes only: zlib's search for repetitions takes several times as long and gains little on photographs.
     """
     import cv2
 
     ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[-1] == 3 else pixels
-    how = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
-    data: bytes = cv2.imencode(".png", ordered, how)[1].tobytes()
+    options = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    data: bytes = cv2.imencode(".png", ordered, options)[1].tobytes()
     return data
 
 
 def from_bytes(data: bytes, channels: int) -> Pixels:
-    """Stored image bytes as uint8 (H, W, C)."""
+    """Decodes PNG or JPEG bytes to pixels uint8 (H, W, channels)."""
     with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
     return pixels[..., None] if channels == 1 else pixels
 
 
 def workers() -> int:
-    """How many threads or processes to work in: the cores this process may use, 32 at most."""
+    """Number of threads or processes to use: the cores available to this process, at most 32."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
 
 
 def map_ordered(
     function: Callable[[_In], _Out], items: Iterable[_In], ahead: int = 4, count: int = 0
 ) -> Generator[_Out]:
-    """Like `map`, in `count` threads (0 = `workers()`), in order, with only `ahead` items per thread in flight."""
+    """Like `map` in `count` threads (0 = `workers()`), in order, with at most `ahead` items per thread in flight."""
     count = count or workers()
     waiting: deque[Future[_Out]] = deque()
     pool = ThreadPoolExecutor(count)
@@ -95,11 +95,11 @@ def map_ordered(
 
 
 def _moments(pixels: Pixels) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Per channel, the sums of the values and of their squares, exactly."""
+    """The exact sums of the values of each channel, and of their squares."""
     import cv2
 
     count = pixels.shape[0] * pixels.shape[1]
-    means, deviations = (found[: pixels.shape[-1], 0].tolist() for found in cv2.meanStdDev(pixels))
-    # OpenCV sums up whole numbers; what its two divisions and its root have rounded is far below one half here.
+    means, deviations = (values[: pixels.shape[-1], 0].tolist() for values in cv2.meanStdDev(pixels))
+    # OpenCV sums integers exactly; the rounding errors of its divisions and its square root are far below 0.5 here.
     squares = (round((deviation**2 + mean**2) * count) for mean, deviation in zip(means, deviations, strict=True))
     return tuple(round(mean * count) for mean in means), tuple(squares)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceforge.config import AugmentConfig
-from faceforge.data.augment import augment, jitter, plan_balance
+from faceforge.data.augment import augment_image_set, jitter, plan_balance
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.imageset.writer import write_image_set
 from faceforge.data.sources.toyfaces import EXPRESSIONS, draw_toyfaces
@@ -30,13 +30,13 @@ def faces(tmp_path: Path) -> ImageSet:
 
 
 def test_nothing_enabled_passes_everything_through(faces: ImageSet, tmp_path: Path) -> None:
-    made = augment(faces.root, tmp_path / "out", settings(), seed=0)
+    made = augment_image_set(faces.root, tmp_path / "out", settings(), seed=0)
     assert ImageSet.open(tmp_path / "out").info == made.info == faces.info
     np.testing.assert_array_equal(made.load("train")[0], faces.load("train")[0])
 
 
 def test_flip_adds_mirror_images(faces: ImageSet, tmp_path: Path) -> None:
-    made = augment(faces.root, tmp_path / "out", settings(flip=True), seed=0)
+    made = augment_image_set(faces.root, tmp_path / "out", settings(flip=True), seed=0)
     images, codes = made.load("train")
     before, before_codes = faces.load("train")
     np.testing.assert_array_equal(images[::2], before)
@@ -48,7 +48,9 @@ def test_flip_adds_mirror_images(faces: ImageSet, tmp_path: Path) -> None:
 
 
 def test_the_holdout_is_never_touched(faces: ImageSet, tmp_path: Path) -> None:
-    made = augment(faces.root, tmp_path / "out", settings(flip=True, copies=1, balance=["expression"]), seed=0)
+    made = augment_image_set(
+        faces.root, tmp_path / "out", settings(flip=True, copies=1, balance=["expression"]), seed=0
+    )
     assert made.info.holdout_digest == faces.info.holdout_digest
     assert made.info.counts["holdout"] == faces.info.counts["holdout"]
     for old, new in zip(faces.shards("holdout"), made.shards("holdout"), strict=True):
@@ -56,7 +58,7 @@ def test_the_holdout_is_never_touched(faces: ImageSet, tmp_path: Path) -> None:
 
 
 def test_copies_resemble_their_originals_but_differ(faces: ImageSet, tmp_path: Path) -> None:
-    made = augment(faces.root, tmp_path / "out", settings(copies=2), seed=0)
+    made = augment_image_set(faces.root, tmp_path / "out", settings(copies=2), seed=0)
     images, codes = made.load("train")
     assert len(images) == 150
     families = images.reshape(50, 3, 32, 32, 3).astype(int)
@@ -73,7 +75,7 @@ def test_copies_resemble_their_originals_but_differ(faces: ImageSet, tmp_path: P
 def test_balance_makes_combinations_equally_frequent(
     faces: ImageSet, tmp_path: Path, columns: list[str], extras: dict[str, object]
 ) -> None:
-    made = augment(faces.root, tmp_path / "out", settings(balance=columns, **extras), seed=0)
+    made = augment_image_set(faces.root, tmp_path / "out", settings(balance=columns, **extras), seed=0)
     before = Counter(tuple(row.labels[c] for c in columns) for row in faces.records("train"))
     after = Counter(tuple(row.labels[c] for c in columns) for row in made.records("train"))
     each = 3 if extras else 1
@@ -83,7 +85,9 @@ def test_balance_makes_combinations_equally_frequent(
 
 
 def test_balance_repeats_where_nothing_may_change(faces: ImageSet, tmp_path: Path) -> None:
-    made = augment(faces.root, tmp_path / "out", settings(balance=["expression"], colour=0, geometry=0), seed=0)
+    made = augment_image_set(
+        faces.root, tmp_path / "out", settings(balance=["expression"], colour=0, geometry=0), seed=0
+    )
     assert {r.sha256 for r in made.records("train")} == {r.sha256 for r in faces.records("train")}
     assert made.info.counts["train"].total > 50
 
@@ -96,7 +100,9 @@ def test_balance_takes_turns() -> None:
 
 
 def test_the_seed_decides(faces: ImageSet, tmp_path: Path) -> None:
-    digests = [augment(faces.root, tmp_path / "out", settings(copies=1), seed).info.digest for seed in (5, 5, 6)]
+    digests = [
+        augment_image_set(faces.root, tmp_path / "out", settings(copies=1), seed).info.digest for seed in (5, 5, 6)
+    ]
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -131,9 +137,9 @@ def test_geometry_moves_without_changing_colours() -> None:
 
 def test_mistakes_are_told(faces: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(FaceForgeError, match=r"no label column 'mood'; it has expression, half"):
-        augment(faces.root, tmp_path / "out", settings(balance=["mood"]), seed=0)
+        augment_image_set(faces.root, tmp_path / "out", settings(balance=["mood"]), seed=0)
     with pytest.raises(FaceForgeError, match="does not exist"):
-        augment(tmp_path / "none", tmp_path / "out", settings(), seed=0)
+        augment_image_set(tmp_path / "none", tmp_path / "out", settings(), seed=0)
     with pytest.raises(FaceForgeError, match="image set to augment"):
-        augment(faces.root, faces.root, settings(), seed=0)
+        augment_image_set(faces.root, faces.root, settings(), seed=0)
     assert not (tmp_path / "out").exists()

@@ -1,1 +1,1 @@
-"""The image-set format: Parquet shards per split with `dataset.json` beside them; reading, writing, streaming."""
+"""Image sets: Parquet shards for each split and a `dataset.json`; reading, writing, streaming."""

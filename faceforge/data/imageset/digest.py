@@ -1,4 +1,4 @@
-"""What identifies the content of an image set: a digest that does not depend on order, files or workers."""
+"""The digest of an image set's content; it does not depend on the order of rows, on shards or on worker count."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import numpy as np
 from faceforge.data.imageset.info import SPLITS, Combination, Split
 
 
-class Contents:
-    """Digests and labels of all images, 32 bytes and two per label each, so that millions fit in memory.
+class ContentDigest:
+    """Collects pixel digests and labels of all images, and computes digests of the whole set and of its splits.
+
+    An image takes 36 bytes, so millions fit in memory.
 
     Args:
         columns: the label columns.
@@ -22,31 +24,37 @@ class Contents:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = sorted(columns)
-        self._labels: dict[tuple[str, ...], int] = {}  # every combination that was met -> its number
+        self._labels: dict[tuple[str, ...], int] = {}  # combination of classes -> its number
         self._digests: dict[Split, bytearray] = {split: bytearray() for split in SPLITS}
         self._combinations: dict[Split, array[int]] = {split: array("I") for split in SPLITS}
 
     def add(self, split: Split, sha256: str, labels: Mapping[str, str]) -> None:
-        """One image: hex digest of its pixels, class by column."""
+        """Adds one image.
+
+        Args:
+            split: `train` or `holdout`.
+            sha256: hex digest of its pixels.
+            labels: label column -> class.
+        """
         combination = tuple(labels[column] for column in self._columns)
         self._digests[split] += bytes.fromhex(sha256)
         self._combinations[split].append(self._labels.setdefault(combination, len(self._labels)))
 
     def count(self, split: Split) -> int:
-        """Images of a split."""
+        """Number of images of a split."""
         return len(self._combinations[split])
 
     def combinations(self, most: int) -> tuple[list[Combination], int]:
-        """How often classes occur together: the most frequent in train first (ties by name), and how many there are."""
+        """The `most` combinations of classes most frequent in train (ties by name), and the number of combinations."""
         train, holdout = (np.bincount(np.array(self._combinations[s]), minlength=len(self._labels)) for s in SPLITS)
         ranked = sorted((-train[number], names, number) for names, number in self._labels.items())
-        found = [
+        counted = [
             Combination(
                 labels=dict(zip(self._columns, names, strict=True)), train=train[number], holdout=holdout[number]
             )
             for _, names, number in ranked[:most]
         ]
-        return found, len(ranked)
+        return counted, len(ranked)
 
     def digest(self) -> str:
         """Hex SHA-256 over the sorted lines `split ["sha256", {"column": "class"}]` of both splits."""
@@ -54,11 +62,11 @@ class Contents:
         return _digest(lines)
 
     def split_digest(self, split: Split) -> str:
-        """The same of one split, without its name."""
+        """Hex SHA-256 over the sorted lines `["sha256", {"column": "class"}]` of one split."""
         return _digest(self._lines(split))
 
     def smallest(self, split: Split, count: int) -> list[str]:
-        """The smallest hex digests of a split, ascending."""
+        """The `count` smallest pixel digests of a split as hex, ascending."""
         digests = self._sorted(split)[1]
         return [digest.tobytes().hex() for digest in digests[:count]]
 

@@ -1,4 +1,4 @@
-"""`dataset.json`: what an image set says about itself."""
+"""`dataset.json`: the schema of an image set's description."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FORMAT_VERSION = 1
 INFO_FILE = "dataset.json"
 Split = Literal["train", "holdout"]
 SPLITS: tuple[Split, ...] = ("train", "holdout")
-SKETCH = 64  # smallest digests that stand for a holdout
-LISTED_AT_MOST = 1000  # rejects and duplicates named one by one; beyond, only counted
+SKETCH = 64  # the holdout is recognised later by this many of its smallest digests (a bottom-k sketch)
+LISTED_AT_MOST = 1000  # rejects and duplicates that are listed; the rest is only counted
 RESERVED_COLUMNS = frozenset({"image", "sha256", "source"})
 
 
@@ -24,28 +24,28 @@ class _Part(BaseModel):
 
 
 class SplitCounts(_Part):
-    """Images of one split: in total, and per label column and class."""
+    """Number of images of one split: in total, and for each class of each label column."""
 
     total: int = 0
     classes: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
 class Reject(_Part):
-    """An image that could not be used."""
+    """An image that could not be used, and why."""
 
     path: str
     reason: str
 
 
 class Duplicate(_Part):
-    """An image whose pixels equal those of one that was taken, or that hardly differs from one of the holdout."""
+    """An image left out because another has the same pixels, or because it is a near duplicate of a holdout image."""
 
     path: str
     of: str
 
 
 class LeftOut(_Part):
-    """What an image set does not hold: the first `LISTED_AT_MOST` of each kind by name, and how many there are."""
+    """Rejected and duplicate images: the first `LISTED_AT_MOST` of each with their paths, and their total numbers."""
 
     rejects: list[Reject] = Field(default_factory=list)
     reject_count: int = 0
@@ -54,7 +54,7 @@ class LeftOut(_Part):
 
 
 class Combination(_Part):
-    """How many images have these classes, one per label column."""
+    """Number of images in each split that have this combination of classes, one for each label column."""
 
     labels: dict[str, str]
     train: int
@@ -62,19 +62,19 @@ class Combination(_Part):
 
 
 class Distribution(_Part):
-    """A histogram: `counts[i]` images lie from `edges[i]` to below `edges[i + 1]`, outliers in the outermost bins."""
+    """A histogram: `counts[i]` values are in `[edges[i], edges[i + 1])`; outliers are in the first or last bin."""
 
     edges: list[float]
     counts: list[int]
 
 
 class ThumbnailMoments(_Part):
-    """Mean and covariance of the images averaged to 4 x 4 pixels, grey levels 0..1; see `data.statistics`.
+    """Mean and covariance of the images averaged to 4 x 4 pixels, values 0..1; see `imageset.statistics`.
 
     Attributes:
-        count: of images.
-        size: K, the numbers of a thumbnail: 16 per channel.
-        packed: the mean and the upper triangle of the covariance, row by row: base64 of little-endian float32.
+        count: number of images.
+        size: K, values in a thumbnail: 16 for each channel.
+        packed: base64 of little-endian float32: the mean, then the upper triangle of the covariance, row by row.
     """
 
     count: int
@@ -83,14 +83,14 @@ class ThumbnailMoments(_Part):
 
 
 class Statistics(_Part):
-    """What the train split looks like.
+    """Statistics of the train split.
 
     Attributes:
-        mean: per channel, over all pixels, 0..1.
-        std: likewise.
-        distributions: of width and height (of the source images, pixels), brightness, contrast and sharpness
-            (`prepare.Measures`); empty for augmented sets and arrays.
-        thumbnails: for the distance between sets (`data.drift`); likewise.
+        mean: mean of all pixel values of each channel, 0..1.
+        std: standard deviation, likewise.
+        distributions: histograms of width and height (of the source images, pixels), brightness, contrast and
+            sharpness (`prepare.Measures`); empty for augmented sets and sets made from arrays.
+        thumbnails: moments that `data.drift` compares; None for augmented sets and sets made from arrays.
     """
 
     mean: list[float]
@@ -100,24 +100,24 @@ class Statistics(_Part):
 
 
 class DatasetInfo(_Part):
-    """What is in an image set.
+    """The content of `dataset.json`.
 
     Attributes:
         source: name of what was ingested.
         image_size: edge of the square images in pixels.
         channels: 1 (greyscale) or 3 (RGB).
         labels: label column -> its classes, in the order of their codes.
-        counts: split -> how many images, per class.
-        combinations: what classes occur together, the most frequent first (the first `LISTED_AT_MOST`), where there are
-            several label columns; `combination_count` counts all.
-        rejects: what was refused and why (the first `LISTED_AT_MOST`; `reject_count` counts all).
-        duplicates: what was left out because it, or nearly it, is there already (likewise).
-        notes: what was odd about the source, a sentence each.
-        digest: SHA-256 of the content (pixels, labels, split), whatever the order and layout of files.
-        holdout_digest: the same of the holdout alone: equal digests mean that two models can be compared.
-        holdout_sketch: the `SKETCH` smallest SHA-256 of the holdout's images. Sides are chosen by content: a set with
-            all of another one's sketch in its holdout has grown from it, and keeps apart what that one did.
-        parent_digest: digest of the image set that this one was made from, if any.
+        counts: split -> number of images of each class.
+        combinations: which classes occur together, the most frequent first (at most `LISTED_AT_MOST`); empty where
+            there are fewer than two label columns. `combination_count` is the number of all combinations.
+        rejects: rejected images with reasons (the first `LISTED_AT_MOST`; `reject_count` is the total).
+        duplicates: exact and near duplicates that were left out (likewise, `duplicate_count`).
+        notes: warnings about the source, one sentence each.
+        digest: SHA-256 of the content (pixels, labels, splits); it does not depend on the order of rows or files.
+        holdout_digest: the same of the holdout alone. Models judged on equal holdouts can be compared.
+        holdout_sketch: the `SKETCH` smallest SHA-256 of the holdout's images. The split is chosen by content, so a set
+            whose holdout contains the whole sketch of an older set is a grown version of that set.
+        parent_digest: digest of the image set that this one was made from; empty if there is none.
     """
 
     format_version: int = FORMAT_VERSION
@@ -142,7 +142,7 @@ class DatasetInfo(_Part):
 
 
 def versions() -> dict[str, str]:
-    """The versions that shape pixels."""
+    """Versions of the software that determines pixel values: package -> version."""
     import cv2
 
     try:

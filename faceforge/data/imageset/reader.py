@@ -1,9 +1,9 @@
-"""The one image-set format: Parquet shards per split, and `dataset.json` beside them.
+"""Reads image sets: Parquet shards for each split, and `dataset.json` beside them.
 
 Shards are named as the Hugging Face convention names splits (`train-00000-of-00002.parquet`,
 `holdout-00000-of-00001.parquet`). Columns: `image` (struct of `bytes`, PNG, and `path`), one string
 column per label, `sha256` (of the pixels), `source`. pandas, pyarrow and
-`datasets.load_dataset("parquet", data_files=...)` read them without our help.
+`datasets.load_dataset("parquet", data_files=...)` read them as they are.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Record:
-    """One row: encoded image, its path in the source, labels by column, digest of the pixels, name of the source."""
+    """One row: encoded image, its path in the source, labels by column, SHA-256 of the pixels, name of the source."""
 
     image: bytes
     path: str
@@ -59,10 +59,10 @@ class ImageSet:
 
     @classmethod
     def open(cls, path: Path | str) -> ImageSet:
-        """Reads `dataset.json`.
+        """Opens the image set in a folder by reading its `dataset.json`.
 
         Raises:
-            FaceForgeError: the folder is missing, is no image set, or is of another format version.
+            FaceForgeError: the folder is missing, is not an image set, or has another format version.
         """
         root = Path(path)
         file = root / INFO_FILE
@@ -82,40 +82,48 @@ class ImageSet:
         return cls(root, info)
 
     def shards(self, split: Split) -> list[Path]:
-        """The Parquet files of a split, in order; a FaceForgeError if some are missing."""
-        found = sorted(self.root.glob(f"{split}-*-of-*.parquet"))
-        wanted = int(found[0].stem.rsplit("-", 1)[-1]) if found else 0
-        if len(found) != wanted or (self.info.counts[split].total > 0 and not found):
+        """The Parquet files of a split, in order.
+
+        Raises:
+            FaceForgeError: some are missing.
+        """
+        shards = sorted(self.root.glob(f"{split}-*-of-*.parquet"))
+        count = int(shards[0].stem.rsplit("-", 1)[-1]) if shards else 0
+        if len(shards) != count or (self.info.counts[split].total > 0 and not shards):
             raise FaceForgeError(f"image set {self.root} lacks shards of its {split} split; ingest again")
-        return found
+        return shards
 
     def label_columns(self, labels: Sequence[str] | None = None) -> tuple[str, ...]:
-        """The wanted columns (None = all); a FaceForgeError names those there are when one is unknown."""
+        """The label columns asked for, or all (None).
+
+        Raises:
+            FaceForgeError: a column does not exist; the message lists those that do.
+        """
         known = tuple(self.info.labels)
         if labels is None:
             return known
         if missing := [name for name in labels if name not in known]:
-            there = f"it has {', '.join(known)}" if known else "it has none"
-            raise FaceForgeError(f"image set {self.root} has no label column {missing[0]!r}; {there}")
+            columns = f"it has {', '.join(known)}" if known else "it has none"
+            raise FaceForgeError(f"image set {self.root} has no label column {missing[0]!r}; {columns}")
         return tuple(labels)
 
     def load(
         self, split: Split, labels: Sequence[str] | None = None, rows: NDArray[np.int64] | None = None
     ) -> tuple[Pixels, NDArray[np.int32]]:
-        """Images of a split in memory.
+        """Decodes images of a split into memory.
 
         Args:
             split: `train` or `holdout`.
-            labels: label columns wanted, in that order; None = all, () = none.
-            rows: numbers of the images wanted, ascending; None = all. What lies far from them stays unread.
+            labels: label columns, in the order of the result; None = all, () = none.
+            rows: row numbers, ascending; None = all. Row groups without any of them are not read.
 
         Returns:
-            images uint8 (N, H, W, C), and codes int32 (N, columns): positions in `info.labels[column]`.
+            images uint8 (N, H, W, C), and class codes int32 (N, columns): positions in `info.labels[column]`.
         """
-        found = self.codes(split, labels)
-        found = found if rows is None else found[rows]
+        codes = self.codes(split, labels)
+        codes = codes if rows is None else codes[rows]
         size, channels = self.info.image_size, self.info.channels
-        images = np.empty((len(found), size, size, channels), np.uint8)
+        images = np.empty((len(codes), size, size, channels), np.uint8)
 
         def decode(start: int, rows: list[bytes]) -> None:
             for place, row in enumerate(rows, start):
@@ -131,34 +139,34 @@ class ImageSet:
                     job.result()
         except (KeyError, ValueError, IndexError, OSError, pa.ArrowException) as error:
             raise self._damaged(split, str(error)) from None
-        return images, found
+        return images, codes
 
     def codes(self, split: Split, labels: Sequence[str] | None = None) -> NDArray[np.int32]:
-        """The classes of all images of a split, without the images: the second half of what `load` returns."""
+        """Class codes of all images of a split, int32 (N, columns), without reading the images; see `load`."""
         columns = self.label_columns(labels)
         total, row = self.info.counts[split].total, 0
-        found = np.empty((total, len(columns)), np.int32)
+        codes = np.empty((total, len(columns)), np.int32)
         classes = [pa.array(self.info.labels[column], pa.string()) for column in columns]
         try:
             for batch in self._batches(split, list(columns) or ["sha256"]):
                 for place, column in enumerate(columns):
-                    codes = pc.index_in(batch.column(column), classes[place])
-                    if codes.null_count:
+                    positions = pc.index_in(batch.column(column), classes[place])
+                    if positions.null_count:
                         raise KeyError(f"a class of {column!r} that dataset.json does not list")
-                    found[row : row + batch.num_rows, place] = codes
+                    codes[row : row + batch.num_rows, place] = positions
                 row += batch.num_rows
         except (KeyError, ValueError, OSError, pa.ArrowException) as error:
             raise self._damaged(split, str(error)) from None
         if row != total:
             raise self._damaged(split, f"{row:,} rows where dataset.json counts {total:,}")
-        return found
+        return codes
 
     def records(self, split: Split, images: bool = True) -> Iterator[Record]:
-        """The rows of a split, streaming; with `images=False` the image bytes stay unread (empty)."""
+        """Streams the rows of a split; with `images=False` image bytes are not read and are empty."""
         columns = list(self.info.labels)
-        wanted = ["image" if images else "image.path", "sha256", "source", *columns]
+        fields = ["image" if images else "image.path", "sha256", "source", *columns]
         try:
-            for batch in self._batches(split, wanted):
+            for batch in self._batches(split, fields):
                 for row in batch.to_pylist():
                     labels = {column: row[column] for column in columns}
                     image = row["image"]
@@ -177,8 +185,8 @@ class ImageSet:
                     continue
                 for group in range(file.num_row_groups):
                     stop = start + file.metadata.row_group(group).num_rows
-                    if len(wanted := rows[slice(*np.searchsorted(rows, (start, stop)))]):
-                        yield from file.read_row_group(group, columns).take(wanted - start).to_batches()
+                    if len(chosen := rows[slice(*np.searchsorted(rows, (start, stop)))]):
+                        yield from file.read_row_group(group, columns).take(chosen - start).to_batches()
                     start = stop
 
     def _damaged(self, split: Split, why: str) -> FaceForgeError:

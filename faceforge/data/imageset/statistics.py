@@ -1,7 +1,6 @@
-"""What an image set's training split looks like, in numbers that fit in `dataset.json` and can be compared later.
+"""Statistics of a training split that fit in `dataset.json`, so that later sets can be compared with it.
 
-Everything is gathered in whole numbers, image by image, so that memory stays flat and nothing depends on how the work
-was divided.
+Sums are accumulated as integers, image by image: memory is constant, and the result does not depend on the order.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _BATCH = 512
 
 
 def _edges() -> dict[str, NDArray[np.float64]]:
-    """Of the bins; fixed, so that distributions of different sets can be compared bin by bin."""
+    """Bin edges of the histograms; fixed, so that different sets can be compared bin by bin."""
     sizes = 2.0 ** (np.arange(2 * 4, 14 * 4 + 1) / 4)  # 4 to 16,384 px, four bins per doubling
     return {
         "width": sizes,
@@ -36,7 +35,7 @@ EDGES = _edges()
 
 
 class StatisticsBuilder:
-    """Gathers the statistics of a training split.
+    """Accumulates the statistics of a training split.
 
     Args:
         channels: 1 or 3.
@@ -54,7 +53,7 @@ class StatisticsBuilder:
         self._second: NDArray[np.int64] | None = None  # sums of their products
 
     def add(self, image: Encoded, measures: Measures | None = None) -> None:
-        """One image of the training split; what an augmented image looks like is not measured."""
+        """Adds one image of the training split; `measures` is None for augmented images."""
         self._pixels += self._edge**2
         self._sums += np.array(image.sums, object)
         self._squares += np.array(image.squares, object)
@@ -64,11 +63,11 @@ class StatisticsBuilder:
                 self._count_waiting()
 
     def add_many(self, sums: NDArray[np.int64], squares: NDArray[np.int64], measures: Mapping[str, Any]) -> None:
-        """Many images of the training split.
+        """Adds many images of the training split.
 
         Args:
-            sums: per image and channel, as `Encoded.sums`; (N, channels).
-            squares: likewise.
+            sums: `Encoded.sums` of each image; (N, channels).
+            squares: `Encoded.squares` of each image; (N, channels).
             measures: the fields of `Measures` by name, N values each.
         """
         self._pixels += len(sums) * self._edge**2
@@ -77,14 +76,15 @@ class StatisticsBuilder:
         self._count(measures)
 
     def finish(self) -> Statistics:
-        """The statistics of all that was added."""
+        """The statistics of all images added."""
         self._count_waiting()
         pixels = max(self._pixels, 1)
         means = [total / pixels / 255 for total in self._sums]
-        spread = [max(sq / pixels / 255**2 - mean**2, 0) ** 0.5 for sq, mean in zip(self._squares, means, strict=True)]
+        squares = [total / pixels / 255**2 for total in self._squares]
+        deviations = [max(square - mean**2, 0) ** 0.5 for square, mean in zip(squares, means, strict=True)]
         return Statistics(
             mean=means,
-            std=spread,
+            std=deviations,
             distributions={} if self._second is None else self._distributions(),
             thumbnails=None if self._second is None else self._moments(self._first, self._second),
         )
@@ -98,14 +98,14 @@ class StatisticsBuilder:
         for name, edges in EDGES.items():
             bins = np.searchsorted(edges, np.array(measures[name], float), "right") - 1
             self._counts[name] += np.bincount(bins.clip(0, len(edges) - 2), minlength=len(edges) - 1)
-        looks = np.frombuffer(b"".join(measures["thumbnail"]), np.uint8)
-        looks = looks.reshape(len(measures["thumbnail"]), -1).astype(np.int64)
+        thumbnails = np.frombuffer(b"".join(measures["thumbnail"]), np.uint8)
+        thumbnails = thumbnails.reshape(len(measures["thumbnail"]), -1).astype(np.int64)
         if self._first is None or self._second is None:
-            self._first = np.zeros(looks.shape[1], np.int64)
-            self._second = np.zeros((looks.shape[1], looks.shape[1]), np.int64)
-        self._first += looks.sum(0)
-        self._second += looks.T @ looks
-        self._thumbnails += len(looks)
+            self._first = np.zeros(thumbnails.shape[1], np.int64)
+            self._second = np.zeros((thumbnails.shape[1], thumbnails.shape[1]), np.int64)
+        self._first += thumbnails.sum(0)
+        self._second += thumbnails.T @ thumbnails
+        self._thumbnails += len(thumbnails)
 
     def _distributions(self) -> dict[str, Distribution]:
         return {
@@ -120,13 +120,13 @@ class StatisticsBuilder:
 
 
 def pack_moments(count: int, mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> ThumbnailMoments:
-    """Mean (K,) and covariance (K, K) of `count` thumbnails, grey levels 0..1, as `dataset.json` keeps them."""
+    """Packs mean (K,) and covariance (K, K) of `count` thumbnails, values 0..1, for `dataset.json`."""
     values = np.concatenate([mean, covariance[np.triu_indices(len(mean))]]).astype("<f4")
     return ThumbnailMoments(count=count, size=len(mean), packed=base64.b64encode(values.tobytes()).decode())
 
 
 def unpack_moments(moments: ThumbnailMoments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean float64 (K,) and covariance float64 (K, K)."""
+    """Mean float64 (K,) and covariance float64 (K, K) from `dataset.json`."""
     values = np.frombuffer(base64.b64decode(moments.packed), "<f4").astype(np.float64)
     covariance = np.zeros((moments.size, moments.size))
     covariance[np.triu_indices(moments.size)] = values[moments.size :]

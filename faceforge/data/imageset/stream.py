@@ -1,6 +1,6 @@
-"""Shuffled batches of a split that does not fit in memory, decoded from Parquet ahead of their use.
+"""Shuffled batches of a split that does not fit in memory, decoded from Parquet in the background.
 
-The batch of a step is a function of the seed and the step's number alone, so that a run resumes exactly.
+A step's batch depends only on the seed and the step's number, so that training resumes exactly.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from faceforge.data.imageset.reader import ImageSet, Split
 from faceforge.data.pixels import Pixels, from_bytes, workers
 from faceforge.errors import FaceForgeError, first_line
 
-WINDOW_BYTES = 2**30  # decoded images that are shuffled together
-_ORDER, _MIX = 2, 3  # streams of the seed, beside those of `faceforge.training.batches`
+WINDOW_BYTES = 2**30  # size of the decoded images that are shuffled together
+_ORDER, _MIX = 2, 3  # random streams of the seed; `faceforge.training.batches` uses others
 
 
 class Stream:
-    """Batches from Parquet.
+    """Batches of an image set that are read from its shards while training runs.
 
-    An epoch takes the row groups of all shards in a random order, and shuffles the images within windows of many row
-    groups. The next window is decoded in the background while one is used.
+    An epoch visits the row groups of all shards in random order and shuffles the images within windows of many row
+    groups. While one window is used, the next is decoded in the background.
 
     Args:
         images: an image set.
         split: `train` or `holdout`.
         labels: label columns.
         batch_size: images per step.
-        seed: of the order.
-        window_bytes: size of a window; two are held in memory.
+        seed: random seed of the order.
+        window_bytes: size of a window in bytes; two windows are in memory.
 
     Attributes:
-        codes: classes of all images, int32 (N, columns), in the order of the split.
-        waited: seconds that `batch` has waited for images.
+        codes: class codes of all images, int32 (N, columns), in the order of the split.
+        waited: seconds that `batch` has spent waiting for images.
     """
 
     def __init__(
@@ -64,35 +64,35 @@ class Stream:
         self._windows: dict[tuple[int, int], _Window] = {}
 
     def batch(self, step: int) -> tuple[Pixels, NDArray[np.int32]]:
-        """Images uint8 (B, H, W, C) and codes int32 (B, columns) of a step.
+        """Images uint8 (B, H, W, C) and class codes int32 (B, columns) of a step.
 
         Raises:
-            FaceForgeError: a shard is damaged or gone.
+            FaceForgeError: a shard is damaged or missing.
         """
         positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
         epochs, places = np.divmod(positions, len(self.codes))
         pixels, codes = [], []
         for epoch in np.unique(epochs).tolist():
-            plan, wanted = self._plan(epoch), places[epochs == epoch]
-            numbers = np.searchsorted(plan.ends, wanted, "right")
+            plan, own = self._plan(epoch), places[epochs == epoch]
+            numbers = np.searchsorted(plan.ends, own, "right")
             for number in np.unique(numbers).tolist():
                 window = self._window(epoch, number)
                 began = time.monotonic()
-                found, rows = window.take(wanted[numbers == number] - plan.start(number))
+                images, rows = window.take(own[numbers == number] - plan.start(number))
                 self.waited += time.monotonic() - began
-                pixels.append(found)
+                pixels.append(images)
                 codes.append(self.codes[rows])
         return np.concatenate(pixels), np.concatenate(codes)
 
     def close(self) -> None:
-        """Stops decoding."""
+        """Stops the background threads."""
         self._pool.shutdown(cancel_futures=True)
 
     def _window(self, epoch: int, number: int) -> _Window:
-        """A window; the one after it is decoded from now on, all others are forgotten."""
+        """A decoded window; starts decoding the one after it and drops all others."""
         last = number + 1 == len(self._plan(epoch).windows)
-        wanted = [(epoch, number), (epoch + 1, 0) if last else (epoch, number + 1)]
-        self._windows = {key: self._windows.get(key) or self._open(*key) for key in wanted}
+        needed = [(epoch, number), (epoch + 1, 0) if last else (epoch, number + 1)]
+        self._windows = {key: self._windows.get(key) or self._open(*key) for key in needed}
         return self._windows[epoch, number]
 
     def _open(self, epoch: int, number: int) -> _Window:
@@ -112,7 +112,7 @@ class Stream:
 
 
 class _Group(NamedTuple):
-    """A row group: its file, its place in it, the number of its first row in the split, how many rows it has."""
+    """A row group: its file, its index in the file, the number of its first row in the split, its number of rows."""
 
     path: Path
     place: int
@@ -129,7 +129,7 @@ class _Epoch(NamedTuple):
 
 
 class _Window:
-    """Row groups on their way into memory."""
+    """Row groups that are being decoded into one array."""
 
     def __init__(self, groups: list[_Group], mix: NDArray[np.int64], pixels: Pixels, pool: ThreadPoolExecutor) -> None:
         self._mix, self._pixels = mix, pixels
@@ -141,7 +141,7 @@ class _Window:
             start += group.rows
 
     def take(self, places: NDArray[np.int64]) -> tuple[Pixels, NDArray[np.int64]]:
-        """Images at places of the shuffled window, and their rows in the split."""
+        """Images at these positions of the shuffled window, and their row numbers in the split; waits until decoded."""
         for job in self._jobs:
             job.result()
         self._jobs = []
@@ -161,7 +161,7 @@ def _decode(group: _Group, into: Pixels) -> None:
 
 
 def _row_groups(shards: list[Path]) -> list[_Group]:
-    found, first = [], 0
+    groups, first = [], 0
     for path in shards:
         try:
             layout = pq.read_metadata(path)
@@ -169,9 +169,9 @@ def _row_groups(shards: list[Path]) -> list[_Group]:
             raise FaceForgeError(f"{path} is damaged ({first_line(error)}); ingest again") from None
         for place in range(layout.num_row_groups):
             rows = layout.row_group(place).num_rows
-            found.append(_Group(path, place, first, rows))
+            groups.append(_Group(path, place, first, rows))
             first += rows
-    return found
+    return groups
 
 
 def _random(seed: int, purpose: int, epoch: int, window: int) -> np.random.Generator:

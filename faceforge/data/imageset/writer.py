@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from faceforge.data.imageset.digest import Contents
+from faceforge.data.imageset.digest import ContentDigest
 from faceforge.data.imageset.info import (
     INFO_FILE,
     LISTED_AT_MOST,
@@ -36,11 +36,11 @@ from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
 
 SHARD_BYTES = 256 * 2**20
-ROWS_PER_GROUP = 256  # what training reads at a time when a set does not fit in memory
+ROWS_PER_GROUP = 256  # `Stream` reads a row group at a time
 
 
 class ImageSetWriter:
-    """Writes an image set row by row into a folder that the caller publishes when all is well (see `atomic_folder`).
+    """Writes an image set row by row into a temporary folder, which the caller renames at the end (`atomic_folder`).
 
     Args:
         folder: an existing, empty folder.
@@ -48,7 +48,7 @@ class ImageSetWriter:
         image_size: edge of the images.
         channels: 1 or 3.
         columns: names of the label columns.
-        vocabularies: classes whose order is known beforehand; classes met in the rows are added in natural order.
+        vocabularies: label column -> classes whose order is known; other classes follow in natural order.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ImageSetWriter:
         self._open: dict[str, pq.ParquetWriter] = {}
         self._shards: dict[str, list[Path]] = {split: [] for split in SPLITS}
         self._bytes = dict.fromkeys(SPLITS, 0)
-        self._contents = Contents(self._columns)
+        self._digest = ContentDigest(self._columns)
         self._counts: dict[str, dict[str, dict[str, int]]] = {s: {c: {} for c in self._columns} for s in SPLITS}
         self._statistics = StatisticsBuilder(channels, image_size)
 
@@ -85,7 +85,16 @@ class ImageSetWriter:
         source: str = "",
         measures: Measures | None = None,
     ) -> None:
-        """One image; `path` is where it came from, `source` overrides the set's, `measures` go into its statistics."""
+        """Adds one image.
+
+        Args:
+            split: `train` or `holdout`.
+            image: encoded pixels.
+            path: where the image came from.
+            labels: label column -> class.
+            source: name of its source, if it is not that of the set.
+            measures: what ingest measured; part of the statistics.
+        """
         row = {"image": {"bytes": image.png, "path": path}, **labels, "sha256": image.sha256}
         self._rows[split].append({**row, "source": source or self._source})
         self._bytes[split] += len(image.png)
@@ -98,7 +107,13 @@ class ImageSetWriter:
             self._close_shard(split)
 
     def add_prepared(self, split: Split, rows: pa.RecordBatch, labels: Sequence[str]) -> None:
-        """Many images at once: rows of `Parts.images`; `labels` is what the label columns are called in them."""
+        """Adds many images.
+
+        Args:
+            split: `train` or `holdout`.
+            rows: rows of `Parts.images`.
+            labels: the names that the label columns have in them.
+        """
         png, digests = rows.column("png"), [digest.hex() for digest in rows.column("sha256").to_pylist()]
         image = pa.StructArray.from_arrays([png, rows.column("path")], fields=list(self._schema.field("image").type))
         texts = [*map(rows.column, labels), pa.array(digests), pa.repeat(self._source, len(digests))]
@@ -115,7 +130,7 @@ class ImageSetWriter:
             self._close_shard(split)
 
     def copy_split(self, parent: ImageSet, split: Split) -> None:
-        """Takes over a whole split of another set, byte for byte."""
+        """Links or copies all shards of a split of another image set."""
         for record in parent.records(split, images=False):
             self._count(split, record.sha256, record.labels)
         for shard in parent.shards(split):
@@ -128,13 +143,20 @@ class ImageSetWriter:
         drop_unused: bool = False,
         notes: Sequence[str] = (),
     ) -> DatasetInfo:
-        """Closes the shards and writes `dataset.json`; `drop_unused` forgets classes that no image has."""
+        """Closes the shards and writes `dataset.json`.
+
+        Args:
+            left_out: rejects and duplicates to list.
+            parent_digest: digest of the image set that this one was made from.
+            drop_unused: leave out classes that no image has.
+            notes: warnings about the source.
+        """
         for split in SPLITS:
             self._close_shard(split)
             for number, shard in enumerate(self._shards[split]):
                 shard.rename(self._folder / f"{split}-{number:05d}-of-{len(self._shards[split]):05d}.parquet")
         labels = {column: self._vocabulary(column, drop_unused) for column in self._columns}
-        combinations, distinct = self._contents.combinations(LISTED_AT_MOST) if len(labels) > 1 else ([], 0)
+        combinations, distinct = self._digest.combinations(LISTED_AT_MOST) if len(labels) > 1 else ([], 0)
         info = DatasetInfo(
             source=self._source,
             image_size=self._size,
@@ -142,7 +164,7 @@ class ImageSetWriter:
             labels=labels,
             counts={
                 split: SplitCounts(
-                    total=self._contents.count(split),
+                    total=self._digest.count(split),
                     classes={c: {name: self._counts[split][c].get(name, 0) for name in labels[c]} for c in labels},
                 )
                 for split in SPLITS
@@ -152,9 +174,9 @@ class ImageSetWriter:
             **dict(left_out or LeftOut()),
             notes=list(notes),
             statistics=self._statistics.finish(),
-            digest=self._contents.digest(),
-            holdout_digest=self._contents.split_digest("holdout"),
-            holdout_sketch=self._contents.smallest("holdout", SKETCH),
+            digest=self._digest.digest(),
+            holdout_digest=self._digest.split_digest("holdout"),
+            holdout_sketch=self._digest.smallest("holdout", SKETCH),
             parent_digest=parent_digest,
             created_by=versions(),
         )
@@ -162,18 +184,18 @@ class ImageSetWriter:
         return info
 
     def _count(self, split: Split, sha256: str, labels: Mapping[str, str]) -> None:
-        self._contents.add(split, sha256, labels)
+        self._digest.add(split, sha256, labels)
         for column in self._columns:
             counts = self._counts[split][column]
             counts[labels[column]] = counts.get(labels[column], 0) + 1
 
     def _vocabulary(self, column: str, drop_unused: bool) -> list[str]:
-        met = {name for split in SPLITS for name in self._counts[split][column]}
-        known = [name for name in self._known[column] if name in met or not drop_unused]
-        return [*known, *natural_order(met.difference(known))]
+        used = {name for split in SPLITS for name in self._counts[split][column]}
+        known = [name for name in self._known[column] if name in used or not drop_unused]
+        return [*known, *natural_order(used.difference(known))]
 
     def _flush(self, split: Split, last: bool = False) -> None:
-        """Writes whole row groups; the `last` one of a shard may be smaller."""
+        """Writes complete row groups; with `last`, the rest as a smaller one."""
         if self._rows[split]:
             self._waiting[split].append(pa.RecordBatch.from_pylist(self._rows[split], self._schema))
             self._rows[split] = []
@@ -206,13 +228,13 @@ def write_image_set(
     vocabularies: Mapping[str, Sequence[str]],
     source: str = "arrays",
 ) -> ImageSet:
-    """Writes arrays as an image set, atomically.
+    """Writes arrays as an image set.
 
     Args:
-        out: the folder to make.
+        out: folder of the image set; an image set in it is replaced.
         splits: split -> (images uint8 (N, H, W, C), codes int (N, columns)).
-        vocabularies: label column -> classes; the order of columns is that of the codes. {} = unlabelled.
-        source: stored in every row.
+        vocabularies: label column -> classes; columns in the order of the codes. {} = unlabelled.
+        source: name of the source, stored in every row.
     """
     check_target(out)
     first = next(iter(splits.values()))[0]
@@ -234,18 +256,22 @@ def write_image_set(
 
 
 def check_target(out: Path) -> None:
-    """Refuses to replace anything but an image set, and what cannot be renamed; a FaceForgeError says so."""
+    """Checks that an image set can be written to a folder.
+
+    Raises:
+        FaceForgeError: it holds files that are not an image set, or it is a link, a mount point or a file.
+    """
     if out.is_symlink() or os.path.ismount(out) or out.name in ("", ".."):
-        raise FaceForgeError(f"{out} is a link, a mount point or only dots; name a folder that can be replaced")
+        raise FaceForgeError(f"{out} is a link, a mount point or the current folder; name another folder")
     if out.is_dir():
         if any(out.iterdir()) and not (out / INFO_FILE).is_file():
-            raise FaceForgeError(f"{out} holds files that are not an image set; name a new or empty folder to write to")
+            raise FaceForgeError(f"{out} holds files that are not an image set; name a new or empty folder")
     elif out.exists():
         raise FaceForgeError(f"{out} is a file; name a folder to write to")
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
-    """Classes sorted as people would: 2 before 10 (and 0-12 before 13-24), words alphabetically."""
+    """Sorts classes by their leading number (2 before 10, 0-12 before 13-24), then alphabetically."""
 
     def key(name: str) -> tuple[int, float, str]:
         number = re.match(r"-?[0-9]+(\.[0-9]+)?", name)
@@ -255,7 +281,7 @@ def natural_order(names: Iterable[str]) -> list[str]:
 
 
 def _schema(columns: Sequence[str]) -> pa.Schema:
-    """Parquet schema; its metadata lets Hugging Face `datasets` show images as images."""
+    """Parquet schema; its metadata makes Hugging Face `datasets` decode the images."""
     fields = [pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
     texts = [*columns, "sha256", "source"]
     fields += [pa.field(name, pa.string()) for name in texts]
@@ -269,7 +295,7 @@ def _matrix(lists: pa.ListArray, width: int) -> NDArray[np.int64]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Hard-links a file that nobody changes any more, or copies it where links are not to be had."""
+    """Hard-links a file that will not change, or copies it where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

@@ -1,4 +1,4 @@
-"""What becomes of samples, each decided by itself alone: the part of ingest that runs beside others."""
+"""Processes samples independently of each other: read, crop, measure, filter and encode. This part runs in parallel."""
 
 from __future__ import annotations
 
@@ -10,25 +10,32 @@ from typing import TypeVar
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import Split
 from faceforge.data.pixels import Encoded, encode
-from faceforge.data.preprocess.prepare import Cut, Measures, Prepared, RejectedError, cut_out, measured
-from faceforge.data.sources.samples import Given, Sample
+from faceforge.data.preprocess.prepare import (
+    CroppedImage,
+    Measures,
+    PreparedImage,
+    RejectedError,
+    crop_image,
+    measure_image,
+)
+from faceforge.data.sources.samples import InMemory, Sample
 
-warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files; those that matter become reasons
-LOT = 16  # samples that are processed together
-LOT_BYTES = 16 * 2**20  # of content that is in memory already
+warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged files; those that matter become reject reasons
+BATCH_SAMPLES = 16
+BATCH_BYTES = 16 * 2**20  # of image content that is already in memory
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A prepared image, or the reason why there is none.
+class ProcessedSample:
+    """A prepared image, or the reason why it was rejected.
 
     Attributes:
-        path, labels, group, split, absent: as in the sample.
-        image: as it will be stored; None where it was refused.
-        measures: of the image; None where it was refused.
-        reason: of the refusal, or ''.
+        path, labels, group, split, absent: as in `Sample`.
+        image: as it will be stored; None if rejected.
+        measures: of the image; None if rejected.
+        reason: why it was rejected, or ''.
     """
 
     path: str
@@ -41,67 +48,48 @@ class Outcome:
     reason: str = ""
 
 
-def lots(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
-    """`LOT` samples at a time; fewer where they bring their content along, `LOT_BYTES` of it or a single one."""
-    lot: list[Sample] = []
-    held = 0
+def batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """Batches of `BATCH_SAMPLES`; smaller where samples carry their content in memory, up to `BATCH_BYTES` of it."""
+    batch: list[Sample] = []
+    batch_bytes = 0
     for sample in samples:
-        content = sample.read.content if isinstance(sample.read, Given) else b""
+        content = sample.read.content if isinstance(sample.read, InMemory) else b""
         size = len(content) if isinstance(content, bytes) else content.nbytes
-        if lot and (len(lot) == LOT or held + size > LOT_BYTES):
-            yield lot
-            lot, held = [], 0
-        lot.append(sample)
-        held += size
-    if lot:
-        yield lot
+        if batch and (len(batch) == BATCH_SAMPLES or batch_bytes + size > BATCH_BYTES):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(sample)
+        batch_bytes += size
+    if batch:
+        yield batch
 
 
-def process(samples: Sequence[Sample], config: IngestConfig) -> list[Outcome]:
-    """Reads, prepares and encodes images; whatever is wrong with one becomes the reason.
+def process_batch(samples: Sequence[Sample], config: IngestConfig) -> list[ProcessedSample]:
+    """Reads, prepares and encodes the images of a batch; problems with one become its reject reason.
 
-    Step by step for all of them, not image by image: a step that is repeated finds its code and its tables in the
-    processor's caches, a tenth of the time. Between steps they are as small as they will be stored.
+    Each step runs for the whole batch before the next: repeating one step keeps its code and tables in the processor's
+    caches, which saves a tenth of the time. Between steps, images have their small stored size.
     """
-    cuts = [_tried(_cut, sample, config) for sample in samples]
-    prepared = [cut if isinstance(cut, str) else _tried(measured, cut, config) for cut in cuts]
+    cropped = [_attempt(_read_and_crop, sample, config) for sample in samples]
+    prepared = [image if isinstance(image, str) else _attempt(measure_image, image, config) for image in cropped]
     return [
-        refused(sample, image) if isinstance(image, str) else _taken(sample, image)
+        rejected_sample(sample, image) if isinstance(image, str) else _accepted_sample(sample, image)
         for sample, image in zip(samples, prepared, strict=True)
     ]
 
 
-def refused(sample: Sample, reason: str) -> Outcome:
-    """The outcome of a sample that cannot be used."""
-    return Outcome(sample.path, sample.labels, sample.group, sample.split, sample.absent, reason=reason)
+def rejected_sample(sample: Sample, reason: str) -> ProcessedSample:
+    """The result for a sample that cannot be used."""
+    return ProcessedSample(sample.path, sample.labels, sample.group, sample.split, sample.absent, reason=reason)
 
 
-def fatal(sample: Sample) -> Outcome:
-    """The outcome of a sample that ended the process which decoded it."""
-    return refused(sample, "the decoder crashed, ran out of memory or never came to an end")
+def crashed_sample(sample: Sample) -> ProcessedSample:
+    """The result for a sample that crashed the process decoding it, or exceeded its time."""
+    return rejected_sample(sample, "the decoder crashed, ran out of memory or did not finish")
 
 
-def _tried(step: Callable[[_In, IngestConfig], _Out], what: _In, config: IngestConfig) -> _Out | str:
-    """What the step makes of it, or why it cannot."""
-    try:
-        return step(what, config)
-    except RejectedError as error:
-        return str(error)
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-
-
-def _cut(sample: Sample, config: IngestConfig) -> Cut:
-    if sample.problem:
-        raise RejectedError(sample.problem)
-    for column, value in sample.labels.items():
-        if value is None:
-            raise RejectedError(f"no value for label {column!r}")
-    return cut_out(sample.read(), config, sample.box, sample.landmarks)
-
-
-def _taken(sample: Sample, image: Prepared) -> Outcome:
-    return Outcome(
+def _accepted_sample(sample: Sample, image: PreparedImage) -> ProcessedSample:
+    return ProcessedSample(
         sample.path,
         sample.labels,
         sample.group,
@@ -110,3 +98,22 @@ def _taken(sample: Sample, image: Prepared) -> Outcome:
         image=encode(image.pixels),
         measures=image.measures,
     )
+
+
+def _read_and_crop(sample: Sample, config: IngestConfig) -> CroppedImage:
+    if sample.problem:
+        raise RejectedError(sample.problem)
+    for column, value in sample.labels.items():
+        if value is None:
+            raise RejectedError(f"no value for label {column!r}")
+    return crop_image(sample.read(), config, sample.box, sample.landmarks)
+
+
+def _attempt(step: Callable[[_In, IngestConfig], _Out], value: _In, config: IngestConfig) -> _Out | str:
+    """The result of a step, or the reason why it rejects the image."""
+    try:
+        return step(value, config)
+    except RejectedError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"

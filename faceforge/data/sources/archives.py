@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 from faceforge.data.pixels import Pixels
 from faceforge.data.sources.files import MAX_FILE_BYTES, FileBytes, Files, hidden, is_image, is_table, printable, suffix
-from faceforge.data.sources.samples import Given, stamp
+from faceforge.data.sources.samples import InMemory, stamp
 from faceforge.errors import FaceForgeError, first_line
 
 _OUTSIDE = "its name leads out of the archive"
@@ -212,7 +212,7 @@ class TarFiles(_Archive):
             with self._open(self._file) as stream:
                 for member in chosen:
                     stream.seek(member.start)
-                    yield Given(stream.read(member.size))
+                    yield InMemory(stream.read(member.size))
         except _DAMAGE as error:
             raise _damaged(self._file, error) from None
 

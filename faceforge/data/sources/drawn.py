@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.sources.samples import Given, Sample, Source, check_classes, choose_labels, spread
+from faceforge.data.sources.samples import InMemory, Sample, Source, check_classes, choose_labels, random_subset
 from faceforge.data.sources.toyfaces import CHUNK, COLUMN, EXPRESSIONS, ToyFaces
 from faceforge.errors import FaceForgeError
 
@@ -37,7 +37,7 @@ class ToyFacesSource(Source):
         for first in range(start, last, step):
             for number, pixels in enumerate(self._faces.draw(first, min(first + step, last)), first):
                 labels: dict[str, str | None] = dict.fromkeys(self.labels, EXPRESSIONS[self._faces.codes[number]])
-                yield Sample(f"{number:06d}", Given(pixels), labels)
+                yield Sample(f"{number:06d}", InMemory(pixels), labels)
 
     def stamps(self) -> dict[str, str]:
         """What they are drawn with."""
@@ -63,14 +63,14 @@ class DigitsSource(Source):
         self._digits = found.target.tolist()
         self.labels = choose_labels(DIGITS, ("digit",), config.labels)
         self.vocabularies = {column: [str(digit) for digit in range(10)] for column in self.labels}
-        self._chosen = spread(len(self._digits), config.limit)
+        self._chosen = random_subset(len(self._digits), config.limit)
         self.count = len(self._chosen)
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """In the order of the file."""
         for place in self._chosen[start:stop].tolist():
             labels: dict[str, str | None] = dict.fromkeys(self.labels, str(self._digits[place]))
-            yield Sample(f"{place:04d}", Given(self._pixels[place]), labels)
+            yield Sample(f"{place:04d}", InMemory(self._pixels[place]), labels)
 
     def stamps(self) -> dict[str, str]:
         """The version of scikit-learn."""

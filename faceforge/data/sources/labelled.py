@@ -18,7 +18,7 @@ from faceforge.data.sources.samples import (
     choose_labels,
     official,
     split_called,
-    spread,
+    random_subset,
     with_missing,
 )
 
@@ -81,7 +81,7 @@ class FileSource(Source):
         self.labels, left_out = check_labels(self.name, classes, config)
         labelling.labels = self.labels
         taken = np.array([place for place, path in enumerate(files.paths) if labelling.takes(path)], np.int64)
-        self._places = taken[spread(len(taken), config.limit)]
+        self._places = taken[random_subset(len(taken), config.limit)]
         self.count = len(self._places) + len(labelling.absent)
         self._official, notes = official(splits)
         beside = files.passed_over()

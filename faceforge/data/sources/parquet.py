@@ -23,14 +23,14 @@ from faceforge.data.sources.files import MAX_FILE_BYTES, printable
 from faceforge.data.sources.folders import problem_of
 from faceforge.data.sources.remote import Remote, reading
 from faceforge.data.sources.samples import (
-    Given,
+    InMemory,
     Sample,
     Source,
     check_labels,
     choose_labels,
     official,
     split_called,
-    spread,
+    random_subset,
     with_missing,
 )
 from faceforge.errors import FaceForgeError
@@ -79,7 +79,7 @@ class ParquetSource(Source):
         self.vocabularies = {c.name: list(c.names) for c in self._columns if c.names and not c.listed}
         self._official, notes = official({group.split for group in self._groups})
         self.notes += left_out + notes
-        self._chosen = spread(total, config.limit)
+        self._chosen = random_subset(total, config.limit)
         self.count = len(self._chosen)
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
@@ -119,7 +119,7 @@ class ParquetSource(Source):
         split = split if self._official else None
         if not data:
             return Sample(path, labels=labels, problem=problem, split=split)
-        return Sample(path, Given(data), labels, split=split)
+        return Sample(path, InMemory(data), labels, split=split)
 
     def _classes(self, columns: Sequence[Column]) -> dict[str, set[str | None]]:
         """The classes of columns, all found in one pass."""
@@ -160,7 +160,7 @@ class ImageSetSource(Source):
         self.name = info.source
         self.labels = choose_labels(str(root), list(info.labels), config.labels)
         self.vocabularies = {column: info.labels[column] for column in self.labels}
-        self._chosen = spread(sum(info.counts[split].total for split in SPLITS), config.limit)
+        self._chosen = random_subset(sum(info.counts[split].total for split in SPLITS), config.limit)
         self.count = len(self._chosen)
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
@@ -177,7 +177,7 @@ class ImageSetSource(Source):
             for record in self._set.records(split):
                 if number in wanted:
                     labels: dict[str, str | None] = {column: record.labels[column] for column in self.labels}
-                    yield Sample(record.path, Given(record.image), labels, split=split)
+                    yield Sample(record.path, InMemory(record.image), labels, split=split)
                 number += 1
 
 

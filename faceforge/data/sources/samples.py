@@ -27,7 +27,7 @@ MAX_CLASSES = 1000  # a column with more different values is no class but a meas
 
 
 @dataclass(frozen=True)
-class Given:
+class InMemory:
     """A `Sample.read` for content that is in memory already."""
 
     content: bytes | Pixels
@@ -176,7 +176,7 @@ def official(splits: Collection[Split | None]) -> tuple[bool, tuple[str, ...]]:
     return len(found) > 1, ((note,) if len(found) == 1 else ())
 
 
-def spread(count: int, limit: int) -> NDArray[np.int64]:
+def random_subset(count: int, limit: int) -> NDArray[np.int64]:
     """Which of `count` samples to take when at most `limit` are wanted (0 = all): a fixed random choice, ascending.
 
     A choice from everywhere, because the first ones of a sorted source are often all of one class.

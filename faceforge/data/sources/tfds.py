@@ -13,14 +13,14 @@ from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import Split
 from faceforge.data.sources.columns import Column, unambiguous, usual
 from faceforge.data.sources.samples import (
-    Given,
+    InMemory,
     Sample,
     Source,
     check_labels,
     choose_labels,
     official,
     split_called,
-    spread,
+    random_subset,
     with_missing,
 )
 from faceforge.errors import FaceForgeError
@@ -74,7 +74,7 @@ class TfdsSource(Source):
         self.notes += left_out + notes
         self._columns = [by_name[label] for label in self.labels]
         self.vocabularies = {c.name: list(c.names) for c in self._columns if c.names and not c.listed}
-        self._chosen = spread(total, config.limit)
+        self._chosen = random_subset(total, config.limit)
         self.count = len(self._chosen)
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
@@ -120,7 +120,7 @@ class TfdsSource(Source):
         marks = row["landmarks"] if self._landmarks else {}
         return Sample(
             path=f"{part.name}/{number}",
-            read=Given(row[self._image]),
+            read=InMemory(row[self._image]),
             labels=with_missing({column.name: column.read(row) for column in self._columns}, self._config),
             split=part.split if self._official else None,
             group=str(row["identity"]["Identity_No"]) if self._identity else "",

@@ -11,9 +11,9 @@ from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import INFO_FILE, SPLITS, Split
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.pixels import Pixels, map_ordered
-from faceforge.data.preprocess.decode import RejectedError, opened
+from faceforge.data.preprocess.decode import RejectedError, open_image
 from faceforge.data.sources import open_source
-from faceforge.data.sources.samples import Given, Sample
+from faceforge.data.sources.samples import InMemory, Sample
 from faceforge.errors import FaceForgeError
 from faceforge.progress import Progress
 
@@ -68,7 +68,7 @@ def open_images(spec: str) -> ImageInput:
 
 def _split(name: str, images: ImageSet, split: Split) -> ImageInput:
     count = images.info.counts[split].total
-    samples = (Sample(record.path, Given(record.image)) for record in images.records(split))
+    samples = (Sample(record.path, InMemory(record.image)) for record in images.records(split))
     return ImageInput(name, count, samples, key=f"{images.info.digest}:{split}")
 
 
@@ -80,7 +80,7 @@ def _read(sample: Sample) -> Pixels | str:
         data = sample.read()
         if not isinstance(data, bytes):
             return data
-        with opened(data) as image:
+        with open_image(data) as image:
             return np.asarray(image.convert("RGB"))
     except (RejectedError, OSError) as error:
         return f"{sample.path}: {error}"

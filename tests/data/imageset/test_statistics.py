@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from faceforge.config import IngestConfig
-from faceforge.data.imageset.digest import Contents
+from faceforge.data.imageset.digest import ContentDigest
 from faceforge.data.imageset.statistics import EDGES, StatisticsBuilder, pack_moments, unpack_moments
 from faceforge.data.pixels import Pixels, encode
 from faceforge.data.preprocess.prepare import prepare_image
@@ -83,11 +83,11 @@ def test_what_is_not_measured_is_left_out() -> None:
 
 
 def test_classes_that_occur_together_are_counted_most_frequent_first() -> None:
-    contents = Contents(["hat", "age"])
+    content = ContentDigest(["hat", "age"])
     rows = [("train", "yes", "old")] * 2 + [("train", "no", "old")] * 3 + [("holdout", "no", "young")] * 4
     for number, (split, hat, age) in enumerate(rows):
-        contents.add(split, f"{number:064x}", {"hat": hat, "age": age})  # type: ignore[arg-type]
-    found, distinct = contents.combinations(2)
+        content.add(split, f"{number:064x}", {"hat": hat, "age": age})  # type: ignore[arg-type]
+    found, distinct = content.combinations(2)
     assert distinct == 3
     assert [(item.labels, item.train, item.holdout) for item in found] == [
         ({"age": "old", "hat": "no"}, 3, 0),
