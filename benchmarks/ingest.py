@@ -7,7 +7,7 @@
 All contenders read the same files, decode them, take the central square, reduce it to 64 x 64 with a filter as wide as
 the reduction, encode PNG, and write a data set to disk, on all cores:
 
-    faceforge   `faceforge.data.ingest.build.ingest`: besides, it looks for duplicates, measures, splits and counts
+    faceforge   `faceforge.data.ingest.build.build_image_set`: besides, it looks for duplicates, measures, splits and counts
     tfds        TensorFlow Datasets' `ImageFolder`, mapped in parallel, written as TFRecord
     datasets    Hugging Face `load_dataset("imagefolder")`, `map` in a process per core, written as Parquet
     bare        nothing but decode, resize and encode, all of it OpenCV's, in a process per core; writes nothing
@@ -107,12 +107,12 @@ def link(files: list[Path], root: Path) -> int:
 def run_faceforge(root: Path) -> float:
     """The whole of ingest."""
     from faceforge.config import IngestConfig
-    from faceforge.data.ingest import build as ingest
+    from faceforge.data.ingest.build import build_image_set
 
     config = IngestConfig.model_validate({"image_size": SIZE, "max_rejects": 1.0})
     with tempfile.TemporaryDirectory() as out:
         began = time.perf_counter()
-        ingest.ingest(str(root / "train"), Path(out) / "set", config)
+        build_image_set(str(root / "train"), Path(out) / "set", config)
         return time.perf_counter() - began
 
 

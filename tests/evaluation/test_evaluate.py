@@ -12,11 +12,11 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.imageset.writer import write_image_set
 from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.diagnostics import run as examine
-from faceforge.evaluation.evaluate import Rival, evaluate, judge_champion, kept_apart
-from faceforge.evaluation.reference import Yardstick
+from faceforge.evaluation.diagnostics import run as run_diagnostics
+from faceforge.evaluation.evaluate import ChampionScores, evaluate_bundle, score_champion, trained_without
+from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.report.results import Evaluation
-from faceforge.evaluation.scores import judge, real_against_real
+from faceforge.evaluation.scores import real_against_real, score_model
 from faceforge.inference.calibration import read_calibration
 from faceforge.models.bundle import Bundle, BundleInfo, from_uint8
 
@@ -106,17 +106,17 @@ def save(
 
 
 def test_first_sound_model_is_promoted_and_everything_is_written(
-    bundles: Path, data: Path, out: Path, config: EvaluateConfig, yardstick: Yardstick
+    bundles: Path, data: Path, out: Path, config: EvaluateConfig, reference: EvaluationReference
 ) -> None:
     kept = (out / "classifier" / "network.keras").stat().st_mtime_ns
-    evaluation = evaluate(bundles / "good", data, out, config)
+    evaluation = evaluate_bundle(bundles / "good", data, out, config)
     assert evaluation.decision.verdict == "promote"
     assert evaluation.champion_metrics == {}
     assert evaluation.metrics["domain/label_agreement"] > 0.9
     assert evaluation.metrics["domain/frechet"] > evaluation.floor["domain/frechet_floor"] > 0
     assert evaluation.floor.items() <= evaluation.metrics.items()
     assert evaluation.counts.items() >= {"samples": 320, "compared": 300, "holdout": 300, "train": 1000}.items()
-    again = judge(Bundle.load(bundles / "good"), yardstick, config).metrics | real_against_real(yardstick)
+    again = score_model(Bundle.load(bundles / "good"), reference, config).metrics | real_against_real(reference)
     assert evaluation.metrics.items() >= again.items()
     span = evaluation.intervals["domain/frechet"]
     assert span.low < span.value == evaluation.metrics["domain/frechet"] < span.high
@@ -134,12 +134,14 @@ def test_first_sound_model_is_promoted_and_everything_is_written(
 @pytest.fixture
 def only_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the candidate alone, only what the gate needs is asked."""
-    monkeypatch.setattr(examine, "QUESTIONS", {"copies": examine.QUESTIONS["copies"]})
+    monkeypatch.setattr(run_diagnostics, "DIAGNOSTICS", {"copies": run_diagnostics.DIAGNOSTICS["copies"]})
 
 
 @pytest.mark.usefixtures("only_copies")
 def test_better_than_the_champion_is_promoted(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
-    evaluation = evaluate(bundles / "good", data, out, config, champion=bundles / "fair", champion_name="faceforge v1")
+    evaluation = evaluate_bundle(
+        bundles / "good", data, out, config, champion=bundles / "fair", champion_name="faceforge v1"
+    )
     assert evaluation.decision.verdict == "promote"
     assert evaluation.champion_metrics["domain/frechet"] > evaluation.metrics["domain/frechet"]
     assert evaluation.differences["domain/frechet"].low > config.min_improvement
@@ -148,7 +150,7 @@ def test_better_than_the_champion_is_promoted(bundles: Path, data: Path, out: Pa
 
 @pytest.mark.usefixtures("only_copies")
 def test_the_champion_itself_is_held(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
-    evaluation = evaluate(bundles / "fair", data, out, config, champion=bundles / "fair")
+    evaluation = evaluate_bundle(bundles / "fair", data, out, config, champion=bundles / "fair")
     assert evaluation.decision.verdict == "hold"
     again = {name: evaluation.metrics[name] for name in evaluation.champion_metrics}
     assert evaluation.champion_metrics == pytest.approx(again, nan_ok=True, rel=1e-12)
@@ -157,7 +159,7 @@ def test_the_champion_itself_is_held(bundles: Path, data: Path, out: Path, confi
 
 @pytest.mark.usefixtures("only_copies")
 def test_worse_than_the_champion_is_not_promoted(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
-    evaluation = evaluate(bundles / "fair", data, out, config, champion=bundles / "good")
+    evaluation = evaluate_bundle(bundles / "fair", data, out, config, champion=bundles / "good")
     assert evaluation.decision.verdict == "hold"
     assert evaluation.differences["domain/frechet"].high < 0
 
@@ -166,13 +168,13 @@ def test_worse_than_the_champion_is_not_promoted(bundles: Path, data: Path, out:
 def test_training_images_as_samples_are_caught_though_they_are_the_best_of_samples(
     bundles: Path, data: Path, out: Path, config: EvaluateConfig
 ) -> None:
-    evaluation = evaluate(bundles / "memorised", data, out, config, champion=bundles / "fair")
+    evaluation = evaluate_bundle(bundles / "memorised", data, out, config, champion=bundles / "fair")
     assert evaluation.decision.verdict == "reject"
     assert "images it was trained on" in evaluation.decision.reasons[0]
     assert evaluation.differences["domain/frechet"].low > config.min_improvement  # without the rule: promoted
     assert evaluation.metrics["privacy/copies_pixels"] > 0.9
     # As good, of the same kind, but not copied.
-    gifted = evaluate(bundles / "gifted", data, out, config, champion=bundles / "fair")
+    gifted = evaluate_bundle(bundles / "gifted", data, out, config, champion=bundles / "fair")
     assert gifted.decision.verdict == "promote"
     assert gifted.metrics["privacy/copies_pixels"] < config.max_copies
 
@@ -181,7 +183,7 @@ def test_training_images_as_samples_are_caught_though_they_are_the_best_of_sampl
 def test_noise_is_rejected_and_an_unreachable_champion_named(
     bundles: Path, data: Path, out: Path, config: EvaluateConfig
 ) -> None:
-    noise = evaluate(bundles / "noise", data, out, config, champion_error="registry is down")
+    noise = evaluate_bundle(bundles / "noise", data, out, config, champion_error="registry is down")
     assert noise.decision.verdict == "reject"
     assert noise.champion_error == "registry is down"
 
@@ -191,10 +193,10 @@ def test_noise_is_rejected_and_an_unreachable_champion_named(
     [("damaged", "unreadable"), ("larger", "64 px"), ("absent", "not a model bundle"), ("strange", "mood")],
 )
 def test_champion_that_cannot_be_judged(
-    name: str, error: str, bundles: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig
+    name: str, error: str, bundles: Path, data: Path, reference: EvaluationReference, config: EvaluateConfig
 ) -> None:
-    rival = judged_champion(bundles / name, data, yardstick, config)
-    assert rival.judged is None
+    rival = scored_champion(bundles / name, data, reference, config)
+    assert rival.scores is None
     assert error in rival.error
     assert "\n" not in rival.error
 
@@ -210,10 +212,10 @@ def test_champion_that_cannot_be_judged(
     ],
 )
 def test_champion_is_comparable_if_it_never_saw_the_holdout(
-    name: str, same: bool, bundles: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig
+    name: str, same: bool, bundles: Path, data: Path, reference: EvaluationReference, config: EvaluateConfig
 ) -> None:
-    rival = judged_champion(bundles / name, data, yardstick, config)
-    assert rival.judged is not None
+    rival = scored_champion(bundles / name, data, reference, config)
+    assert rival.scores is not None
     assert rival.same_data is same
 
 
@@ -221,22 +223,26 @@ def test_champion_is_comparable_if_it_never_saw_the_holdout(
 def test_candidate_of_other_data_is_judged_but_never_promoted(
     bundles: Path, data: Path, out: Path, config: EvaluateConfig
 ) -> None:
-    evaluation = evaluate(bundles / "elsewhere", data, out, config.model_copy(update={"min_label_agreement": 0.0}))
+    evaluation = evaluate_bundle(
+        bundles / "elsewhere", data, out, config.model_copy(update={"min_label_agreement": 0.0})
+    )
     assert evaluation.decision.verdict == "hold"
     assert "without this holdout" in evaluation.decision.reasons[0]
 
 
-def judged_champion(champion: Path, data: Path, yardstick: Yardstick, config: EvaluateConfig) -> Rival:
+def scored_champion(
+    champion: Path, data: Path, reference: EvaluationReference, config: EvaluateConfig
+) -> ChampionScores:
     images = ImageSet.open(data)
     kept = {record.sha256 for record in images.records("holdout", images=False)}
-    return judge_champion(champion, images.info, kept, yardstick, config)
+    return score_champion(champion, images.info, kept, reference, config)
 
 
 def test_model_that_does_not_fit_the_data_is_refused(
     bundles: Path, data: Path, out: Path, config: EvaluateConfig
 ) -> None:
     with pytest.raises(FaceForgeError, match=r"64 px.*32 px"):
-        evaluate(bundles / "larger", data, out, config)
+        evaluate_bundle(bundles / "larger", data, out, config)
 
 
 def test_too_few_holdout_images_are_refused_with_the_minimum(
@@ -245,7 +251,7 @@ def test_too_few_holdout_images_are_refused_with_the_minimum(
     few: Any = {"train": (faces.train, faces.train_codes), "holdout": (faces.holdout[:30], faces.holdout_codes[:30])}
     write_image_set(tmp_path / "few", few, LABELS)
     with pytest.raises(FaceForgeError, match=r"30 holdout images.*at least 64"):
-        evaluate(bundles / "fair", tmp_path / "few", tmp_path / "out", config)
+        evaluate_bundle(bundles / "fair", tmp_path / "few", tmp_path / "out", config)
     assert not (tmp_path / "out").exists()
 
 
@@ -255,7 +261,7 @@ def test_a_set_that_has_grown_is_known_again_and_one_that_was_split_otherwise_is
     from PIL import Image
 
     from faceforge.config import IngestConfig
-    from faceforge.data.ingest.build import ingest
+    from faceforge.data.ingest.build import build_image_set
 
     images, _ = draw_toyfaces(500, 32, seed=11)
     source = tmp_path / "source"
@@ -265,17 +271,17 @@ def test_a_set_that_has_grown_is_known_again_and_one_that_was_split_otherwise_is
         for number in range(count):
             Image.fromarray(images[number]).save(source / f"{number}.png")
         config = IngestConfig.model_validate({"image_size": 32, "holdout": 0.3, "labels": ()} | changes)
-        return ingest(str(source), tmp_path / name, config, "")
+        return build_image_set(str(source), tmp_path / name, config, "")
 
-    def known(model: ImageSet, judged: ImageSet) -> bool:
+    def known(model: ImageSet, scores: ImageSet) -> bool:
         facts = {
             "dataset_digest": model.info.digest,
             "holdout_digest": model.info.holdout_digest,
             "holdout_sketch": model.info.holdout_sketch,
         }
         info = BundleInfo.read(bundles / "good").model_copy(update=facts)
-        kept = {record.sha256 for record in judged.records("holdout", images=False)}
-        return kept_apart(info, judged.info, kept)
+        kept = {record.sha256 for record in scores.records("holdout", images=False)}
+        return trained_without(info, scores.info, kept)
 
     small, grown = made("small", 300), made("grown", 500)
     assert len(small.info.holdout_sketch) == 64

@@ -34,10 +34,10 @@ Training = Callable[..., Command]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from faceforge.config import resolve
-    from faceforge.data.ingest.build import ingest
+    from faceforge.data.ingest.build import build_image_set
 
     folder = tmp_path_factory.mktemp("data") / "toy"
-    ingest("toyfaces", folder, resolve("toy", "ingest.limit=60").ingest)
+    build_image_set("toyfaces", folder, resolve("toy", "ingest.limit=60").ingest)
     return folder
 
 
@@ -142,7 +142,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert f"stopped after {saved(tmp_path) * 8:,} images; run the same command to go on" in said.splitlines()[-1]
+    assert f"stopped after {saved(tmp_path) * 8:,} images; run the same command to continue" in said.splitlines()[-1]
     assert not (tmp_path / "bundle").exists()
 
 

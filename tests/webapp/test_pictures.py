@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from faceforge.config import resolve
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest.build import build_image_set
 from faceforge.webapp.check_page import VERDICTS, verdict
 from faceforge.webapp.pictures import gallery, grid_png, zipped
 
@@ -29,7 +29,7 @@ def test_the_zip_is_lossless_and_ingest_reads_it_as_it_is(tmp_path: Path) -> Non
         archive.extractall(tmp_path / "faces")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "faces" / "00003.png")), IMAGES[3])
     config = resolve("toy", "ingest.holdout=0.4, ingest.min_class=1").ingest
-    info = ingest(str(tmp_path / "faces"), tmp_path / "set", config).info
+    info = build_image_set(str(tmp_path / "faces"), tmp_path / "set", config).info
     assert info.labels == {"mood": ["glad", "sad"]}
     assert sum(split.total for split in info.counts.values()) == 9
 

@@ -1,7 +1,7 @@
-"""Prepared images on their way into an image set: Parquet files of consecutive samples, each whole or absent.
+"""Stores prepared images between preparation and selection: Parquet files of consecutive samples, complete or absent.
 
-They are what makes ingest resumable (a part that is there is not made again), bounded in memory (only their small
-columns are ever held for all images), and divisible: parts may be made by different machines.
+Parts make ingest resumable (an existing part is not made again), bounded in memory (only small columns are ever held
+for all images), and divisible (parts may be made on different machines).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceforge.data.ingest.processing import Outcome
+from faceforge.data.ingest.processing import ProcessedSample
 from faceforge.data.preprocess.prepare import Measures
 from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file
 
-FEWEST, MOST = 256, 2000  # images of a part: a small source has many parts all the same
-PARTS = 128
+MIN_SAMPLES, MAX_SAMPLES = 256, 2000  # per part; the minimum gives even a small source several parts
+PARTS = 128  # aimed at
 ROWS_AT_ONCE = 256
 
 _TYPES = {int: pa.uint64(), float: pa.float64(), bytes: pa.binary()}
@@ -33,42 +33,46 @@ class Parts:
     """The parts of one source.
 
     Args:
-        folder: where parts are written, and looked for first.
+        folder: where parts are written; also searched first.
         columns: the label columns.
-        count: samples of the source.
-        others: further folders to look for parts in.
+        count: number of samples in the source.
+        others: further folders to search for parts.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str], count: int, others: Sequence[Path] = ()) -> None:
         self.folder, self.columns, self.count = folder, tuple(columns), count
         self._folders = (folder, *others)
-        size = min(max(count // PARTS, FEWEST), MOST)
+        size = min(max(count // PARTS, MIN_SAMPLES), MAX_SAMPLES)
         self.ranges = [(start, min(start + size, count)) for start in range(0, count, size)]
         self._schema = pa.schema(
             [
                 *((name, pa.string()) for name in ("path", "group", "split", "reason")),
                 ("absent", pa.bool_()),
-                *((f"label_{place}", pa.string()) for place in range(len(self.columns))),
+                *((name, pa.string()) for name in self.label_fields()),
                 *_IMAGE.items(),
                 *_MEASURES.items(),
             ]
         )
 
     def missing(self, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Those of the ranges whose parts are nowhere to be found."""
+        """Those of the ranges (start, stop) whose part does not exist."""
         return [part for part in ranges if self._find(part) is None]
 
-    def write(self, part: tuple[int, int], outcomes: Iterable[Outcome]) -> None:
-        """Writes a part; takes as many outcomes as it has samples."""
+    def write(self, part: tuple[int, int], samples: Iterable[ProcessedSample]) -> None:
+        """Writes one part atomically, taking from `samples` as many as the part (start, stop) holds.
+
+        Raises:
+            FaceForgeError: there are fewer.
+        """
         start, stop = part
-        rows, written = islice(outcomes, stop - start), start
+        rows, written = islice(samples, stop - start), start
         with (
-            atomic_file(self.folder / _name(part)) as partial,
+            atomic_file(self.folder / _file_name(part)) as partial,
             pq.ParquetWriter(
                 partial, self._schema, compression="none", use_dictionary=False, write_statistics=False
             ) as file,
         ):
-            while batch := [self._row(outcome) for outcome in islice(rows, ROWS_AT_ONCE)]:
+            while batch := [self._row(sample) for sample in islice(rows, ROWS_AT_ONCE)]:
                 columns = map(pa.array, zip(*batch, strict=True), self._schema.types)
                 file.write_batch(pa.RecordBatch.from_arrays(list(columns), schema=self._schema))
                 written += len(batch)
@@ -76,7 +80,7 @@ class Parts:
                 raise FaceForgeError(f"the source ended after {written:,} of {self.count:,} images; did it change?")
 
     def batches(self, columns: Sequence[str], ranges: Sequence[tuple[int, int]] | None = None) -> Iterator[Any]:
-        """Columns of all samples (or of some parts) in the order of the source, as record batches."""
+        """Columns of all samples (or of the parts in `ranges`) as record batches, in the order of the source."""
         for part in self.ranges if ranges is None else ranges:
             path = self._find(part)
             if path is None:
@@ -88,25 +92,25 @@ class Parts:
                 raise FaceForgeError(f"{path} is damaged ({first_line(error)}); remove it") from None
 
     def images(self) -> Iterator[Any]:
-        """All columns of all samples in the order of the source, as record batches."""
+        """All columns of all samples as record batches, in the order of the source."""
         return self.batches(self._schema.names)
 
-    def label_names(self) -> list[str]:
-        """What the label columns are called in the parts."""
-        return [f"label_{place}" for place in range(len(self.columns))]
+    def label_fields(self) -> list[str]:
+        """The names of the label columns inside the parts."""
+        return [f"label_{position}" for position in range(len(self.columns))]
 
     def _find(self, part: tuple[int, int]) -> Path | None:
-        return next((path for folder in self._folders if (path := folder / _name(part)).is_file()), None)
+        return next((path for folder in self._folders if (path := folder / _file_name(part)).is_file()), None)
 
-    def _row(self, outcome: Outcome) -> tuple[Any, ...]:
-        """The values in the order of the schema."""
-        known = outcome.path, outcome.group, outcome.split, outcome.reason, outcome.absent
-        labels = map(outcome.labels.get, self.columns)
-        image, measures = outcome.image, outcome.measures
+    def _row(self, sample: ProcessedSample) -> tuple[Any, ...]:
+        """The values of a sample in the order of the schema."""
+        common = sample.path, sample.group, sample.split, sample.reason, sample.absent
+        labels = map(sample.labels.get, self.columns)
+        image, measures = sample.image, sample.measures
         if image is None or measures is None:
-            return (*known, *labels, *[None] * (len(_IMAGE) + len(_MEASURES)))
-        return (*known, *labels, image.png, bytes.fromhex(image.sha256), image.sums, image.squares, *measures)
+            return (*common, *labels, *[None] * (len(_IMAGE) + len(_MEASURES)))
+        return (*common, *labels, image.png, bytes.fromhex(image.sha256), image.sums, image.squares, *measures)
 
 
-def _name(part: tuple[int, int]) -> str:
+def _file_name(part: tuple[int, int]) -> str:
     return f"{part[0]:011d}-{part[1]:011d}.parquet"

@@ -1,4 +1,4 @@
-"""Which images are held out: a function of what they are, not of the set they are in."""
+"""Chooses the holdout by the content of each image or group, so that the choice does not depend on the other images."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def held_out(words: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
-    """Whether digests, read as numbers in 0..1, are below the share of the holdout; bool (N,).
+def in_holdout(keys: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
+    """Whether each key, read as a fraction of 2**64, lies below the holdout's share; bool (N,).
 
     Args:
-        words: the first eight bytes of each digest as a number, uint64 (N,): of the pixels, or, for images of a group,
-            `group_word`.
-        share: of the holdout, 0..0.5; with groups, it is groups that are chosen, so their sizes make it vary.
+        keys: uint64 (N,): the first eight bytes of the digest of an image's pixels, or `group_key` for grouped images.
+        share: of the holdout, 0..0.5. It is a share of keys, so with large groups the share of images varies.
     """
-    return words < np.uint64(share * 2**64)
+    return keys < np.uint64(share * 2**64)
 
 
-def group_word(group: str) -> int:
-    """What decides for all images of a group, an identity: they fall on one side, and stay there when more come."""
+def group_key(group: str) -> int:
+    """The key shared by all images of a group (an identity), so that they stay on one side when the set grows."""
     return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8])

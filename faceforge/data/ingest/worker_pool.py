@@ -1,7 +1,7 @@
-"""Worker processes for hostile input: an item that kills its process is told from the others, and the run goes on.
+"""Worker processes for untrusted input: an item that kills its process is isolated from the others, and work goes on.
 
-They are fresh interpreters fed through a socket: no forks of this process, which may hold locks, threads and networks,
-and no `multiprocessing` children, which would run the user's script once more.
+Workers are fresh interpreters that receive items over a socket. They are no forks of this process, which may hold
+locks, threads and neural networks, and no `multiprocessing` children, which would run the user's script once more.
 """
 
 from __future__ import annotations
@@ -21,37 +21,36 @@ from typing import Generic, Self, TypeVar
 
 from faceforge.data.pixels import map_ordered
 
-PATIENCE_SECONDS = 300.0  # for one lot; beyond, something in it never ends
-# A process per core needs no threads of its own; NumPy's would take half of the time that a start takes.
+TIMEOUT_SECONDS = 300.0  # for one batch
+# One process per core needs no threads of its own, and starting NumPy's would take half of a worker's start-up time.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-class Workers(Generic[_In, _Out]):
-    """Applies a function to items in other processes, several at a time; a context manager.
+class WorkerPool(Generic[_In, _Out]):
+    """Applies a function to batches of items in other processes, several at a time; a context manager.
 
     Args:
-        function: one result for each of a list of items; picklable, as are items and results.
-        on_death: gives the result of an item that ended its process (a crash of a decoder, no memory left) or held it
-            up for ever.
-        count: how many processes.
+        function: returns one result for each item of a batch; picklable, as are items and results.
+        on_crash: gives the result for an item that ended its process (decoder crash, out of memory) or timed out.
+        count: number of processes.
     """
 
     def __init__(
-        self, function: Callable[[list[_In]], list[_Out]], on_death: Callable[[_In], _Out], count: int
+        self, function: Callable[[list[_In]], list[_Out]], on_crash: Callable[[_In], _Out], count: int
     ) -> None:
-        self._function, self._on_death, self._count = function, on_death, count
+        self._function, self._on_crash, self._count = function, on_crash, count
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        self._going: list[Generator[list[_Out]]] = []
+        self._running: list[Generator[list[_Out]]] = []
 
-    def map(self, lots: Iterable[list[_In]]) -> Iterator[_Out]:
-        """The results in the order of the items; a lot goes to a process at once, and is taken a little ahead."""
-        done = map_ordered(self._run, lots, ahead=2, count=self._count)
-        self._going.append(done)
-        for results in done:
-            yield from results
+    def map(self, batches: Iterable[list[_In]]) -> Iterator[_Out]:
+        """The results in the order of the items; only a few batches are taken ahead."""
+        results = map_ordered(self._run, batches, ahead=2, count=self._count)
+        self._running.append(results)
+        for batch_results in results:
+            yield from batch_results
 
     def __enter__(self) -> Self:
         for _ in range(self._count):
@@ -61,83 +60,87 @@ class Workers(Generic[_In, _Out]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for lots in self._going:  # nobody may wait for a worker that is not coming back
-            lots.close()
+        for results in self._running:  # close these first: no thread may wait for a worker that is being closed
+            results.close()
         for _ in range(self._count):
             self._idle.get().close()
 
     def _run(self, items: list[_In]) -> list[_Out]:
         worker = self._idle.get()
         try:
-            results: list[_Out] = worker.ask(items)
+            results: list[_Out] = worker.request(items)
             return results
-        except (EOFError, OSError):
+        except (EOFError, OSError):  # the process died or timed out: replace it
             worker.close()
             worker = _Worker(self._function)
         finally:
             self._idle.put(worker)
         if len(items) == 1:
-            return [self._on_death(items[0])]
+            return [self._on_crash(items[0])]
+        # One of the items is to blame; repeat them one by one to find out which.
         return [result for item in items for result in self._run([item])]
 
 
 class _Worker:
+    """One worker process and the socket to it."""
+
     def __init__(self, function: Callable[..., object]) -> None:
         ours, theirs = socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 [
                     sys.executable,
+                    # The current folder ('' in sys.path, and without -P its first entry) may hold images from
+                    # anywhere, and modules beside them.
                     "-P",
                     "-c",
                     f"from faceforge.data.ingest.worker_pool import serve; serve({theirs.fileno()})",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # The current folder ('' and, without -P, the first entry) may hold anybody's images, and modules.
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 pass_fds=(theirs.fileno(),),
             )
-        self._link, self._ready = Connection(ours.detach()), False
-        with suppress(OSError):  # it may be gone already: `ask` says so
-            self._link.send(function)
+        self._connection, self._started = Connection(ours.detach()), False
+        with suppress(OSError):  # the process may have died already; `request` reports that
+            self._connection.send(function)
 
-    def ask(self, items: list[_In]) -> list[_Out]:
-        """The results; EOFError or OSError if the process has died or does not answer."""
-        if not self._ready:
+    def request(self, items: list[_In]) -> list[_Out]:
+        """Processes a batch; raises EOFError or OSError if the process has died or does not answer in time."""
+        if not self._started:
             try:
-                self._ready = self._link.recv()
+                self._started = self._connection.recv()
             except (EOFError, OSError):
                 raise RuntimeError("a worker process could not start; its error is printed above") from None
-        self._link.send(items)
-        if not self._link.poll(PATIENCE_SECONDS):
+        self._connection.send(items)
+        if not self._connection.poll(TIMEOUT_SECONDS):
             raise EOFError
-        answer = self._link.recv()
-        if isinstance(answer, str):
-            raise RuntimeError(f"a worker process failed:\n{answer}")
-        results: list[_Out] = answer
+        response = self._connection.recv()
+        if isinstance(response, str):
+            raise RuntimeError(f"a worker process failed:\n{response}")
+        results: list[_Out] = response
         return results
 
     def close(self) -> None:
-        self._link.close()
+        self._connection.close()
         self._process.kill()
         self._process.wait()
 
 
 def serve(descriptor: int) -> None:
-    """What a worker process does: answers until the other end is gone, however that went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
-    with Connection(descriptor) as link:
+    """The main loop of a worker process: processes batches until the other end of the socket is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
+    with Connection(descriptor) as connection:
         try:
-            function = link.recv()
-            link.send(True)
+            function = connection.recv()
+            connection.send(True)
             while True:
-                items = link.recv()
-                answer: object
+                items = connection.recv()
+                response: object
                 try:
-                    answer = function(items)
-                except Exception:  # a fault of ours: the parent shows it
-                    answer = traceback.format_exc()
-                link.send(answer)
+                    response = function(items)
+                except Exception:  # a bug of ours, not a bad image: the parent raises it
+                    response = traceback.format_exc()
+                connection.send(response)
         except (EOFError, ConnectionError):
             return

@@ -1,1 +1,1 @@
-"""From the bytes of one image file to the pixels that are stored: decode, crop, filter, hash."""
+"""From the bytes of one image file to the pixels that are stored: decoding, cropping, quality filters, hashing."""

@@ -1,7 +1,7 @@
-"""Which part of a picture is kept: a square, possibly turned, and the cutting of it.
+"""Chooses the square region of an image to keep (centred, around a box, or aligned to landmarks) and crops it.
 
-Positions and sizes are in pixels, x to the right, y down. A landmark alignment is a similarity transform: the square
-that it keeps has a centre, an edge and an angle.
+Positions and sizes are in pixels, x to the right, y down. Landmark alignment is a similarity transform, so an aligned
+region has an angle besides its centre and edge.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from faceforge.data.preprocess.decode import RejectedError
 Box = tuple[int, int, int, int]
 Landmarks = tuple[tuple[float, float], ...]
 
-# Where the eyes, the tip of the nose and the corners of the mouth are in a face one unit wide and high, as x + iy: the
-# mean face that ArcFace (Deng et al. 2019) aligns to, 112 px there.
-_FACE = np.array([38.2946 + 51.6963j, 73.5318 + 51.5014j, 56.0252 + 71.7366j, 41.5493 + 92.3655j, 70.7299 + 92.2041j])
-_FACE /= 112
+# Landmarks (eyes, tip of the nose, corners of the mouth) of a mean face one unit wide and high, as x + iy: the template
+# of ArcFace (Deng et al. 2019), which is 112 pixels wide.
+_TEMPLATE = np.array(
+    [38.2946 + 51.6963j, 73.5318 + 51.5014j, 56.0252 + 71.7366j, 41.5493 + 92.3655j, 70.7299 + 92.2041j]
+)
+_TEMPLATE /= 112
 
 
 class Region(NamedTuple):
-    """A square: centre, edge, and the angle by which it is turned clockwise, in radians."""
+    """A square region: its centre, its edge, and the angle by which it is rotated clockwise, in radians."""
 
     x: float
     y: float
@@ -34,21 +36,24 @@ class Region(NamedTuple):
     angle: float = 0.0
 
     def scaled(self, factor: float) -> Region:
-        """The same in a picture that is larger by `factor`."""
+        """The same region in an image that is `factor` times as large."""
         return Region(self.x * factor, self.y * factor, self.edge * factor, self.angle)
 
 
-def region(size: tuple[int, int], config: IngestConfig, box: Box | None, landmarks: Landmarks | None) -> Region | None:
-    """What to keep of a picture, as far as can be told without looking at it (None: find the face first).
+def crop_region(
+    size: tuple[int, int], config: IngestConfig, box: Box | None, landmarks: Landmarks | None
+) -> Region | None:
+    """The region of an image that `ingest.crop` keeps, or None where a face has to be detected in the pixels first.
 
     Args:
         size: width and height.
         config: `crop`, `crop_size`, `crop_margin`.
         box: x, y, width, height of the annotated face.
-        landmarks: left eye, right eye (as seen), nose, left and right corner of the mouth; or the eyes alone.
+        landmarks: left eye, right eye (as the viewer sees them), nose, left and right corner of the mouth; or only the
+            eyes.
 
     Raises:
-        RejectedError: the picture does not allow the wanted crop.
+        RejectedError: the image lacks the annotation, or is too small or not square, as that crop requires.
     """
     width, height = size
     short = min(size)
@@ -56,97 +61,102 @@ def region(size: tuple[int, int], config: IngestConfig, box: Box | None, landmar
         return None
     if config.crop == "box":
         if box is None:
-            raise RejectedError("no box is known for it, and ingest.crop is box")
-        return around(box, size, config.crop_margin)
+            raise RejectedError("it has no box, and ingest.crop is box")
+        return square_around_box(box, size, config.crop_margin)
     if config.crop == "landmarks":
         if landmarks is None:
-            raise RejectedError("no landmarks are known for it, and ingest.crop is landmarks")
-        return aligned(landmarks, size, config.crop_margin)
+            raise RejectedError("it has no landmarks, and ingest.crop is landmarks")
+        return align_to_landmarks(landmarks, size, config.crop_margin)
     if config.crop == "none" and width != height:
-        raise RejectedError(f"not square ({width} x {height}) and ingest.crop is none")
+        raise RejectedError(f"not square ({width} x {height}), and ingest.crop is none")
     if config.crop_size > short:
         raise RejectedError(f"too small ({width} x {height}) for ingest.crop_size {config.crop_size}")
     edge = config.crop_size or short
     return Region((width - edge) // 2 + edge / 2, (height - edge) // 2 + edge / 2, edge)
 
 
-def around(box: Box, size: tuple[int, int], margin: float) -> Region:
-    """The square around a box, moved (and if need be shrunk) into the picture.
+def square_around_box(box: Box, size: tuple[int, int], margin: float) -> Region:
+    """The square around a box, shifted (and if necessary shrunk) to lie inside the image.
 
     Args:
         box: x, y, width, height.
-        size: width and height of the picture.
+        size: width and height of the image.
         margin: what to keep on each side, as a share of the box's longer edge.
 
     Raises:
-        RejectedError: the box is empty or lies outside of the picture.
+        RejectedError: the box is empty or lies outside the image.
     """
-    left, top, wide, high = box
-    x, y = left + wide / 2, top + high / 2
-    if wide <= 0 or high <= 0 or not (0 <= x <= size[0] and 0 <= y <= size[1]):
-        raise RejectedError(f"the box {left}, {top}, {wide} x {high} is not in the picture ({size[0]} x {size[1]})")
-    edge = min(max(wide, high) * (1 + 2 * margin), *size)
+    left, top, box_width, box_height = box
+    x, y = left + box_width / 2, top + box_height / 2
+    if box_width <= 0 or box_height <= 0 or not (0 <= x <= size[0] and 0 <= y <= size[1]):
+        raise RejectedError(
+            f"the box {left}, {top}, {box_width} x {box_height} is outside the image ({size[0]} x {size[1]})"
+        )
+    edge = min(max(box_width, box_height) * (1 + 2 * margin), *size)
     return Region(min(max(x, edge / 2), size[0] - edge / 2), min(max(y, edge / 2), size[1] - edge / 2), edge)
 
 
-def aligned(landmarks: Sequence[tuple[float, float]], size: tuple[int, int], margin: float) -> Region:
-    """The square in which a face sits upright and of standard size: least squares over its landmarks.
+def align_to_landmarks(landmarks: Sequence[tuple[float, float]], size: tuple[int, int], margin: float) -> Region:
+    """The region in which a face is upright and of standard size, by least squares over its landmarks.
 
     Args:
         landmarks: five points (eyes, nose, corners of the mouth) or two (the eyes).
-        size: width and height of the picture.
-        margin: what to keep around the face on each side, as a share of it.
+        size: width and height of the image.
+        margin: what to keep around the face on each side, as a share of the face's edge.
 
     Raises:
-        RejectedError: other landmarks than these, all in one place, or too far outside.
+        RejectedError: another number of landmarks, all in one place, or centred outside the image.
     """
     if len(landmarks) not in (2, 5):
-        raise RejectedError(f"{len(landmarks)} landmarks; needed are two (eyes) or five (eyes, nose, mouth)")
+        raise RejectedError(f"it has {len(landmarks)} landmarks; two (eyes) or five (eyes, nose, mouth) are needed")
     points = np.array([complex(*point) for point in landmarks])
-    face = _FACE[: len(points)]
-    # The best w = turn * z + shift in the complex plane is a similarity that cannot mirror (Umeyama 1991 in 2-D).
-    off = face - face.mean()
-    turn = complex(np.vdot(off, points - points.mean()) / np.vdot(off, off).real)
-    centre = turn * (0.5 + 0.5j - complex(face.mean())) + complex(points.mean())
-    edge = abs(turn) * (1 + 2 * margin)
+    template = _TEMPLATE[: len(points)]
+    # The least-squares fit of w = rotation * z + shift in the complex plane is a similarity without reflection
+    # (Umeyama 1991, in two dimensions).
+    centred = template - template.mean()
+    rotation = complex(np.vdot(centred, points - points.mean()) / np.vdot(centred, centred).real)
+    centre = rotation * (0.5 + 0.5j - complex(template.mean())) + complex(points.mean())
+    edge = abs(rotation) * (1 + 2 * margin)
     if not math.isfinite(edge) or edge < 2:
-        raise RejectedError("the landmarks lie in one place")
+        raise RejectedError("all its landmarks are in one place")
     if not (0 <= centre.real <= size[0] and 0 <= centre.imag <= size[1]):
-        raise RejectedError(f"the landmarks are not in the picture ({size[0]} x {size[1]})")
-    return Region(centre.real, centre.imag, edge, math.atan2(turn.imag, turn.real))
+        raise RejectedError(f"its landmarks are outside the image ({size[0]} x {size[1]})")
+    return Region(centre.real, centre.imag, edge, math.atan2(rotation.imag, rotation.real))
 
 
-def resized(image: Image.Image, kept: Region, size: int) -> Image.Image:
-    """Cuts and resizes to size x size.
+def crop_and_resize(image: Image.Image, region: Region, size: int) -> Image.Image:
+    """Crops a region of an image and resizes it to `size` x `size` pixels.
 
-    Reduction filters with a Hamming kernel as wide as the reduction, so that nothing aliases: as sharp as a bicubic
-    one, and in two thirds of its time. Enlarging uses a Lanczos kernel.
-    What a turned square has outside of the picture is the picture's reflection.
+    Downscaling filters with a Hamming kernel as wide as the reduction, so that nothing aliases; it is as sharp as a
+    bicubic kernel and takes two thirds of its time. Upscaling uses a Lanczos kernel. Where a rotated region reaches
+    beyond the image, the image is reflected.
     """
-    half = kept.edge / 2
-    box = (kept.x - half, kept.y - half, kept.x + half, kept.y + half)
-    inside = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], image.width), min(box[3], image.height))
-    if kept.angle != 0 or max(abs(a - b) for a, b in zip(box, inside, strict=True)) > 1:  # a pixel of rounding is none
-        return _turned(image, kept, size)
-    if inside == (0, 0, *image.size) and image.size == (size, size):
+    half = region.edge / 2
+    box = (region.x - half, region.y - half, region.x + half, region.y + half)
+    clipped = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], image.width), min(box[3], image.height))
+    beyond = max(abs(a - b) for a, b in zip(box, clipped, strict=True))
+    if region.angle != 0 or beyond > 1:  # up to one pixel beyond the border is rounding
+        return _rotate_and_resize(image, region, size)
+    if clipped == (0, 0, *image.size) and image.size == (size, size):
         return image
-    return image.resize((size, size), _kernel(kept.edge / size), box=inside)
+    return image.resize((size, size), _kernel(region.edge / size), box=clipped)
 
 
-def _turned(image: Image.Image, kept: Region, size: int) -> Image.Image:
-    """Resizes what surrounds the square with the filter that does not alias, then turns at the same scale."""
-    reach = 0.75 * kept.edge  # half a diagonal, and the kernel
-    left, top = max(math.floor(kept.x - reach), 0), max(math.floor(kept.y - reach), 0)
-    right, bottom = min(math.ceil(kept.x + reach), image.width), min(math.ceil(kept.y + reach), image.height)
-    wide, high = (max(round(extent * size / kept.edge), 1) for extent in (right - left, bottom - top))
-    small = np.asarray(image.resize((wide, high), _kernel(kept.edge / size), box=(left, top, right, bottom)))
-    around, half = size, size / 2
-    x = (kept.x - left) * wide / (right - left) + around
-    y = (kept.y - top) * high / (bottom - top) + around
-    cos, sin = math.cos(kept.angle), math.sin(kept.angle)
-    turn = (cos, -sin, x - cos * half + sin * half, sin, cos, y - sin * half - cos * half)
-    padded = np.pad(small, [(around, around), (around, around), (0, 0)][: small.ndim], "symmetric")
-    return Image.fromarray(padded).transform((size, size), Image.Transform.AFFINE, turn, Image.Resampling.BICUBIC)
+def _rotate_and_resize(image: Image.Image, region: Region, size: int) -> Image.Image:
+    """Resizes the surroundings of the region with a filter that does not alias, then rotates at that scale."""
+    reach = 0.75 * region.edge  # half the diagonal, plus the width of the kernel
+    left, top = max(math.floor(region.x - reach), 0), max(math.floor(region.y - reach), 0)
+    right, bottom = min(math.ceil(region.x + reach), image.width), min(math.ceil(region.y + reach), image.height)
+    width, height = (max(round(extent * size / region.edge), 1) for extent in (right - left, bottom - top))
+    small = np.asarray(image.resize((width, height), _kernel(region.edge / size), box=(left, top, right, bottom)))
+    padding, half = size, size / 2
+    x = (region.x - left) * width / (right - left) + padding
+    y = (region.y - top) * height / (bottom - top) + padding
+    # Pillow's affine transform maps output pixels to input pixels: rotate about the region's centre, now at (x, y).
+    cos, sin = math.cos(region.angle), math.sin(region.angle)
+    inverse = (cos, -sin, x - cos * half + sin * half, sin, cos, y - sin * half - cos * half)
+    padded = np.pad(small, [(padding, padding), (padding, padding), (0, 0)][: small.ndim], "symmetric")
+    return Image.fromarray(padded).transform((size, size), Image.Transform.AFFINE, inverse, Image.Resampling.BICUBIC)
 
 
 def _kernel(reduction: float) -> Image.Resampling:

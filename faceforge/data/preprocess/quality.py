@@ -1,4 +1,4 @@
-"""What a picture must be like to be learned from: each refusal names the measured value and the limit."""
+"""Quality filters: each rejects an image for one measured value and names the value and the limit."""
 
 from __future__ import annotations
 
@@ -6,40 +6,29 @@ from faceforge.config import IngestConfig
 from faceforge.data.preprocess.decode import RejectedError
 
 
-def check_source(size: tuple[int, int], config: IngestConfig) -> None:
-    """Refuses a source picture for its proportions.
-
-    Args:
-        size: width and height in pixels.
-        config: `max_aspect`.
-
-    Raises:
-        RejectedError: too long for its width, or the other way round.
-    """
+def check_aspect(size: tuple[int, int], config: IngestConfig) -> None:
+    """Rejects a source image of `size` (width, height) whose aspect ratio is above `max_aspect`."""
     aspect = max(size) / max(min(size), 1)
     if aspect > config.max_aspect:
         raise RejectedError(
-            f"aspect ratio {aspect:.1f} ({size[0]} x {size[1]}), above ingest.max_aspect {_short(config.max_aspect)}"
+            f"aspect ratio {aspect:.1f} ({size[0]} x {size[1]}), above ingest.max_aspect {config.max_aspect:g}"
         )
 
 
 def check_edge(edge: float, config: IngestConfig) -> None:
-    """Refuses a crop that is `edge` source pixels wide where that is too few (`min_edge`)."""
+    """Rejects a crop whose edge, in source pixels, is below `min_edge`."""
     if edge < config.min_edge:
         raise RejectedError(f"only {edge:.0f} px wide where cropped, below ingest.min_edge {config.min_edge}")
 
 
-def check_look(contrast: float, sharpness: float, config: IngestConfig) -> None:
-    """Refuses what is nearly one colour (`min_contrast`) or blurred (`min_sharpness`); see `prepare.Measures`."""
+def check_contrast_and_sharpness(contrast: float, sharpness: float, config: IngestConfig) -> None:
+    """Rejects an image that is nearly one colour (`min_contrast`) or blurred (`min_sharpness`).
+
+    Args:
+        contrast, sharpness: as in `prepare.Measures`.
+        config: the limits.
+    """
     if contrast < config.min_contrast:
-        raise RejectedError(
-            f"uniform: contrast {contrast:.4f}, below ingest.min_contrast {_short(config.min_contrast)}"
-        )
+        raise RejectedError(f"uniform: contrast {contrast:.4f}, below ingest.min_contrast {config.min_contrast:g}")
     if sharpness < config.min_sharpness:
-        raise RejectedError(
-            f"blurred: sharpness {sharpness:.1f}, below ingest.min_sharpness {_short(config.min_sharpness)}"
-        )
-
-
-def _short(limit: float) -> str:
-    return f"{limit:g}"
+        raise RejectedError(f"blurred: sharpness {sharpness:.1f}, below ingest.min_sharpness {config.min_sharpness:g}")

@@ -1,4 +1,4 @@
-"""Ingest is fed what people and their enemies make of image files: every one is accounted for, nothing else touched."""
+"""Damaged and malicious image files: ingest lists or stores every one of them and touches nothing else."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from PIL import Image
 
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.reader import ImageSet
-from faceforge.data.ingest import build as ingest_module
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest import preparation
+from faceforge.data.ingest.build import build_image_set
 from tests.data.conftest import noise
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::Warning:PIL")
@@ -98,8 +98,8 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "bomb.webp", b"RIFF\xff\xff\xff\x7fWEBPVP8L\xff\xff\xff\x7f\x2f\xff\xff\xff\xff" + bytes(40)
 
 
-def odd_but_good() -> Iterator[tuple[str, bytes]]:
-    """Unusual, whole images: these must be taken."""
+def unusual_but_valid() -> Iterator[tuple[str, bytes]]:
+    """Unusual images that must be accepted."""
     base = Image.fromarray(noise(900))
 
     def saved(image: Image.Image, form: str, **options: Any) -> bytes:
@@ -154,11 +154,11 @@ def paths_of(made: ImageSet) -> list[str]:
 def test_every_hostile_file_in_a_folder_is_accounted_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes_from: int
 ) -> None:
-    monkeypatch.setattr(ingest_module, "PROCESSES_FROM", processes_from)
+    monkeypatch.setattr(preparation, "PROCESSES_FROM", processes_from)
     place = tmp_path / "place"
     root = place / "pictures"
     root.mkdir(parents=True)
-    for name, data in [*FILES, *odd_but_good()]:
+    for name, data in [*FILES, *unusual_but_valid()]:
         (root / name).write_bytes(data)
     for seed in range(GOOD):
         (root / f"good-{seed}.png").write_bytes(encoded("PNG", seed + 1))
@@ -178,17 +178,17 @@ def test_every_hostile_file_in_a_folder_is_accounted_for(
     before = tree(tmp_path)
     monkeypatch.chdir(place)
 
-    made = ingest(str(root), tmp_path / "out", settings())
+    made = build_image_set(str(root), tmp_path / "out", settings())
 
     assert len(FILES) >= 180
-    there = paths_of(made)
-    assert len(there) == len(set(there)) == len(os.listdir(root)) - 1  # all but the empty folder
-    assert len(there) >= 200 + GOOD
-    refused = {reject.path for reject in made.info.rejects}
-    assert not refused & {f"good-{seed}.png" for seed in range(GOOD)}
-    assert not refused & {name for name, _ in odd_but_good()}
-    assert {"outside.png", "loop.png", "zero.png", "dangling.png", "up.png", "pipe.png"} <= refused
-    assert {name for name, _ in (*not_images(), *bombs())} <= refused
+    listed = paths_of(made)
+    assert len(listed) == len(set(listed)) == len(os.listdir(root)) - 1  # all but the empty folder
+    assert len(listed) >= 200 + GOOD
+    rejected = {reject.path for reject in made.info.rejects}
+    assert not rejected & {f"good-{seed}.png" for seed in range(GOOD)}
+    assert not rejected & {name for name, _ in unusual_but_valid()}
+    assert {"outside.png", "loop.png", "zero.png", "dangling.png", "up.png", "pipe.png"} <= rejected
+    assert {name for name, _ in (*not_images(), *bombs())} <= rejected
     assert {path for path in tree(tmp_path) - before if not path.startswith("out")} == set()
     assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".gz", ".json", ".parquet", ".parquet"]
     images, _ = made.load("train")
@@ -206,8 +206,8 @@ def test_every_hostile_member_of_an_archive_is_accounted_for(tmp_path: Path) -> 
         for seed in range(GOOD):
             file.writestr(f"good-{seed}.png", encoded("PNG", seed + 1))
     before = tree(tmp_path)
-    made = ingest(str(archive), tmp_path / "out", settings())
-    there = paths_of(made)
-    assert len(there) == len(FILES[::3]) + 5 + GOOD
+    made = build_image_set(str(archive), tmp_path / "out", settings())
+    listed = paths_of(made)
+    assert len(listed) == len(FILES[::3]) + 5 + GOOD
     assert {path for path in tree(tmp_path) - before if not path.startswith("out")} == set()
     assert not (tmp_path.parent / "escaped.png").exists()

@@ -1,4 +1,4 @@
-"""Ingest is killed and goes on, is asked again and has nothing to do, or says what has changed."""
+"""Ingest continues after being killed, does nothing for an unchanged source, and reports what has changed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import pytest
 
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.reader import ImageSet
-from faceforge.data.ingest import build as ingest_module
-from faceforge.data.ingest import parts
-from faceforge.data.ingest.build import ingest, prepare_share
+from faceforge.data.ingest import build, parts, preparation
+from faceforge.data.ingest.build import build_image_set, prepare_share
 from faceforge.errors import FaceForgeError
 from tests.data.conftest import MakeFolder
 
@@ -31,26 +30,28 @@ def contents(made: ImageSet) -> list[Any]:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "FEWEST", 4)
+    monkeypatch.setattr(parts, "MIN_SAMPLES", 4)
 
 
 SLOW = """
 import sys, time
 from faceforge.config import IngestConfig
-from faceforge.data import ingest, outcomes, parts
-parts.FEWEST = 4
-ingest.PROCESSES_FROM = int(sys.argv[3])
+from pathlib import Path
+from faceforge.data.ingest import parts, preparation
+from faceforge.data.ingest.build import build_image_set
+parts.MIN_SAMPLES = 4
+preparation.PROCESSES_FROM = int(sys.argv[3])
 original = parts.Parts.write
 def slow(self, part, rows):
     original(self, part, rows)
     time.sleep(0.15)
 parts.Parts.write = slow
-ingest.ingest(sys.argv[1], ingest.Path(sys.argv[2]), IngestConfig(image_size=32, holdout=0.3, min_class=1))
+build_image_set(sys.argv[1], Path(sys.argv[2]), IngestConfig(image_size=32, holdout=0.3, min_class=1))
 """
 
 
 @pytest.mark.parametrize("processes_from", [1, 1000])
-def test_killed_in_the_middle_it_goes_on(
+def test_ingest_continues_after_being_killed(
     make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None, processes_from: int
 ) -> None:
     root = make_folder(*(f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(30)))
@@ -75,20 +76,20 @@ def test_killed_in_the_middle_it_goes_on(
         original(self, part, outcomes)
 
     monkeypatch.setattr(parts.Parts, "write", write)
-    resumed = ingest(str(root), out, settings())
+    resumed = build_image_set(str(root), out, settings())
     assert len(written) == 15 - len(before)
     assert not work.exists()
-    assert contents(resumed) == contents(ingest(str(root), tmp_path / "undisturbed", settings()))
+    assert contents(resumed) == contents(build_image_set(str(root), tmp_path / "undisturbed", settings()))
 
 
-def test_settings_that_decide_only_use_what_is_prepared(
+def test_settings_of_the_selection_use_the_prepared_parts(
     make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None
 ) -> None:
     root = make_folder(*(f"{number}.png" for number in range(18)))
     for number in range(2):
         (root / f"z{number}.jpg").write_text("Dear Sir or Madam")
     with pytest.raises(FaceForgeError, match="raise ingest.max_rejects"):
-        ingest(str(root), tmp_path / "set", settings())
+        build_image_set(str(root), tmp_path / "set", settings())
     kept = len(list((tmp_path / ".set.parts").glob("*.parquet")))
     assert kept == 4
 
@@ -97,63 +98,63 @@ def test_settings_that_decide_only_use_what_is_prepared(
 
     monkeypatch.setattr(parts.Parts, "write", only_the_rest)
     with pytest.raises(RuntimeError, match="prepares"):
-        ingest(str(root), tmp_path / "set", settings(max_rejects=0.2))
+        build_image_set(str(root), tmp_path / "set", settings(max_rejects=0.2))
     assert len(list((tmp_path / ".set.parts").glob("*.parquet"))) == kept
     with pytest.raises(RuntimeError, match="prepares"):
-        ingest(str(root), tmp_path / "set", settings(image_size=64))
+        build_image_set(str(root), tmp_path / "set", settings(image_size=64))
     assert not list(tmp_path.glob(".set.parts/*.parquet"))  # another size: nothing of that is of use
 
 
 def test_an_unchanged_source_is_not_read_again(
     classes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = ingest(str(classes_folder), tmp_path / "set", settings())
+    made = build_image_set(str(classes_folder), tmp_path / "set", settings())
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "_prepare", None)
-        assert ingest(str(classes_folder), tmp_path / "set", settings()).info == made.info
+        patch.setattr(build, "prepare_parts", None)
+        assert build_image_set(str(classes_folder), tmp_path / "set", settings()).info == made.info
     assert "is up to date" in capsys.readouterr().err
 
     (classes_folder / "cat" / "0.png").unlink()
     (classes_folder / "dog" / "new.png").write_bytes((classes_folder / "dog" / "1.png").read_bytes())
     os.utime(classes_folder / "dog" / "3.png", (1, 1))
-    ingest(str(classes_folder), tmp_path / "set", settings(holdout=0.4))
-    told = capsys.readouterr().err
-    assert "holdout was 0.3 and is 0.4" in told
-    assert "1 added (dog/new.png)" in told
-    assert "1 removed (cat/0.png)" in told
-    assert "1 changed (dog/3.png)" in told
+    build_image_set(str(classes_folder), tmp_path / "set", settings(holdout=0.4))
+    message = capsys.readouterr().err
+    assert "holdout was 0.3 and is 0.4" in message
+    assert "1 added (dog/new.png)" in message
+    assert "1 removed (cat/0.png)" in message
+    assert "1 changed (dog/3.png)" in message
 
     next(iter(made.shards("train"))).unlink()
-    ingest(str(classes_folder), tmp_path / "set", settings(holdout=0.4))
+    build_image_set(str(classes_folder), tmp_path / "set", settings(holdout=0.4))
     assert "lacks shards" in capsys.readouterr().err
 
 
-def test_another_decoder_makes_the_set_anew(
+def test_another_decoder_version_rebuilds_the_set(
     classes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ingest(str(classes_folder), tmp_path / "set", settings())
+    build_image_set(str(classes_folder), tmp_path / "set", settings())
     monkeypatch.setattr("cv2.__version__", "4.0")
-    ingest(str(classes_folder), tmp_path / "set", settings())
-    assert "is made anew: opencv was" in capsys.readouterr().err
+    build_image_set(str(classes_folder), tmp_path / "set", settings())
+    assert "is rebuilt: opencv was" in capsys.readouterr().err
 
 
 def test_shares_prepared_apart_make_the_same_set(make_folder: MakeFolder, tmp_path: Path, small_parts: None) -> None:
     root = make_folder(*(f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(15)))
     (root / "cat" / "broken.png").write_text("no")
-    alone = ingest(str(root), tmp_path / "alone", settings())
+    alone = build_image_set(str(root), tmp_path / "alone", settings())
     shares = [tmp_path / f"share{number}" for number in range(3)]
     for number, folder in enumerate(shares):
         prepare_share(str(root), folder, settings(), number, 3)
     assert all(list(folder.glob("*.parquet")) for folder in shares)
-    merged = ingest(str(root), tmp_path / "merged", settings(), prepared=shares)
+    merged = build_image_set(str(root), tmp_path / "merged", settings(), prepared=shares)
     assert contents(merged) == contents(alone)
     assert not (tmp_path / ".merged.parts").exists()
 
     (root / "cat" / "later.png").write_bytes((root / "cat" / "1.png").read_bytes())
     with pytest.raises(FaceForgeError, match=r"prepared from something else: .*1 added \(cat/later.png\)"):
-        ingest(str(root), tmp_path / "again", settings(), prepared=shares)
+        build_image_set(str(root), tmp_path / "again", settings(), prepared=shares)
     with pytest.raises(FaceForgeError, match="holds no prepared images"):
-        ingest(str(root), tmp_path / "again", settings(), prepared=[tmp_path])
+        build_image_set(str(root), tmp_path / "again", settings(), prepared=[tmp_path])
 
 
 def test_shares_without_a_part_are_fine(classes_folder: Path, tmp_path: Path) -> None:
@@ -161,23 +162,23 @@ def test_shares_without_a_part_are_fine(classes_folder: Path, tmp_path: Path) ->
     for number, folder in enumerate(shares):
         prepare_share(str(classes_folder), folder, settings(), number, 3)
     assert [len(list(folder.glob("*.parquet"))) for folder in shares] == [0, 0, 1]
-    merged = ingest(str(classes_folder), tmp_path / "merged", settings(), prepared=shares)
-    assert contents(merged) == contents(ingest(str(classes_folder), tmp_path / "alone", settings()))
+    merged = build_image_set(str(classes_folder), tmp_path / "merged", settings(), prepared=shares)
+    assert contents(merged) == contents(build_image_set(str(classes_folder), tmp_path / "alone", settings()))
 
 
 def test_two_at_once_do_not_mix(classes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = ingest_module._prepare
+    original = build.prepare_parts
 
     def meanwhile(*arguments: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(ingest_module, "_prepare", original)
+            patch.setattr(build, "prepare_parts", original)
             with pytest.raises(FaceForgeError, match="another ingest is writing"):
-                ingest(str(classes_folder), tmp_path / "set", settings())
+                build_image_set(str(classes_folder), tmp_path / "set", settings())
         assert (tmp_path / ".set.parts").exists()  # it is the other's
         original(*arguments)
 
-    monkeypatch.setattr(ingest_module, "_prepare", meanwhile)
-    assert ingest(str(classes_folder), tmp_path / "set", settings()).info.counts["train"].total > 0
+    monkeypatch.setattr(build, "prepare_parts", meanwhile)
+    assert build_image_set(str(classes_folder), tmp_path / "set", settings()).info.counts["train"].total > 0
 
 
 def test_threads_and_processes_make_the_same(
@@ -185,6 +186,6 @@ def test_threads_and_processes_make_the_same(
 ) -> None:
     made = []
     for number, limit in enumerate((1, 1000)):
-        monkeypatch.setattr(ingest_module, "PROCESSES_FROM", limit)
-        made.append(contents(ingest(str(classes_folder), tmp_path / str(number), settings())))
+        monkeypatch.setattr(preparation, "PROCESSES_FROM", limit)
+        made.append(contents(build_image_set(str(classes_folder), tmp_path / str(number), settings())))
     assert made[0] == made[1]

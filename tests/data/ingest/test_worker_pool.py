@@ -1,4 +1,4 @@
-"""Real processes: they answer, die, hang and fail, and the run goes on."""
+"""Real worker processes respond, die, hang and fail, and the work goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from faceforge.data.ingest import worker_pool
-from faceforge.data.ingest.worker_pool import Workers
+from faceforge.data.ingest.worker_pool import WorkerPool
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +32,14 @@ def work_on(item: int | str) -> str:
     if item == "hang":
         time.sleep(60)
     if item == "fail":
-        raise ZeroDivisionError("a fault of ours")
+        raise ZeroDivisionError("a bug of ours")
     return f"{item} done"
 
 
-def in_lots(items: Iterable[int | str]) -> Iterator[list[int | str]]:
+def in_batches(items: Iterable[int | str]) -> Iterator[list[int | str]]:
     rest = iter(items)
-    while lot := list(islice(rest, 16)):
-        yield lot
+    while batch := list(islice(rest, 16)):
+        yield batch
 
 
 def note(items: list[str]) -> list[str]:
@@ -54,32 +54,32 @@ def lost(item: int | str) -> str:
 
 def test_results_come_in_order_and_a_death_costs_one_item() -> None:
     items: list[int | str] = [*range(40), "die", *range(40, 60)]
-    with Workers(work, lost, 2) as pool:
-        found = list(pool.map(in_lots(items)))
-    assert found == [*(f"{n} done" for n in range(40)), "die lost", *(f"{n} done" for n in range(40, 60))]
+    with WorkerPool(work, lost, 2) as pool:
+        results = list(pool.map(in_batches(items)))
+    assert results == [*(f"{n} done" for n in range(40)), "die lost", *(f"{n} done" for n in range(40, 60))]
 
 
-def test_what_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Workers(work, lost, 1) as pool:
+def test_an_item_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with WorkerPool(work, lost, 1) as pool:
         assert list(pool.map([["warm"]])) == ["warm done"]
-        monkeypatch.setattr(worker_pool, "PATIENCE_SECONDS", 0.3)
+        monkeypatch.setattr(worker_pool, "TIMEOUT_SECONDS", 0.3)
         assert list(pool.map([["hang"]])) == ["hang lost"]
 
 
-def test_a_fault_of_ours_is_no_loss_but_an_error() -> None:
-    with Workers(work, lost, 1) as pool, pytest.raises(RuntimeError, match="a fault of ours"):
+def test_an_exception_in_a_worker_is_raised() -> None:
+    with WorkerPool(work, lost, 1) as pool, pytest.raises(RuntimeError, match="a bug of ours"):
         list(pool.map([["fail"]]))
 
 
-def test_a_worker_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with Workers(work, lost, 1) as pool, pytest.raises(RuntimeError, match="could not start"):
+    with WorkerPool(work, lost, 1) as pool, pytest.raises(RuntimeError, match="could not start"):
         list(pool.map([["x"]]))
 
 
-def test_no_process_is_left(tmp_path: Path) -> None:
-    with Workers(note, lost, 2) as pool:
-        processes = {int(found) for found in pool.map([str(tmp_path / str(n))] for n in range(64))}
+def test_no_process_is_left_running(tmp_path: Path) -> None:
+    with WorkerPool(note, lost, 2) as pool:
+        processes = {int(process) for process in pool.map([str(tmp_path / str(n))] for n in range(64))}
     assert processes
     for process in processes:
         with pytest.raises(ProcessLookupError):
@@ -87,8 +87,8 @@ def test_no_process_is_left(tmp_path: Path) -> None:
 
 
 def test_leaving_in_the_middle_waits_for_nobody() -> None:
-    with pytest.raises(ZeroDivisionError), Workers(work, lost, 2) as pool:
-        for number, _ in enumerate(pool.map(in_lots(range(2000)))):
+    with pytest.raises(ZeroDivisionError), WorkerPool(work, lost, 2) as pool:
+        for number, _ in enumerate(pool.map(in_batches(range(2000)))):
             if number == 20:
                 raise ZeroDivisionError
 
@@ -98,8 +98,8 @@ def test_a_source_of_items_that_fails_ends_the_work() -> None:
         yield from range(200)
         raise OSError("the disk is gone")
 
-    with pytest.raises(OSError, match="the disk is gone"), Workers(work, lost, 2) as pool:
-        list(pool.map(in_lots(items())))
+    with pytest.raises(OSError, match="the disk is gone"), WorkerPool(work, lost, 2) as pool:
+        list(pool.map(in_batches(items())))
 
 
 @pytest.mark.parametrize("first", [[], [""]])
@@ -110,6 +110,6 @@ def test_modules_beside_the_images_are_not_imported(
         (tmp_path / f"{module}.py").write_text("open('owned', 'w')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*first, *sys.path])  # '' is what interactive sessions have there
-    with Workers(work, lost, 1) as pool:
+    with WorkerPool(work, lost, 1) as pool:
         assert list(pool.map([["x"]])) == ["x done"]
     assert not (tmp_path / "owned").exists()

@@ -10,7 +10,7 @@ from PIL import Image
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.imageset.writer import write_image_set
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest.build import build_image_set
 from faceforge.data.overview.page import write_overview
 
 pytest.importorskip("matplotlib")
@@ -27,7 +27,7 @@ def test_a_set_at_a_glance(tmp_path: Path) -> None:
             Image.fromarray(noisy).save(file)
     (tmp_path / "source" / "blue" / "broken.png").write_bytes(b"none")
     Image.new("RGB", (90, 10)).save(tmp_path / "source" / "blue" / "long.png")
-    images = ingest(
+    images = build_image_set(
         str(tmp_path / "source"), tmp_path / "set", IngestConfig.model_validate({"image_size": 32, "holdout": 0.3})
     )
     picture, page = write_overview(images, tmp_path / "overview")

@@ -1,4 +1,4 @@
-"""Every odd kind of file becomes the right colours, or is refused with its reason."""
+"""Unusual image files are decoded to the right colours or rejected with the reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from faceforge.config import IngestConfig
-from faceforge.data.preprocess.decode import RejectedError, opened, upright
+from faceforge.data.preprocess.decode import RejectedError, decode_upright, open_image
 from faceforge.data.preprocess.prepare import prepare_image
 
 CONFIG = IngestConfig.model_validate({"image_size": 32, "min_contrast": 0})
@@ -190,11 +190,11 @@ def test_no_damage_escapes_as_anything_but_a_reason(kind: str) -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}, {"optimize": True}]
 )
-def test_the_quick_decoder_gives_the_pixels_of_pillow(options: dict[str, Any]) -> None:
+def test_opencv_and_pillow_decode_the_same_pixels(options: dict[str, Any]) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (45, 67, 3), np.uint8)
     data = saved(Image.fromarray(noise), "JPEG", **options)
-    with opened(data) as image:
-        quick = np.asarray(upright(image, 1.0))
+    with open_image(data) as image:
+        quick = np.asarray(decode_upright(image, 1.0))
     np.testing.assert_array_equal(quick, np.asarray(Image.open(io.BytesIO(data))))
 
 

@@ -29,7 +29,7 @@ def noise(width: int, height: int) -> Image.Image:
         (noise(32, 32), {"min_sharpness": 1e9}, r"blurred: sharpness \d+.\d, below ingest.min_sharpness 1e\+09"),
     ],
 )
-def test_a_refusal_names_what_was_measured_and_the_limit(
+def test_a_reject_reason_names_the_value_and_the_limit(
     image: Image.Image, fields: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(RejectedError, match=reason):
@@ -41,17 +41,17 @@ def test_by_default_almost_everything_passes() -> None:
         measures(image)
 
 
-def test_measures_are_what_they_say() -> None:
+def test_measures_have_their_documented_values() -> None:
     half = np.zeros((32, 32), np.uint8)
     half[:, 16:] = 255
-    found = measures(Image.fromarray(half))
-    assert (found.width, found.height) == (32, 32)
-    assert found.brightness == pytest.approx(0.5)
-    assert found.contrast == pytest.approx(0.5)
+    measured = measures(Image.fromarray(half))
+    assert (measured.width, measured.height) == (32, 32)
+    assert measured.brightness == pytest.approx(0.5)
+    assert measured.contrast == pytest.approx(0.5)
     levels = half.astype(float)
     laplacian = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:] - 4 * levels[1:-1, 1:-1]
-    assert found.sharpness == pytest.approx(laplacian.var())
-    assert np.frombuffer(found.thumbnail, np.uint8).reshape(4, 4, 3)[0, :, 0].tolist() == [0, 0, 255, 255]
+    assert measured.sharpness == pytest.approx(laplacian.var())
+    assert np.frombuffer(measured.thumbnail, np.uint8).reshape(4, 4, 3)[0, :, 0].tolist() == [0, 0, 255, 255]
 
 
 def test_blur_lowers_sharpness() -> None:

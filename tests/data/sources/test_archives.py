@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest.build import build_image_set
 from faceforge.data.sources import archives, files
 from faceforge.errors import FaceForgeError
 from tests.data.sources.conftest import labels_of, listing, opened, picture, problems_of, refuse, settings
@@ -180,7 +180,7 @@ def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path) -> None:
         write_tar(tmp_path / "b.tgz", content, "w:gz"),
     ]
     digests = {
-        ingest(str(source), tmp_path / f"set{number}", settings(holdout=0.3, min_edge=1)).info.digest
+        build_image_set(str(source), tmp_path / f"set{number}", settings(holdout=0.3, min_edge=1)).info.digest
         for number, source in enumerate(sources)
     }
     assert len(digests) == 1

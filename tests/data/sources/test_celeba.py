@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest.build import build_image_set
 from faceforge.data.sources.folders import FolderFiles
 from tests.data.conftest import noise
 from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse, settings
@@ -85,7 +85,7 @@ def test_everything_the_lists_say(celeba: Path) -> None:
 
 
 def test_a_part_of_celeba_becomes_an_image_set(celeba: Path, tmp_path: Path) -> None:
-    made = ingest(str(celeba), tmp_path / "set", settings(labels=("Smiling", "Male"), min_class=1)).info
+    made = build_image_set(str(celeba), tmp_path / "set", settings(labels=("Smiling", "Male"), min_class=1)).info
     assert (made.reject_count, made.labels) == (LISTED - COUNT, {"Smiling": ["0", "1"], "Male": ["0", "1"]})
     assert made.counts["holdout"].total == sum(n % 5 > 2 for n in range(1, COUNT + 1))
     assert made.counts["train"].total == sum(n % 5 < 3 for n in range(1, COUNT + 1))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest.build import build_image_set
 from tests.data.conftest import MakeFolder
 from tests.data.sources.conftest import listing, opened, parquet, refuse, settings
 
@@ -38,7 +38,7 @@ def test_other_parquet_files_do_not_replace_images(make_folder: MakeFolder) -> N
 
 
 def test_image_sets_of_ours_keep_their_splits(tmp_path: Path) -> None:
-    made = ingest("toyfaces", tmp_path / "set", settings(limit=60, min_class=1))
+    made = build_image_set("toyfaces", tmp_path / "set", settings(limit=60, min_class=1))
     source = opened(tmp_path / "set")
     assert source.vocabularies == {"expression": ["neutral", "smiling", "glasses"]}
     splits = [sample.split for sample in listing(tmp_path / "set")]

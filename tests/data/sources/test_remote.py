@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest.build import build_image_set
 from faceforge.data.sources import is_path
 from tests.data.sources.conftest import listing, opened, parquet, picture, refuse, settings
 
@@ -62,8 +62,8 @@ def test_parquet_behind_http(server: str, tmp_path: Path) -> None:
     assert [sample.labels for sample in remote] == [sample.labels for sample in local]
     assert remote[7].read() == picture(7)
     options = settings(holdout=0.3, min_edge=1)
-    one = ingest(f"{server}/faces.parquet", tmp_path / "a", options).info
-    two = ingest(str(file), tmp_path / "b", options).info
+    one = build_image_set(f"{server}/faces.parquet", tmp_path / "a", options).info
+    two = build_image_set(str(file), tmp_path / "b", options).info
     assert one.digest == two.digest
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceforge.data.ingest.build import ingest
+from faceforge.data.ingest.build import build_image_set
 from faceforge.data.sources.tfds import _LANDMARKS
 from tests.data.conftest import noise
 from tests.data.sources.conftest import listing, opened, refuse, settings
@@ -96,7 +96,7 @@ def test_images_labels_splits_and_faces(data_dir: str) -> None:
 
 
 def test_an_image_set_of_it(data_dir: str, tmp_path: Path) -> None:
-    made = ingest("tfds:tiny_faces", tmp_path / "set", settings(data_dir=data_dir))
+    made = build_image_set("tfds:tiny_faces", tmp_path / "set", settings(data_dir=data_dir))
     assert made.info.labels == {"label": ["cat", "dog"]}
     assert {split: counts.total for split, counts in made.info.counts.items()} == {"train": TRAIN, "holdout": TEST}
     assert "Male, Smiling" in made.info.notes[0] or "Smiling, Male" in made.info.notes[0]

@@ -1,0 +1,82 @@
+"""Stops ingest when too many images are rejected, or when what is left cannot be trained and evaluated on."""
+
+from __future__ import annotations
+
+from faceforge.data.imageset.info import SPLITS
+from faceforge.data.ingest.selection import Selection
+from faceforge.data.sources.samples import Source
+from faceforge.errors import FaceForgeError
+
+_REASONS_SHOWN, _CLASSES_SHOWN = 3, 5
+
+
+class RejectLimit:
+    """Counts rejects and stops ingest when they exceed `ingest.max_rejects`.
+
+    Args:
+        source: whose samples are counted.
+        share: the limit, as a share of the samples that are not absent.
+    """
+
+    def __init__(self, source: Source, share: float) -> None:
+        self._source, self._share = source, share
+        self.count = self._absent = 0
+        self._first: list[str] = []
+
+    def add(self, path: str, reason: str, absent: bool) -> None:
+        """Counts a sample if it has a reject reason.
+
+        Raises:
+            FaceForgeError: the limit is exceeded.
+        """
+        if not reason:
+            return
+        self.count += 1
+        self._absent += absent
+        if not absent and len(self._first) <= _REASONS_SHOWN:
+            self._first.append(f"{path}: {reason}")
+        if self.count - self._absent > self._share * (self._source.count - self._absent):
+            examples = "; ".join(self._first[:_REASONS_SHOWN])
+            raise FaceForgeError(
+                f"{self._source.name}: more than {self._share:.0%} of the images cannot be used "
+                f"({examples}{'; ...' if len(self._first) > _REASONS_SHOWN else ''}); "
+                "repair the source or raise ingest.max_rejects"
+            )
+
+
+def check_selection(source: Source, selection: Selection, min_class: int) -> None:
+    """Refuses a selection with an empty split, with a label column of one class, or with a class that is too small.
+
+    Args:
+        source: for messages.
+        selection: what would be stored.
+        min_class: training images that every class needs.
+
+    Raises:
+        FaceForgeError: with the counts.
+    """
+    totals = {split: selection.total(split) for split in SPLITS}
+    rejects = selection.left_out.rejects
+    if sum(totals.values()) == 0:
+        first = f" (the first: {rejects[0].path}: {rejects[0].reason})" if rejects else ""
+        raise FaceForgeError(f"{source.name}: no usable image{first}")
+    for split, total in totals.items():
+        if total == 0:
+            raise FaceForgeError(
+                f"{source.name}: none of the {sum(totals.values())} images is in the {split} split; "
+                "add images or change ingest.holdout"
+            )
+    for column, holdout in selection.classes["holdout"].items():
+        counts = dict.fromkeys(holdout, 0) | selection.classes["train"][column]
+        if len(counts) < 2:
+            raise FaceForgeError(
+                f"{source.name}: fewer than two classes of {column!r} are left; add images or set `ingest.labels=`"
+            )
+        if min(counts.values()) < min_class:
+            listed = sorted(counts.items(), key=lambda item: item[1])
+            shown = ", ".join(f"{name} {count:,}" for name, count in listed[:_CLASSES_SHOWN])
+            raise FaceForgeError(
+                f"{source.name}: some classes of {column!r} have too few training images ({shown}"
+                f"{', ...' if len(listed) > _CLASSES_SHOWN else ''}); add images, name other columns with "
+                f"ingest.labels, or lower ingest.min_class, which is {min_class}"
+            )
