@@ -1,20 +1,20 @@
-"""Images per second from a folder of photographs to a data set of 64 pixels: FaceForge and what else people use.
+"""Images per second of FaceForge, TensorFlow Datasets and Hugging Face datasets from a folder to a data set of 64 px.
 
     python benchmarks/ingest.py                        # 20,000 drawn faces as JPEG of 178 x 218, in a temporary folder
     python benchmarks/ingest.py --width 1024 --height 1024 --count 1000
     python benchmarks/ingest.py --images photos/ --rounds 5
 
-All contenders read the same files, decode them, take the central square, reduce it to 64 x 64 with a filter as wide as
-the reduction, encode PNG, and write a data set to disk, on all cores:
+Each reads the same files, decodes them, crops the central square, resizes it to 64 x 64 with a filter as wide as the
+reduction, encodes PNG, and writes a data set to disk, on all cores:
 
-    faceforge   `faceforge.data.ingest.build.build_image_set`: besides, it looks for duplicates, measures, splits and counts
+    faceforge   `build_image_set`, which also removes duplicates, measures, splits and counts
     tfds        TensorFlow Datasets' `ImageFolder`, mapped in parallel, written as TFRecord
     datasets    Hugging Face `load_dataset("imagefolder")`, `map` in a process per core, written as Parquet
-    bare        nothing but decode, resize and encode, all of it OpenCV's, in a process per core; writes nothing
+    bare        decodes, resizes and encodes with OpenCV in a process per core; writes nothing
 
-Each runs in a process of its own, in which a few images have gone through before and all files have been read once:
-neither imports nor the disk are timed, starting workers is. Rounds are interleaved, medians compared.
-A contender that is not installed is left out, with a line that says so.
+Each runs in its own process, after a warm-up on a few images and after all files have been read once: imports and the
+disk are not timed, starting workers is. Rounds are interleaved; the medians are compared. Libraries that are not
+installed are skipped with a message.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ NEEDS = {"faceforge": "faceforge", "tfds": "tensorflow_datasets", "datasets": "d
 def main() -> None:
     """Prints one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, help="folder of JPEG files; default: drawn ones")
-    parser.add_argument("--count", type=int, default=20_000, help="how many to draw, or to take at most")
+    parser.add_argument("--images", type=Path, help="folder of JPEG files; default: draw some")
+    parser.add_argument("--count", type=int, default=20_000, help="images to draw, or to use at most")
     parser.add_argument("--width", type=int, default=178, help="of drawn images")
     parser.add_argument("--height", type=int, default=218, help="of drawn images")
     parser.add_argument("--rounds", type=int, default=3)
@@ -63,23 +63,23 @@ def main() -> None:
         link(sorted(root.rglob("*.jpg"))[:FEW], root.with_name("few"))
         seconds: dict[str, list[float]] = {name: [] for name in NEEDS if find_spec(NEEDS[name])}
         for name in NEEDS.keys() - seconds.keys():
-            print(f"{name} is not installed: left out", file=sys.stderr)
+            print(f"skipped: {name} is not installed", file=sys.stderr)
         for _ in range(options.rounds):
             for name, taken in seconds.items():
                 command = [sys.executable, __file__, "--run", name, "--images", str(root)]
-                said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-                taken.append(json.loads(said.splitlines()[-1])["seconds"])
+                output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+                taken.append(json.loads(output.splitlines()[-1])["seconds"])
     rates = {name: count / statistics.median(taken) for name, taken in seconds.items()}
     ratios = {
         f"faceforge_over_{name}": rates["faceforge"] / rate for name, rate in rates.items() if name != "faceforge"
     }
-    found = {f"{name}_images_per_second": round(rate, 1) for name, rate in rates.items()}
+    measured = {f"{name}_images_per_second": round(rate, 1) for name, rate in rates.items()}
     rounded = {name: round(ratio, 2) for name, ratio in ratios.items()}
-    print(json.dumps({"images": count, "size": SIZE, "cores": cores(), **found, **rounded}))
+    print(json.dumps({"images": count, "size": SIZE, "cores": cores(), **measured, **rounded}))
 
 
 def draw(count: int, root: Path, size: tuple[int, int] = (178, 218)) -> int:
-    """Drawn faces with noise as JPEG files, in a folder per class, as all contenders like it."""
+    """Writes drawn faces with noise as JPEG files into one folder per class; returns their number."""
     from faceforge.data.sources.toyfaces import ToyFaces
 
     faces, random = ToyFaces(count, 128), np.random.default_rng(0)
@@ -94,7 +94,7 @@ def draw(count: int, root: Path, size: tuple[int, int] = (178, 218)) -> int:
 
 
 def link(files: list[Path], root: Path) -> int:
-    """Files in the same layout."""
+    """Links existing files into the same layout; returns their number."""
     from faceforge.data.imageset.writer import link_or_copy
 
     for number, file in enumerate(files):
@@ -171,8 +171,8 @@ def bare(file: str) -> int:
     top, left = (image.shape[0] - edge) // 2, (image.shape[1] - edge) // 2
     square = image[top : top + edge, left : left + edge]
     pixels = cv2.resize(square, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    how = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
-    return len(cv2.imencode(".png", pixels, how)[1])
+    options = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    return len(cv2.imencode(".png", pixels, options)[1])
 
 
 def small(image: Image.Image) -> Image.Image:

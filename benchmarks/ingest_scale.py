@@ -1,12 +1,12 @@
-"""Rate and memory of ingest as the source grows: both should stay flat.
+"""Images per second and peak memory of ingest for sources of growing size; both should stay constant.
 
     python benchmarks/ingest_scale.py --counts 20000 200000
     python benchmarks/ingest_scale.py --counts 20000 200000 --source faces.parquet --edge 64
 
 The images of a source (default: toy faces) are repeated, each copy marked with its number so that no two are equal, and
-written as Parquet of JPEG; then `faceforge ingest` runs in a process of its own, without the search for near
-duplicates, which they all are. Memory is the greatest sum of what all its processes hold, sampled ten times a second;
-what they share is counted in each of them.
+written as JPEG in Parquet. Then `faceforge ingest` runs in its own process without the search for near duplicates,
+because all copies are near duplicates. Memory is the peak sum of the resident memory of its processes, sampled ten
+times a second; shared memory is counted in each of them.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ def main() -> None:
     """Prints one line of JSON per count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[20_000, 200_000])
-    parser.add_argument("--source", default="toyfaces", help="anything that ingest takes")
-    parser.add_argument("--edge", type=int, default=64, choices=[32, 64, 128], help="of the repeated images")
-    parser.add_argument("--image-size", type=int, default=64, choices=[32, 64, 128], help="that ingest makes")
+    parser.add_argument("--source", default="toyfaces", help="any source that ingest takes")
+    parser.add_argument(
+        "--edge", type=int, default=64, choices=[32, 64, 128], help="of the repeated images, px"
+    )
+    parser.add_argument("--image-size", type=int, default=64, choices=[32, 64, 128], help="ingest.image_size")
     options = parser.parse_args()
     for count in options.counts:
         with tempfile.TemporaryDirectory() as scratch:
@@ -53,7 +55,7 @@ def main() -> None:
             again = time.perf_counter() - began
             info = json.loads((out / "dataset.json").read_text())
             kept = sum(split["total"] for split in info["counts"].values())
-            found = {
+            measured = {
                 "images": count,
                 "kept": kept,
                 "seconds": round(seconds, 1),
@@ -63,11 +65,11 @@ def main() -> None:
                 "set_mib": round(sum(shard.stat().st_size for shard in out.glob("*.parquet")) / 2**20),
                 "unchanged_seconds": round(again, 1),
             }
-            print(json.dumps(found), flush=True)
+            print(json.dumps(measured), flush=True)
 
 
 def command(file: Path, out: Path, size: int) -> list[str]:
-    """What a user would type."""
+    """The command line of ingest."""
     settings = f"ingest.image_size={size}, ingest.limit=0, ingest.labels=kind, ingest.near_duplicates=-1"
     return [sys.executable, "-m", "faceforge.cli.main", "ingest", str(file), "--out", str(out), "--set", settings]
 
@@ -79,13 +81,13 @@ def originals(source: str, edge: int) -> list[NDArray[np.uint8]]:
     from faceforge.data.sources import open_source
 
     config = IngestConfig.model_validate({"image_size": edge, "labels": (), "limit": DISTINCT})
-    found = []
+    images = []
     for sample in open_source(source, config).samples():
         try:
-            found.append(prepare_image(sample.read(), config).pixels)
+            images.append(prepare_image(sample.read(), config).pixels)
         except RejectedError:
             continue
-    return found
+    return images
 
 
 def repeat(images: list[NDArray[np.uint8]], count: int, file: Path) -> None:
@@ -101,7 +103,7 @@ def repeat(images: list[NDArray[np.uint8]], count: int, file: Path) -> None:
 
 
 def marked(image: NDArray[np.uint8], number: int) -> bytes:
-    """JPEG of the image with its number as black and white blocks along the upper edge."""
+    """The image as JPEG, with its number in binary as black and white blocks along the upper and lower edges."""
     copy = image.copy()
     for bit in range(copy.shape[1] // MARK):
         copy[:MARK, bit * MARK : (bit + 1) * MARK] = 255 * (number >> bit & 1)
@@ -113,18 +115,18 @@ def marked(image: NDArray[np.uint8], number: int) -> bytes:
 
 
 def watch(arguments: list[str]) -> tuple[float, int]:
-    """Seconds that a command takes, and the peak memory of it and its children in bytes."""
+    """Runs a command; returns its seconds and the peak memory of it and its children in bytes."""
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
     main = psutil.Process(process.pid)
     while process.poll() is None:
-        held = 0
+        resident = 0
         try:
             for member in (main, *main.children(recursive=True)):
-                held += member.memory_info().rss
+                resident += member.memory_info().rss
         except psutil.Error:
             continue
-        peak = max(peak, held)
+        peak = max(peak, resident)
         time.sleep(0.1)
     if process.returncode:
         raise SystemExit(f"ingest failed with exit code {process.returncode}")

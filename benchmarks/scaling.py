@@ -1,8 +1,8 @@
-"""The tables of docs/scaling.md, from rates that the other benchmarks measure.
+"""Prints the tables of docs/scaling.md, computed from rates that the other benchmarks measure.
 
     python benchmarks/scaling.py --prepare 950 --write 55000 --stored 7500 --train 120
 
-Nothing is measured here: it is arithmetic, so that better rates or other prices give a new page in a second.
+It measures nothing, so other rates or prices give new tables at once.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import argparse
 
 COUNTS = {"200 thousand": 200_000, "10 million": 10_000_000, "1 billion": 1_000_000_000}
 DECODED = 64 * 64 * 3
-DECIDED = 200  # bytes of memory per image while it is decided what stays (digests, their order, hashes, thumbnails)
+SELECTION = 200  # bytes of memory per image during selection (digests, their order, hashes, thumbnails)
 HOLDOUT = 0.1
 
 
 def main() -> None:
     """Prints two Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prepare", type=float, default=950, help="images/s that one core prepares")
-    parser.add_argument("--write", type=float, default=55_000, help="images/s that one process writes")
+    parser.add_argument("--prepare", type=float, default=950, help="images/s prepared by one core")
+    parser.add_argument("--write", type=float, default=55_000, help="images/s written by one process")
     parser.add_argument(
         "--pairs",
         type=float,
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--gigabyte-month", type=float, default=0.02, help="price of storage")
     options = parser.parse_args()
     print(
-        "| images | stored | prepared by 2 cores | by 64 cores | near duplicates | written | memory to decide | cost |"
+        "| images | stored | prepared by 2 cores | by 64 cores | near duplicates | written | selection memory | cost |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name, count in COUNTS.items():
@@ -46,7 +46,7 @@ def main() -> None:
             span(work / 64),
             span(search),
             span(written),
-            size(count * DECIDED),
+            size(count * SELECTION),
             f"{(work + search + written) / 3600 * options.core_hour:,.2f}",
         ]
         print(f"| {' | '.join(row)} |")
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def span(seconds: float) -> str:
-    """A duration for people."""
+    """A duration with its unit."""
     for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{seconds / unit:,.0f} {name}"
@@ -72,7 +72,7 @@ def span(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """A number of bytes for people."""
+    """A number of bytes with its unit."""
     for limit, unit, name in ((1e9, 1e6, "MB"), (1e12, 1e9, "GB")):
         if count < limit:
             return f"{count / unit:,.0f} {name}"

@@ -1,1 +1,1 @@
-"""Image sets at a glance: contact sheets, class counts and distributions."""
+"""Overviews of image sets: contact sheets, class counts and distributions."""

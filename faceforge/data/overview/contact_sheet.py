@@ -1,4 +1,4 @@
-"""Contact sheets: many images as one."""
+"""Contact sheets: many images arranged in one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from faceforge.files import atomic_file
 
 
 def image_grid(images: Pixels, columns: int, pad: int = 0) -> Pixels:
-    """Images in rows of `columns`, left to right, top to bottom; what is left of the last row is white.
+    """Arranges images in rows of `columns`, left to right, top to bottom; the last row is filled up with white.
 
     Args:
         images: uint8 (N, H, W, C), N at least 1.
         columns: images per row.
-        pad: white pixels between neighbours.
+        pad: white pixels between adjacent images.
 
     Returns:
         uint8 (rows * (H + pad) - pad, columns * (W + pad) - pad, C).

@@ -1,4 +1,4 @@
-"""A few images of every class, without reading all of them."""
+"""Picks a few example images of every class without reading the whole image set."""
 
 from __future__ import annotations
 
@@ -10,64 +10,62 @@ import pyarrow.parquet as pq
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.pixels import Pixels, from_bytes
 
-_Place = tuple[int, int]  # shard, row
+_Location = tuple[int, int]  # shard, row
+_Heap = list[tuple[str, _Location]]
+_COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
 
 
 def class_examples(images: ImageSet, columns: Sequence[str], per_class: int) -> dict[str, dict[str, list[Pixels]]]:
-    """Training images by label column and class.
+    """Training images of every class of the label columns.
 
-    Those with the smallest digests are taken: a choice at random, and yet the same whatever the order of the source.
+    Takes the images with the smallest digests: a random choice that does not depend on the order of the source.
 
     Args:
-        images: the set.
-        columns: label columns; none: column and class '' stand for all images.
-        per_class: how many, at most.
+        images: the image set.
+        columns: label columns; without any, all images are one class: column '', class ''.
+        per_class: the most images to take of one class.
 
     Returns:
         column -> class (all of them, in order) -> images uint8 (H, W, C).
     """
-    info = images.info
-    chosen: dict[tuple[str, str], list[tuple[str, _Place]]] = {}
-    shards = images.shards("train")
-    for shard, path in enumerate(shards):
-        with pq.ParquetFile(path) as file:
-            row = 0
-            for batch in file.iter_batches(batch_size=8192, columns=["sha256", *columns]):
-                digests = batch.column("sha256").to_pylist()
-                for column in columns or [""]:
-                    names = batch.column(column).to_pylist() if column else [""] * len(digests)
-                    for place, (digest, name) in enumerate(zip(digests, names, strict=True), row):
-                        # Digests are inverted, so that the heap's least is the one to be replaced.
-                        entry = (_inverted(digest), (shard, place))
-                        heap = chosen.setdefault((column, name), [])
-                        if len(heap) < per_class:
-                            heapq.heappush(heap, entry)
-                        elif entry > heap[0]:
-                            heapq.heapreplace(heap, entry)
-                row += len(digests)
-    wanted = {place for heap in chosen.values() for _, place in heap}
-    pixels = _read(images, wanted)
+    heaps = _smallest_digests(images, columns, per_class)
+    pixels = _read(images, {location for heap in heaps.values() for _, location in heap})
     return {
         column: {
-            name: [pixels[place] for _, place in sorted(chosen.get((column, name), []), reverse=True)]
-            for name in (info.labels[column] if column else [""])
+            name: [pixels[location] for _, location in sorted(heaps.get((column, name), []), reverse=True)]
+            for name in (images.info.labels[column] if column else [""])
         }
         for column in columns or [""]
     }
 
 
-def _inverted(digest: str) -> str:
-    return digest.translate(_INVERT)
-
-
-_INVERT = str.maketrans("0123456789abcdef", "fedcba9876543210")
-
-
-def _read(images: ImageSet, places: set[_Place]) -> dict[_Place, Pixels]:
-    """The images in these places; only row groups that hold one are read."""
-    found: dict[_Place, Pixels] = {}
+def _smallest_digests(images: ImageSet, columns: Sequence[str], per_class: int) -> dict[tuple[str, str], _Heap]:
+    """(column, class) -> heap of the complemented digests and locations of its images with the smallest digests."""
+    heaps: dict[tuple[str, str], _Heap] = {}
     for shard, path in enumerate(images.shards("train")):
-        rows = sorted(row for number, row in places if number == shard)
+        with pq.ParquetFile(path) as file:
+            first = 0
+            for batch in file.iter_batches(batch_size=8192, columns=["sha256", *columns]):
+                digests = batch.column("sha256").to_pylist()
+                for column in columns or [""]:
+                    names = batch.column(column).to_pylist() if column else [""] * len(digests)
+                    for row, (digest, name) in enumerate(zip(digests, names, strict=True), first):
+                        # Complemented, so that the heap's smallest entry is the largest digest: the one to replace.
+                        entry = (digest.translate(_COMPLEMENT), (shard, row))
+                        heap = heaps.setdefault((column, name), [])
+                        if len(heap) < per_class:
+                            heapq.heappush(heap, entry)
+                        elif entry > heap[0]:
+                            heapq.heapreplace(heap, entry)
+                first += len(digests)
+    return heaps
+
+
+def _read(images: ImageSet, locations: set[_Location]) -> dict[_Location, Pixels]:
+    """The images at these locations; only row groups that contain one are read."""
+    pixels: dict[_Location, Pixels] = {}
+    for shard, path in enumerate(images.shards("train")):
+        rows = sorted(row for number, row in locations if number == shard)
         if not rows:
             continue
         with pq.ParquetFile(path) as file:
@@ -79,6 +77,6 @@ def _read(images: ImageSet, places: set[_Place]) -> dict[_Place, Pixels]:
                     column = file.read_row_group(group, columns=["image.bytes"]).column("image").combine_chunks()
                     for row in inside:
                         data = column[row - start].as_py()["bytes"]
-                        found[shard, row] = from_bytes(data, images.info.channels)
+                        pixels[shard, row] = from_bytes(data, images.info.channels)
                 start = stop
-    return found
+    return pixels

@@ -1,4 +1,4 @@
-"""Sets of images as measures take them: decoded one after another, at their own size, nothing cropped."""
+"""Reads the images to be measured from an image set or any source: each at its own size, not cropped."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from faceforge.progress import Progress
 
 
 class ImageInput:
-    """A set of images to be measured; iterating decodes them in parallel and shows progress.
+    """A collection of images to be measured; iterating decodes them in parallel and shows progress.
 
     Attributes:
         name: as the user named it.
-        count: images to read, unreadable ones included.
-        key: changes with the images; empty = that is not known cheaply.
-        skipped: `path: reason` of every unreadable image met so far.
+        count: number of images to read, including unreadable ones.
+        key: changes whenever the images change; None = unknown.
+        skipped: `path: reason` of every unreadable image so far.
     """
 
-    def __init__(self, name: str, count: int, samples: Iterable[Sample], key: str = "") -> None:
+    def __init__(self, name: str, count: int, samples: Iterable[Sample], key: str | None = None) -> None:
         self.name, self.count, self.key = name, count, key
         self.skipped: list[str] = []
         self._samples = samples
@@ -36,23 +36,23 @@ class ImageInput:
     def __iter__(self) -> Iterator[Pixels]:
         """Each image as uint8 (H, W, 3), as pytorch-fid reads it: not turned by EXIF, transparency dropped."""
         with Progress(self.name, self.count) as progress:
-            for found in map_ordered(_read, self._samples):
+            for image in map_ordered(_read, self._samples):
                 progress.advance(1)
-                if isinstance(found, str):
-                    self.skipped.append(found)
+                if isinstance(image, str):
+                    self.skipped.append(image)
                 else:
-                    yield found
+                    yield image
 
 
 def open_images(spec: str) -> ImageInput:
-    """Opens what the user names, without decoding images.
+    """Opens an image set or another source of images, without decoding them.
 
     Args:
-        spec: an image set of ours (its training split; another with `:holdout` behind), or any source that ingest
-            takes: a folder of images, an archive, Parquet, ...
+        spec: an image set (its training split, or the holdout with `:holdout` appended), or any other source that
+            `open_source` takes: a folder of images, an archive, Parquet, ...
 
     Raises:
-        FaceForgeError: it does not exist, or holds no images.
+        FaceForgeError: it does not exist or has no images.
     """
     folder, _, split = (
         spec.rpartition(":") if spec.endswith(tuple(f":{name}" for name in SPLITS)) else (spec, "", "train")
@@ -61,7 +61,7 @@ def open_images(spec: str) -> ImageInput:
         images = ImageSet.open(Path(folder).expanduser())
         return _split(spec, images, split)  # type: ignore[arg-type]
     if folder != spec:
-        raise FaceForgeError(f"{folder} is not an image set, so it has no split {split!r}; name the images alone")
+        raise FaceForgeError(f"{folder} is not an image set, so it has no split {split!r}; name the source without it")
     source = open_source(spec, IngestConfig.model_validate({"labels": ()}))
     return ImageInput(spec, source.count, (sample for sample in source.samples() if not sample.absent))
 
@@ -73,7 +73,7 @@ def _split(name: str, images: ImageSet, split: Split) -> ImageInput:
 
 
 def _read(sample: Sample) -> Pixels | str:
-    """Pixels, or why there are none."""
+    """The pixels, or `path: reason` if they cannot be read."""
     try:
         if sample.problem:
             raise RejectedError(sample.problem)

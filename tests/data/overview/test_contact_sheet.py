@@ -20,7 +20,7 @@ def test_images_go_left_to_right_then_down() -> None:
     assert (grid[6:, 4:] == 255).all()
 
 
-def test_nothing_makes_no_grid() -> None:
+def test_a_grid_of_no_images_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         image_grid(np.empty((0, 2, 2, 3), np.uint8), 2)
 

@@ -19,7 +19,7 @@ CLASSES = {"hat": ["none", "cap", "fez"], "glad": ["no", "yes"]}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+def image_set(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
     folder: Path = tmp_path_factory.mktemp("examples")
     splits = {"train": (IMAGES, CODES), "holdout": (255 - IMAGES[:9], CODES[:9])}
     return write_image_set(folder / "set", splits, CLASSES)  # type: ignore[arg-type]
@@ -29,15 +29,15 @@ def smallest(column: int, code: int, count: int) -> list[str]:
     return sorted(pixel_digest(IMAGES[row]) for row in np.flatnonzero(CODES[:, column] == code))[:count]
 
 
-def test_every_class_shows_the_images_with_the_smallest_digests(made: ImageSet) -> None:
-    found = class_examples(made, ["hat", "glad"], 4)
-    assert {column: list(classes) for column, classes in found.items()} == CLASSES
+def test_every_class_shows_the_images_with_the_smallest_digests(image_set: ImageSet) -> None:
+    examples = class_examples(image_set, ["hat", "glad"], 4)
+    assert {column: list(classes) for column, classes in examples.items()} == CLASSES
     for place, (column, classes) in enumerate(CLASSES.items()):
         for code, name in enumerate(classes):
-            assert [pixel_digest(image) for image in found[column][name]] == smallest(place, code, 4)
-    assert len(found["hat"]["fez"]) == 1
+            assert [pixel_digest(image) for image in examples[column][name]] == smallest(place, code, 4)
+    assert len(examples["hat"]["fez"]) == 1
 
 
-def test_without_labels_all_images_are_one_class(made: ImageSet) -> None:
-    found = class_examples(made, [], 5)
-    assert [pixel_digest(image) for image in found[""][""]] == sorted(map(pixel_digest, IMAGES))[:5]
+def test_without_labels_all_images_are_one_class(image_set: ImageSet) -> None:
+    examples = class_examples(image_set, [], 5)
+    assert [pixel_digest(image) for image in examples[""][""]] == sorted(map(pixel_digest, IMAGES))[:5]

@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 COLOURS = {"red <b>": (200, 30, 30), "blue": (30, 30, 200)}
 
 
-def test_a_set_at_a_glance(tmp_path: Path) -> None:
+def test_overview_shows_classes_rejects_and_digest(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name, colour in COLOURS.items():
         for number in range(40):
@@ -47,7 +47,7 @@ def test_a_set_at_a_glance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sets_without_labels_or_measures_have_one_too(tmp_path: Path, channels: int) -> None:
+def test_sets_without_labels_or_measures_have_an_overview(tmp_path: Path, channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, channels), np.uint8)
     none = np.zeros((7, 0), np.int32)
     images: ImageSet = write_image_set(
