@@ -1,90 +1,183 @@
-"""Options that commands share."""
+"""Options that several commands share. Each group of options reaches the command as one object."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from faceforge.config import preset_names
 from faceforge.errors import guarded
 
+if TYPE_CHECKING:
+    from pipelines.cluster.server import Server
+    from pipelines.cluster.submit import SubmittedRun
+    from pipelines.definition.parameters import RunParameters, SynthesisParameters
+
 Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
 
 
-class OneLineErrors(click.Group):
-    """Tells what the user can mend as one line, and exits with its code."""
+class _OneLineErrors:
+    """Reports a `FaceForgeError` as one line and exits with its code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
         with guarded():
-            return super().invoke(ctx)
+            return super().invoke(ctx)  # type: ignore[misc]
 
 
-def run_options(command: Command) -> Command:
-    """The parameters of a training run, the same wherever it runs."""
-    return click.option("--source", default="toyfaces", show_default=True, help="As for faceforge ingest.")(
-        training_options(command)
-    )
+class OneLineErrorsCommand(_OneLineErrors, click.Command):
+    """A command that reports a `FaceForgeError` as one line."""
 
 
-def training_options(command: Command) -> Command:
-    """The parameters of a training run, but for its source."""
-    return with_options(
-        command,
-        click.option("--labels", default="", help="Label columns (a,b) or a CSV file with a file-name column."),
-        click.option("--preset", default="toy", show_default=True, help=f"One of: {', '.join(preset_names())}."),
-        click.option(
-            "--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Override a setting; repeatable."
-        ),
-        click.option("--model-name", default="faceforge", show_default=True, help="Name in the model registry."),
-        click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment."),
-        click.option("--tracking-uri", default="", help="MLflow; unset = MLFLOW_TRACKING_URI, else ./mlflow.db."),
-    )
+class OneLineErrorsGroup(_OneLineErrors, click.Group):
+    """A group of commands that report a `FaceForgeError` as one line."""
 
 
-def server_options(command: Command) -> Command:
-    """Which Kubeflow Pipelines server, and as whom."""
-    return with_options(
-        command,
-        click.option("--endpoint", default="", help="KFP API address; unset = KF_PIPELINES_ENDPOINT."),
-        click.option("--namespace", default="", help="Profile namespace of a multi-user installation."),
-        click.option("--service-account", default="", help="Kubernetes service account of the pods."),
-    )
+@dataclass(frozen=True)
+class Follow:
+    """How to follow a submitted run; see `pipelines.cluster.watch.watch`.
+
+    Attributes:
+        every: seconds between polls.
+        timeout: seconds after which to stop watching; 0 = no limit.
+        cancel: Ctrl-C terminates the run.
+        detach: do not watch at all.
+    """
+
+    every: float
+    timeout: float
+    cancel: bool
+    detach: bool = False
+
+    def watch(self, run_id: str, server: Server) -> None:
+        """Watches a run to its end."""
+        from pipelines.cluster.watch import watch
+
+        watch(run_id, server, every=self.every, timeout=self.timeout, cancel=self.cancel, show=print_line)
+
+    def submitted(self, run: SubmittedRun, parameters: RunParameters | SynthesisParameters, server: Server) -> None:
+        """Reports a submitted run and, unless detached, watches it to its end."""
+        for line in run.lines(parameters):
+            print_line(line)
+        if not self.detach:
+            self.watch(run.run_id, server)
 
 
-def watch_options(command: Command) -> Command:
-    """How to follow a run."""
-    return with_options(
-        command,
-        click.option(
-            "--every", default=10.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds between looks."
-        ),
-        click.option(
-            "--timeout", default=0.0, type=click.FloatRange(min=0), help="Stop watching after so many seconds."
-        ),
-        click.option("--cancel", is_flag=True, help="Ctrl-C ends the run too; else it only stops watching."),
-    )
+def option_group(name: str, make: Callable[..., Any], *options: Decorator) -> Decorator:
+    """A decorator that adds options to a command, which receives them as one argument `name` = `make(**values)`."""
 
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_object(**values: Any) -> Any:
+            own = {option: values.pop(option) for option in names}
+            return command(**{name: make(**own)}, **values)
+
+        outer = getattr(command, "__click_params__", [])
+        with_object.__click_params__ = []  # type: ignore[attr-defined]
+        for option in reversed(options):
+            option(with_object)
+        names = [parameter.name for parameter in with_object.__click_params__]  # type: ignore[attr-defined]
+        with_object.__click_params__ = [*outer, *with_object.__click_params__]  # type: ignore[attr-defined]
+        return with_object
+
+    return decorate
+
+
+def _run_parameters(**values: Any) -> RunParameters:
+    from pipelines.definition.parameters import run_parameters
+
+    return run_parameters(**{**values, "settings": ", ".join(filter(None, values["settings"]))})
+
+
+def _synthesis_parameters(**values: Any) -> SynthesisParameters:
+    from pipelines.definition.parameters import synthesis_parameters
+
+    settings = ", ".join(filter(None, values.pop("settings")))
+    return synthesis_parameters(**values, **({"settings": settings} if settings else {}))
+
+
+def _server(**values: str) -> Server:
+    from pipelines.cluster.server import Server
+
+    return Server(**values)
+
+
+_mlflow_options = (
+    click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment."),
+    click.option(
+        "--tracking-uri", default="", help="MLflow server or database; default: MLFLOW_TRACKING_URI, else ./mlflow.db."
+    ),
+)
+_training_options = (
+    click.option("--labels", default="", help="Label columns (a,b) or a CSV file with a file-name column."),
+    click.option("--preset", default="toy", show_default=True, help=f"One of: {', '.join(preset_names())}."),
+    click.option(
+        "--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Override a setting; repeatable."
+    ),
+    click.option("--model-name", default="faceforge", show_default=True, help="Name in the model registry."),
+    *_mlflow_options,
+)
+run_options = option_group(
+    "parameters",
+    _run_parameters,
+    click.option("--source", default="toyfaces", show_default=True, help="Images, as for faceforge ingest."),
+    *_training_options,
+)
+"""Parameters of a training run, as `parameters: RunParameters`."""
+
+retrain_options = option_group("parameters", _run_parameters, click.argument("source"), *_training_options)
+"""The same with the source as an argument."""
+
+synthesis_options = option_group(
+    "parameters",
+    _synthesis_parameters,
+    click.option("--model", default="models:/faceforge@champion", show_default=True, help="As for faceforge generate."),
+    click.option("--data", default="", help="Image set of real images, for balancing and for the check."),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="count, per_class, balance, ..."),
+    click.option("--destination", default="", help="Folder or s3://..., gs://...; default: artifacts of the run."),
+    *_mlflow_options,
+)
+"""Parameters of a synthesis run, as `parameters: SynthesisParameters`."""
+
+server_options = option_group(
+    "server",
+    _server,
+    click.option("--endpoint", default="", help="KFP API address; default: KF_PIPELINES_ENDPOINT."),
+    click.option("--namespace", default="", help="Profile namespace of a multi-user installation."),
+    click.option("--service-account", default="", help="Kubernetes service account of the pods."),
+)
+"""Which Kubeflow Pipelines server to use, as `server: Server`."""
+
+_watch_options = (
+    click.option(
+        "--every", default=10.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds between polls."
+    ),
+    click.option("--timeout", default=0.0, type=click.FloatRange(min=0), help="Stop watching after so many seconds."),
+    click.option("--cancel", is_flag=True, help="Ctrl-C terminates the run; without it, Ctrl-C only stops watching."),
+)
+watch_options = option_group("follow", Follow, *_watch_options)
+"""How to watch a run, as `follow: Follow`."""
+
+submit_options = option_group(
+    "follow", Follow, *_watch_options, click.option("--detach", is_flag=True, help="Do not wait for the run to end.")
+)
+"""How to watch a run that was submitted, as `follow: Follow`."""
 
 package_option = click.option(
     "--package",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Compiled pipeline; unset = the one of the repository.",
+    help="Compiled pipeline; default: the one in the repository.",
 )
 
 
-def with_options(command: Command, *options: Callable[[Command], Command]) -> Command:
-    """A command with these options, listed in this order."""
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def say(line: str) -> None:
-    """One line for the user, at once."""
+def print_line(line: str) -> None:
+    """Prints a line and flushes it."""
     click.echo(line)
     sys.stdout.flush()

@@ -1,82 +1,37 @@
-"""`faceforge pipeline {compile,run,submit,runs,watch,logs,retry,terminate}`, and `synthesis` of the second one."""
+"""`faceforge pipeline {compile,run,submit,runs,watch,logs,retry,terminate,synthesis}`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from components import IMAGE, TRAIN_IMAGE
-from pipelines.cli.options import OneLineErrors, package_option, run_options, say, server_options, watch_options
+from pipelines.cli.compile import compile_
+from pipelines.cli.options import (
+    Follow,
+    OneLineErrorsGroup,
+    package_option,
+    print_line,
+    run_options,
+    server_options,
+    submit_options,
+    watch_options,
+)
 from pipelines.cli.synthesis import synthesis
 
+if TYPE_CHECKING:
+    from pipelines.cluster.server import Server
+    from pipelines.definition.parameters import RunParameters
 
-@click.group(cls=OneLineErrors)
+
+@click.group(cls=OneLineErrorsGroup)
 def pipeline() -> None:
-    """Compile the pipeline, run it here, or submit it to a cluster."""
+    """Compile a pipeline, run it on this machine, or submit it to a cluster."""
 
 
+pipeline.add_command(compile_)
 pipeline.add_command(synthesis)
-
-
-@pipeline.command("compile")
-@click.option("--pipeline", "which", type=click.Choice(["training", "synthesis"]), help="Which one.")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to; unset = pipelines/compiled/, both pipelines unless --pipeline names one.",
-)
-@click.option("--core-image", default=IMAGE, show_default=True, help="Image of the steps without networks.")
-@click.option("--train-image", default=TRAIN_IMAGE, show_default=True, help="Image of train, evaluate, export, ...")
-@click.option("--gpu", default=0, help="Accelerators for train.")
-@click.option("--gpu-type", default="nvidia.com/gpu", show_default=True, help="Resource name of the accelerator.")
-@click.option("--cpu", default="", help="CPU limit of train, for example 4.")
-@click.option("--memory", default="", help="Memory limit of train and evaluate, for example 8Gi.")
-@click.option("--shm-size", default="", help="Size of /dev/shm in train and evaluate, for example 2Gi.")
-@click.option(
-    "--secret", "secret", multiple=True, metavar="NAME:KEY=ENV", help="Secret as variable of every step; repeatable."
-)
-@click.option("--pull-secret", multiple=True, metavar="NAME", help="Image pull secret; repeatable.")
-@click.option(
-    "--toleration", multiple=True, metavar="KEY[=VALUE][:EFFECT]", help="Taint that train tolerates; repeatable."
-)
-@click.option("--node-selector", multiple=True, metavar="LABEL=VALUE", help="Label of nodes for train; repeatable.")
-@click.option("--checkpoint-claim", default="", metavar="PVC", help="Volume claim that keeps checkpoints over retries.")
-@click.option(
-    "--checkpoint-path", default="/checkpoints", show_default=True, help="Where train mounts that claim; or s3://..."
-)
-@click.option("--data-claim", default="", metavar="PVC", help="Volume claim that holds the source images.")
-@click.option("--data-path", default="/data", show_default=True, help="Where ingest mounts that claim.")
-@click.option("--ingest-workers", default=1, help="Pods that share the work of ingest, for large sources.")
-@click.option(
-    "--retries",
-    default=0,
-    help="How often a failed ingest, train or generate pod is tried (wants a place for checkpoints).",
-)
-def compile_(
-    which: str | None,
-    output: Path | None,
-    secret: tuple[str, ...],
-    pull_secret: tuple[str, ...],
-    toleration: tuple[str, ...],
-    node_selector: tuple[str, ...],
-    **plain: Any,
-) -> None:
-    """Write the pipeline as one YAML; the options change how its pods are made, never what it computes."""
-    from pipelines.definition.compile import compile_pipeline
-    from pipelines.definition.compile_settings import compile_settings, read_pair, read_secret, read_toleration
-    from pipelines.definition.definitions import DEFINITIONS
-
-    options = compile_settings(
-        **plain,
-        secrets=tuple(read_secret(text) for text in secret),
-        pull_secrets=pull_secret,
-        tolerations=tuple(read_toleration(text) for text in toleration),
-        node_selector=dict(read_pair(text) for text in node_selector),
-    )
-    for name in [which or "training"] if which or output else DEFINITIONS:
-        click.echo(str(compile_pipeline(output or DEFINITIONS[name].committed, options, DEFINITIONS[name])))
 
 
 @pipeline.command()
@@ -86,9 +41,9 @@ def compile_(
     default="runs",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where run folders live.",
+    help="Folder of run folders.",
 )
-@click.option("--fresh", is_flag=True, help="Start anew, even if such a run was left unfinished.")
+@click.option("--fresh", is_flag=True, help="Start a new run even if there is an unfinished one to continue.")
 @click.option(
     "--runner",
     default="process",
@@ -100,121 +55,83 @@ def compile_(
 @click.option(
     "--package",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Compiled pipeline; unset = compile it now.",
+    help="Compiled pipeline; default: compile it now.",
 )
-def run(
-    settings: tuple[str, ...],
-    runs: Path,
-    fresh: bool,
-    runner: str,
-    network: str,
-    package: Path | None,
-    **values: str,
-) -> None:
-    """Run the pipeline on this machine; a run that was stopped or has failed is continued."""
-    from pipelines.definition.parameters import run_parameters
+def run(parameters: RunParameters, runs: Path, fresh: bool, runner: str, network: str, package: Path | None) -> None:
+    """Run the pipeline on this machine; an unfinished run with the same parameters is continued."""
     from pipelines.local.run import run_local
 
-    parameters = run_parameters(settings=", ".join(settings), **values)
     network = network if runner == "docker" else ""
-    run_local(parameters, runs=runs, fresh=fresh, package=package, network=network, show=say)
+    run_local(parameters, runs=runs, fresh=fresh, package=package, network=network, show=print_line)
 
 
 @pipeline.command()
 @run_options
 @server_options
-@watch_options
+@submit_options
 @package_option
 @click.option("--run-key", default="", help="Continue the checkpoints and MLflow runs of this earlier run key.")
-@click.option("--detach", is_flag=True, help="Do not wait for the end.")
-def submit(
-    settings: tuple[str, ...],
-    endpoint: str,
-    namespace: str,
-    service_account: str,
-    package: Path | None,
-    run_key: str,
-    detach: bool,
-    every: float,
-    timeout: float,
-    cancel: bool,
-    **values: str,
-) -> None:
+def submit(parameters: RunParameters, server: Server, follow: Follow, package: Path | None, run_key: str) -> None:
     """Submit the compiled pipeline to Kubeflow Pipelines and follow the run to its end."""
-    from pipelines.cluster.server import Server
-    from pipelines.cluster.submit import submit as start
-    from pipelines.cluster.watch import watch as follow
+    from pipelines.cluster.submit import submit as submit_run
     from pipelines.definition.compile import COMMITTED
-    from pipelines.definition.parameters import run_parameters
 
-    parameters = run_parameters(settings=", ".join(settings), **values)
-    server = Server(endpoint, namespace, service_account)
-    started = start(package or COMMITTED, parameters, server, run_key=run_key)
-    for line in started.lines(parameters):
-        say(line)
-    if not detach:
-        follow(started.run_id, server, every=every, timeout=timeout, cancel=cancel, show=say)
+    follow.submitted(submit_run(package or COMMITTED, parameters, server, run_key=run_key), parameters, server)
 
 
 @pipeline.command()
 @click.argument("run_id")
 @server_options
 @watch_options
-def watch(run_id: str, every: float, timeout: float, cancel: bool, **server: str) -> None:
+def watch(run_id: str, server: Server, follow: Follow) -> None:
     """Follow a submitted run to its end; the exit code is 0 only if it has succeeded."""
-    from pipelines.cluster.server import Server
-    from pipelines.cluster.watch import watch as follow
-
-    follow(run_id, Server(**server), every=every, timeout=timeout, cancel=cancel, show=say)
+    follow.watch(run_id, server)
 
 
 @pipeline.command()
 @server_options
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many.")
-def runs(limit: int, **server: str) -> None:
-    """The latest runs on the server, newest first."""
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Number of runs.")
+def runs(server: Server, limit: int) -> None:
+    """List the latest runs on the server, newest first."""
     from pipelines.cluster.runs import list_runs, table
-    from pipelines.cluster.server import Server
 
-    for line in table(list_runs(Server(**server), limit)):
-        say(line)
+    for line in table(list_runs(server, limit)):
+        print_line(line)
 
 
 @pipeline.command()
 @click.argument("run_id")
 @click.option("--step", default="", help="Only this step.")
 @click.option("--tail", default=0, type=click.IntRange(min=0), help="Only so many last lines of each step.")
-@click.option("--namespace", default="", help="Of the pods; unset = kubeflow.")
+@click.option("--namespace", default="", help="Namespace of the pods; default: kubeflow.")
 def logs(run_id: str, step: str, tail: int, namespace: str) -> None:
-    """What the steps of a run have said, as long as their pods are there; asks Kubernetes, by its configuration."""
+    """Print the logs of a run's steps from Kubernetes (KUBECONFIG), as long as the pods exist."""
     from pipelines.cluster.logs import read_logs
 
     for name, line in read_logs(run_id, namespace, step, tail):
-        say(f"{name:<10} {line}")
+        print_line(f"{name:<10} {line}")
 
 
 @pipeline.command()
 @click.argument("run_id")
 @server_options
-def retry(run_id: str, **server: str) -> None:
-    """Run what has failed in a run again; training goes on from its last checkpoint where there is a volume."""
-    from pipelines.cluster.runs import retry as again
-    from pipelines.cluster.server import Server
+def retry(run_id: str, server: Server) -> None:
+    """Run the failed steps of a run again; training resumes from its last checkpoint where there is a volume."""
+    from pipelines.cluster.runs import retry as retry_run
 
-    again(run_id, Server(**server))
-    say(f"{run_id} is tried again; follow it with: faceforge pipeline watch {run_id}")
+    retry_run(run_id, server)
+    print_line(f"{run_id} is retried; follow it with: faceforge pipeline watch {run_id}")
 
 
 @pipeline.command()
 @click.argument("run_id")
 @server_options
-def terminate(run_id: str, **server: str) -> None:
-    """End a run."""
-    from pipelines.cluster.runs import end
-    from pipelines.cluster.server import Server
+def terminate(run_id: str, server: Server) -> None:
+    """Terminate a run."""
+    from pipelines.cluster.runs import terminate as terminate_run
 
-    end(run_id, Server(**server))
-    say(f"{run_id} is being ended")
+    terminate_run(run_id, server)
+    print_line(f"{run_id} is being terminated")
 
 
 def main() -> NoReturn:

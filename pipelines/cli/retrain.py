@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from faceforge.errors import guarded
-from pipelines.cli.options import package_option, say, server_options, training_options, watch_options
+from pipelines.cli.options import (
+    Follow,
+    OneLineErrorsCommand,
+    package_option,
+    print_line,
+    retrain_options,
+    server_options,
+    submit_options,
+)
+
+if TYPE_CHECKING:
+    from pipelines.cluster.server import Server
+    from pipelines.definition.parameters import RunParameters
 
 
-@click.command()
-@click.argument("source")
-@click.option("--if-changed", is_flag=True, help="Only if these images have not been trained on yet.")
-@training_options
+@click.command(cls=OneLineErrorsCommand)
+@click.option("--if-changed", is_flag=True, help="Only if these images have not been trained on with these parameters.")
+@retrain_options
 @package_option
 @server_options
-@watch_options
-@click.option("--detach", is_flag=True, help="Do not wait for the end.")
-def retrain(
-    source: str,
-    if_changed: bool,
-    settings: tuple[str, ...],
-    endpoint: str,
-    namespace: str,
-    service_account: str,
-    package: Path | None,
-    detach: bool,
-    every: float,
-    timeout: float,
-    cancel: bool,
-    **values: str,
-) -> None:
-    """Train anew on SOURCE on a Kubeflow Pipelines server; with --if-changed, only when its images have changed.
+@submit_options
+def retrain(parameters: RunParameters, server: Server, follow: Follow, package: Path | None, if_changed: bool) -> None:
+    """Train again on SOURCE on a Kubeflow Pipelines server; with --if-changed, only when its images have changed.
 
     \b
     Examples:
@@ -40,20 +37,10 @@ def retrain(
       faceforge retrain /data/faces --if-changed --detach
     """
     from pipelines.cluster.retrain import check_source
-    from pipelines.cluster.retrain import retrain as train_anew
-    from pipelines.cluster.server import Server
-    from pipelines.cluster.watch import watch
+    from pipelines.cluster.retrain import retrain as submit_retraining
     from pipelines.definition.compile import COMMITTED
-    from pipelines.definition.parameters import run_parameters
 
-    with guarded():
-        check_source(source)
-        parameters = run_parameters(source=source, settings=", ".join(settings), **values)
-        server = Server(endpoint, namespace, service_account)
-        started = train_anew(package or COMMITTED, parameters, server, if_changed, say)
-        if started is None:
-            return
-        for line in started.lines(parameters):
-            say(line)
-        if not detach:
-            watch(started.run_id, server, every=every, timeout=timeout, cancel=cancel, show=say)
+    check_source(parameters.source)
+    run = submit_retraining(package or COMMITTED, parameters, server, if_changed=if_changed, show=print_line)
+    if run is not None:
+        follow.submitted(run, parameters, server)

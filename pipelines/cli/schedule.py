@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.options import OneLineErrors, package_option, run_options, say, server_options
+from pipelines.cli.options import OneLineErrorsGroup, package_option, print_line, run_options, server_options
 
-Command = Callable[..., Any]
+if TYPE_CHECKING:
+    from pipelines.cluster.server import Server
+    from pipelines.definition.parameters import RunParameters
+    from pipelines.schedules.apply import Change
+
 _SIGNS = {"create": "+", "change": "~", "tidy": "~", "keep": "=", "delete": "-", "ignore": " "}
-_WORDS = {"tidy": "older copies go", "keep": "unchanged", "ignore": "left alone"}
+_WORDS = {"tidy": "surplus recurring runs deleted", "keep": "unchanged", "ignore": "left alone"}
 
 
-@click.group(cls=OneLineErrors)
+@click.group(cls=OneLineErrorsGroup)
 def schedule() -> None:
-    """What runs by the clock, listed in a file and put on a Kubeflow Pipelines server.
+    """Start pipeline runs by schedule on a Kubeflow Pipelines server; a file lists the schedules.
 
     \b
     Examples:
@@ -35,7 +38,7 @@ _file = click.option(
     default=Path("k8s/schedules.yaml"),
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The list of schedules.",
+    help="File that lists the schedules.",
 )
 _prune = click.option("--prune", is_flag=True, help="Delete schedules that the file does not list.")
 
@@ -44,55 +47,51 @@ _prune = click.option("--prune", is_flag=True, help="Delete schedules that the f
 @_file
 @_prune
 @server_options
-def plan(path: Path, prune: bool, **server: str) -> None:
-    """Show what apply would change; changes nothing."""
+def plan(path: Path, prune: bool, server: Server) -> None:
+    """Show what apply would change, without changing anything."""
+    from pipelines.cluster.connection import connect
     from pipelines.schedules import apply as schedules
     from pipelines.schedules.file import read_schedules
 
-    wanted = read_schedules(path)
-    client, where = _connect(server)
-    for change in schedules.plan(client, where, wanted, prune):
-        _tell(change)
-    _tell_clocks(wanted)
+    listed = read_schedules(path)
+    for change in schedules.plan(connect(server), server, listed, prune):
+        _print_change(change)
 
 
 @schedule.command()
 @_file
 @_prune
 @server_options
-def apply(path: Path, prune: bool, **server: str) -> None:
-    """Make the server's schedules those of the file; the same again changes nothing."""
+def apply(path: Path, prune: bool, server: Server) -> None:
+    """Make the server's schedules match the file; applying the same file again changes nothing."""
+    from pipelines.cluster.connection import connect
     from pipelines.schedules import apply as schedules
     from pipelines.schedules.file import read_schedules
 
-    wanted = read_schedules(path)
-    client, where = _connect(server)
-    for change in schedules.apply(client, where, wanted, prune):
-        _tell(change)
-    _tell_clocks(wanted)
+    listed = read_schedules(path)
+    for change in schedules.apply(connect(server), server, listed, prune):
+        _print_change(change)
 
 
 @schedule.command("set")
 @click.option("--cron", required=True, help="Five fields: minute hour day-of-month month day-of-week.")
-@click.option("--name", default="retrain", show_default=True, help="Of the schedule.")
-@click.option("--time-zone", default="UTC", show_default=True, help="Whose clocks the cron is meant by.")
-@click.option("--scheduler-time-zone", default="UTC", show_default=True, help="Of the installation's scheduler.")
+@click.option("--name", default="retrain", show_default=True, help="Name of the schedule.")
+@click.option("--time-zone", help="Time zone of --cron; must be the scheduler's, which is the default.")
+@click.option("--scheduler-time-zone", default="UTC", show_default=True, help="Time zone of Kubeflow's scheduler.")
 @package_option
 @run_options
 @server_options
 def set_(
     cron: str,
     name: str,
-    time_zone: str,
+    time_zone: str | None,
     scheduler_time_zone: str,
     package: Path | None,
-    settings: tuple[str, ...],
-    endpoint: str,
-    namespace: str,
-    service_account: str,
-    **values: str,
+    parameters: RunParameters,
+    server: Server,
 ) -> None:
-    """Set one schedule without a file: train anew by the clock."""
+    """Set one schedule without a file, for regular retraining."""
+    from pipelines.cluster.connection import connect
     from pipelines.schedules import apply as schedules
     from pipelines.schedules.file import make_schedule
 
@@ -103,100 +102,84 @@ def set_(
         cron=cron,
         time_zone=time_zone,
         package=str(package or ""),
-        parameters={**values, "settings": ", ".join(filter(None, settings))},
+        parameters=parameters.model_dump(),
     )
-    client, where = _connect({"endpoint": endpoint, "namespace": namespace, "service_account": service_account})
-    for change in schedules.apply(client, where, [wanted]):
+    for change in schedules.apply(connect(server), server, [wanted]):
         if change.name == name:
-            _tell(change)
-    _tell_clocks([wanted])
+            _print_change(change)
 
 
 @schedule.command("list")
 @server_options
-def list_(**server: str) -> None:
-    """The schedules on the server, and when each comes next."""
+def list_(server: Server) -> None:
+    """List the schedules on the server with the time of the next run."""
+    from pipelines.cluster.connection import connect
     from pipelines.schedules.cron import read_cron
-    from pipelines.schedules.recurring_runs import find_copies
+    from pipelines.schedules.recurring_runs import find_recurring_runs
 
-    client, where = _connect(server)
-    there = find_copies(client, where)
-    if not there:
-        say("no schedules; put those of a file there with: faceforge schedule apply")
-    for name, copies in sorted(there.items()):
-        live = copies[-1]
-        zone = live.mark.get("time_zone", "UTC")
-        cron = live.mark.get("cron", live.cron)
-        state = "active" if live.active else "paused"
-        upcoming = read_cron(cron).upcoming(zone, datetime.now(UTC))[0]
-        soon = f"next {upcoming:%Y-%m-%d %H:%M}" if live.active else ""
-        say(f"{name:<24} {state:<7} {cron:<16} {zone:<16} {soon}".rstrip())
-        if len(copies) > 1:
-            say(f"  {len(copies) - 1} too many, left by a cut: run faceforge schedule apply")
-
-
-@schedule.command()
-@click.argument("name")
-@server_options
-def pause(name: str, **server: str) -> None:
-    """Silence a schedule until it is resumed; apply leaves it so."""
-    from pipelines.schedules import apply as schedules
-
-    say(f"{name}: {'paused' if schedules.switch(*_connect(server), name, active=False) else 'is paused already'}")
+    by_name = find_recurring_runs(connect(server), server)
+    if not by_name:
+        print_line("no schedules; create those of a file with: faceforge schedule apply")
+    for name, runs in sorted(by_name.items()):
+        current = runs[-1]
+        zone = current.metadata.get("time_zone", "UTC")
+        cron = current.metadata.get("cron", current.cron)
+        state = "active" if current.active else "paused"
+        upcoming = read_cron(cron).upcoming(zone, datetime.now(UTC))
+        next_run = f"next {upcoming:%Y-%m-%d %H:%M}" if current.active else ""
+        print_line(f"{name:<24} {state:<7} {cron:<16} {zone:<16} {next_run}".rstrip())
+        if len(runs) > 1:
+            print_line(f"  {len(runs) - 1} surplus, left by an interrupted change: run faceforge schedule apply")
 
 
 @schedule.command()
 @click.argument("name")
 @server_options
-def resume(name: str, **server: str) -> None:
-    """Let a paused schedule run again; what it has missed is not made up for."""
-    from pipelines.schedules import apply as schedules
+def pause(name: str, server: Server) -> None:
+    """Pause a schedule until it is resumed; apply does not resume it."""
+    from pipelines.cluster.connection import connect
+    from pipelines.schedules.apply import switch
 
-    say(f"{name}: {'resumed' if schedules.switch(*_connect(server), name, active=True) else 'is active already'}")
+    changed = switch(connect(server), server, name, active=False)
+    print_line(f"{name}: {'paused' if changed else 'is already paused'}")
 
 
 @schedule.command()
 @click.argument("name")
 @server_options
-def delete(name: str, **server: str) -> None:
-    """Delete a schedule; runs that it has started go on."""
-    from pipelines.schedules import apply as schedules
+def resume(name: str, server: Server) -> None:
+    """Resume a paused schedule."""
+    from pipelines.cluster.connection import connect
+    from pipelines.schedules.apply import switch
 
-    schedules.delete(*_connect(server), name)
-    say(f"{name}: deleted")
+    changed = switch(connect(server), server, name, active=True)
+    print_line(f"{name}: {'resumed' if changed else 'is already active'}")
+
+
+@schedule.command()
+@click.argument("name")
+@server_options
+def delete(name: str, server: Server) -> None:
+    """Delete a schedule."""
+    from pipelines.cluster.connection import connect
+    from pipelines.schedules.apply import delete as delete_schedule
+
+    delete_schedule(connect(server), server, name)
+    print_line(f"{name}: deleted")
 
 
 @schedule.command("run-now")
 @click.argument("name")
 @server_options
-def run_now(name: str, **server: str) -> None:
-    """Start what a schedule would start, now."""
-    from pipelines.schedules import apply as schedules
+def run_now(name: str, server: Server) -> None:
+    """Start a run of a schedule now, even if it is paused."""
+    from pipelines.cluster.connection import connect
+    from pipelines.schedules.apply import run_now as start
 
-    client, where = _connect(server)
-    run_id = schedules.run_now(client, where, name)
-    say(f"{name}: started run {run_id}\n{where.page('runs', run_id)}")
-
-
-def _connect(values: dict[str, str]) -> tuple[Any, Any]:
-    from pipelines.cluster.server import Server, connect
-
-    server = Server(**values)
-    return connect(server), server
+    run_id = start(connect(server), server, name)
+    print_line(f"{name}: started run {run_id}\n{server.page('runs', run_id)}")
 
 
-def _tell(change: Any) -> None:
+def _print_change(change: Change) -> None:
     reasons = f" ({'; '.join(change.reasons)})" if change.reasons else ""
-    say(f"{_SIGNS[change.action]} {change.name}: {_WORDS.get(change.action, change.action)}{reasons}")
-
-
-def _tell_clocks(wanted: list[Any]) -> None:
-    """A cron shifted into the scheduler's zone holds until clocks change."""
-    from pipelines.schedules.cron import clock_change
-
-    for one in wanted:
-        if then := clock_change(one.time_zone, one.scheduler_zone, datetime.now(UTC)):
-            say(
-                f"  {one.name}: clocks change about {then:%Y-%m-%d} between {one.time_zone} and the scheduler's "
-                f"{one.scheduler_zone}; apply again then"
-            )
+    print_line(f"{_SIGNS[change.action]} {change.name}: {_WORDS.get(change.action, change.action)}{reasons}")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.options import package_option, say, server_options, watch_options
+from pipelines.cli.options import (
+    Follow,
+    package_option,
+    print_line,
+    server_options,
+    submit_options,
+    synthesis_options,
+)
 
-Command = Callable[..., Any]
+if TYPE_CHECKING:
+    from pipelines.cluster.server import Server
+    from pipelines.definition.parameters import SynthesisParameters
 
 
 @click.group()
 def synthesis() -> None:
-    """Make, check and hand out a synthetic image set with a registered model.
+    """Generate, check and publish a synthetic image set with a registered model.
 
     \b
     Examples:
@@ -25,69 +33,25 @@ def synthesis() -> None:
     """
 
 
-def _options(command: Command) -> Command:
-    options = [
-        click.option(
-            "--model", default="models:/faceforge@champion", show_default=True, help="As for faceforge generate."
-        ),
-        click.option("--data", default="", help="Image set of real images, to balance and to check against."),
-        click.option(
-            "--set", "settings", multiple=True, metavar="NAME=VALUE", help="count, per_class or balance, seed, ..."
-        ),
-        click.option("--destination", default="", help="Folder or s3://..., gs://...; unset = artifacts of the run."),
-        click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment."),
-        click.option("--tracking-uri", default="", help="MLflow; unset = MLFLOW_TRACKING_URI, else ./mlflow.db."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @synthesis.command()
-@_options
+@synthesis_options
 @click.option("--runs", default="runs", show_default=True, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--fresh", is_flag=True, help="Start anew, even if such a run was left unfinished.")
-def run(settings: tuple[str, ...], runs: Path, fresh: bool, **values: str) -> None:
-    """Run it on this machine; a run that was stopped or has failed is continued."""
-    from pipelines.definition.parameters import synthesis_parameters
+@click.option("--fresh", is_flag=True, help="Start a new run even if there is an unfinished one to continue.")
+def run(parameters: SynthesisParameters, runs: Path, fresh: bool) -> None:
+    """Run it on this machine; an unfinished run with the same parameters is continued."""
     from pipelines.local.run import run_local
 
-    run_local(synthesis_parameters(**values, **_set(settings)), runs=runs, fresh=fresh, show=say)
+    run_local(parameters, runs=runs, fresh=fresh, show=print_line)
 
 
 @synthesis.command()
-@_options
+@synthesis_options
 @server_options
-@watch_options
+@submit_options
 @package_option
-@click.option("--detach", is_flag=True, help="Do not wait for the end.")
-def submit(
-    settings: tuple[str, ...],
-    endpoint: str,
-    namespace: str,
-    service_account: str,
-    package: Path | None,
-    detach: bool,
-    every: float,
-    timeout: float,
-    cancel: bool,
-    **values: str,
-) -> None:
+def submit(parameters: SynthesisParameters, server: Server, follow: Follow, package: Path | None) -> None:
     """Submit it to Kubeflow Pipelines and follow the run to its end."""
-    from pipelines.cluster.server import Server
-    from pipelines.cluster.submit import submit as start
-    from pipelines.cluster.watch import watch
+    from pipelines.cluster.submit import submit as submit_run
     from pipelines.definition.definitions import SYNTHESIS
-    from pipelines.definition.parameters import synthesis_parameters
 
-    server = Server(endpoint, namespace, service_account)
-    parameters = synthesis_parameters(**values, **_set(settings))
-    started = start(package or SYNTHESIS.committed, parameters, server)
-    for line in started.lines(parameters):
-        say(line)
-    if not detach:
-        watch(started.run_id, server, every=every, timeout=timeout, cancel=cancel, show=say)
-
-
-def _set(settings: tuple[str, ...]) -> dict[str, str]:
-    return {"settings": ", ".join(settings)} if settings else {}
+    follow.submitted(submit_run(package or SYNTHESIS.committed, parameters, server), parameters, server)

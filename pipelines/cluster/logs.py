@@ -1,4 +1,4 @@
-"""What the pods of a submitted run have said, read from Kubernetes while the pods are there."""
+"""Reading the logs of a run's pods from Kubernetes, as long as the pods exist."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ _CONTAINER = "main"
 
 
 def read_logs(run_id: str, namespace: str, step: str = "", tail: int = 0) -> Iterator[tuple[str, str]]:
-    """Steps of a run and the lines of each, in the order in which the pods were made.
+    """Yields (step, line) for each log line of a run's steps, pods in order of creation.
 
     Args:
         run_id: from `submit`.
-        namespace: of the pods; '' = kubeflow.
-        step: only this one; '' = all.
-        tail: only the last lines of each; 0 = all.
+        namespace: namespace of the pods; '' = kubeflow.
+        step: only this step; '' = all.
+        tail: only so many last lines of each pod; 0 = all.
 
     Raises:
-        FaceForgeError: Kubernetes does not answer, or there are no such pods.
+        FaceForgeError: Kubernetes does not answer, or no pod matches.
     """
     from kubernetes import client
 
     core = client.CoreV1Api(_connect())
-    where = namespace or "kubeflow"
+    namespace = namespace or "kubeflow"
     try:
-        pods = core.list_namespaced_pod(where, label_selector=f"{_RUN_LABEL}={run_id}", _request_timeout=20).items
-        found = [(name, pod) for pod in sorted(pods, key=_age) if (name := _step(pod)) and step in ("", name)]
-        if not found:
+        pods = core.list_namespaced_pod(namespace, label_selector=f"{_RUN_LABEL}={run_id}", _request_timeout=20).items
+        matching = [(name, pod) for pod in sorted(pods, key=_age) if (name := _step(pod)) and step in ("", name)]
+        if not matching:
             what = f"step {step} of run {run_id}" if step else f"run {run_id}"
-            raise FaceForgeError(f"no pods of {what} in namespace {where}; give --namespace, or see its page in the UI")
-        for name, pod in found:
+            raise FaceForgeError(
+                f"no pods of {what} in namespace {namespace}; give --namespace, or see its page in the UI"
+            )
+        for name, pod in matching:
             options = {"tail_lines": tail} if tail else {}
             text = core.read_namespaced_pod_log(
-                pod.metadata.name, where, container=_CONTAINER, _request_timeout=60, **options
+                pod.metadata.name, namespace, container=_CONTAINER, _request_timeout=60, **options
             )
             for line in text.splitlines():
                 yield name, line
     except client.ApiException as error:
-        raise FaceForgeError(f"Kubernetes answers {error.status} {error.reason} for pods in {where}") from error
+        raise FaceForgeError(f"Kubernetes answers {error.status} {error.reason} for pods in {namespace}") from error
     except OSError as error:
         raise _unreachable(error) from error
     except Exception as error:
@@ -72,7 +74,7 @@ def _unreachable(error: Exception) -> FaceForgeError:
 
 
 def _step(pod: Any) -> str:
-    """Name of the step that a pod computes; '' for drivers and what else Kubeflow starts."""
+    """Name of the step that a pod runs; '' for drivers and other pods of Kubeflow."""
     parts = (pod.metadata.annotations or {}).get(_NODE, "").split(".")
     return parts[-2] if parts[-1] == "executor" and len(parts) > 1 else ""
 

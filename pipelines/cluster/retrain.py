@@ -1,4 +1,4 @@
-"""Training anew when the images have changed: the data is the trigger, not the clock."""
+"""Retraining when the images of a source have changed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from faceforge.config import as_json, resolve
 from faceforge.errors import FaceForgeError
 from pipelines.cluster.runs import list_runs
 from pipelines.cluster.server import Server
-from pipelines.cluster.submit import Submitted, run_title, submit
+from pipelines.cluster.submit import SubmittedRun, run_title, submit
 from pipelines.definition.parameters import RunParameters
 
-_GOING_ON = ("PENDING", "RUNNING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED", "None")
+_UNFINISHED = ("PENDING", "RUNNING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED", "None")
 
 
 def data_key(parameters: RunParameters) -> str:
-    """A run key that stands for these images, trained with these parameters: `data-0123456789abcdef`.
+    """Run key derived from the images of the source and the training parameters: `data-0123456789abcdef`.
 
-    The images are told apart by name, size and time (remote ones by their tags), without reading them.
+    Images are identified by name, size and modification time (remote ones by their ETags); they are not read.
 
     Raises:
         FaceForgeError: the source cannot be opened here, or a setting is wrong.
@@ -31,12 +31,12 @@ def data_key(parameters: RunParameters) -> str:
     config = resolve(parameters.preset, parameters.settings)
     ingest, table = labels_option(config.ingest, parameters.labels)
     source = open_source(parameters.source, ingest, table)
-    made_of = [source.fingerprint(), as_json(config), parameters.labels, parameters.model_name, parameters.experiment]
-    return f"data-{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]}"
+    identity = [source.fingerprint(), as_json(config), parameters.labels, parameters.model_name, parameters.experiment]
+    return f"data-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}"
 
 
-def already(parameters: RunParameters, key: str, server: Server) -> str:
-    """Why there is nothing to do, in words: this data was trained on, or is being; empty: it was not.
+def reason_to_skip(parameters: RunParameters, key: str, server: Server) -> str:
+    """Why a run with this key is not needed: it has succeeded, or is in progress; '' = it is needed.
 
     Raises:
         FaceForgeError: MLflow or the Kubeflow server does not answer.
@@ -47,17 +47,17 @@ def already(parameters: RunParameters, key: str, server: Server) -> str:
     connect(parameters.tracking_uri)
     if run_status(key) == "FINISHED":
         return "has been trained on"
-    # MLflow knows of a run only once its first step has begun; the server, from the moment it was submitted.
+    # MLflow knows a run only after its first step has started; the server knows it from submission on.
     states = {str(run.state) for run in list_runs(server, 10, run_title(parameters, key))}
-    return "is being trained on" if states & set(_GOING_ON) else ""
+    return "is being trained on" if states & set(_UNFINISHED) else ""
 
 
 def retrain(
-    package: Path, parameters: RunParameters, server: Server, if_changed: bool, show: Callable[[str], None] = print
-) -> Submitted | None:
-    """Submits a training run, unless `if_changed` is set and these images were trained on with these parameters.
+    package: Path, parameters: RunParameters, server: Server, *, if_changed: bool, show: Callable[[str], None] = print
+) -> SubmittedRun | None:
+    """Submits a training run; with `if_changed`, only if these images and parameters have not been trained yet.
 
-    A run that has failed does not count: it is tried again under its key, so that checkpoints are continued.
+    A failed run is submitted again under the same key, so that it continues from its checkpoints.
 
     Raises:
         FaceForgeError: the source, MLflow or the Kubeflow server cannot be used.
@@ -65,22 +65,22 @@ def retrain(
     if not if_changed:
         return submit(package, parameters, server)
     key = data_key(parameters)
-    if why := already(parameters, key, server):
-        show(f"{parameters.source} {why}: run {key}, nothing to do")
+    if reason := reason_to_skip(parameters, key, server):
+        show(f"{parameters.source} {reason}: run {key}, nothing to do")
         return None
     return submit(package, parameters, server, run_key=key)
 
 
 def check_source(source: str) -> None:
-    """Refuses sources that a cluster could not see under the same name.
+    """Refuses a source that pods cannot open under the same name.
 
     Raises:
-        FaceForgeError: it is relative to the working folder.
+        FaceForgeError: it is a relative path.
     """
     from faceforge.data.sources import is_path
 
     if is_path(source) and not Path(source).is_absolute():
         raise FaceForgeError(
-            f"source {source!r} is relative; pods see it as it is written: give an absolute path on a volume "
+            f"source {source!r} is a relative path, which pods cannot open: give an absolute path on a volume "
             "(--data-claim of pipeline compile), or s3://..."
         )

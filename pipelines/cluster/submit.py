@@ -1,4 +1,4 @@
-"""Sending the compiled pipeline to a Kubeflow Pipelines server: a version named by its code, and a run of it."""
+"""Starting a run of a compiled pipeline on a Kubeflow Pipelines server."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from faceforge.errors import FaceForgeError
-from pipelines.cluster.server import Server, connect, quiet, readable
-from pipelines.cluster.upload import experiment, read_package, upload
+from pipelines.cluster.api import api_errors, silenced
+from pipelines.cluster.connection import connect
+from pipelines.cluster.server import Server
+from pipelines.cluster.upload import get_or_create_experiment, read_package, upload
 from pipelines.definition.parameters import RunParameters, SynthesisParameters
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmittedRun:
     """A run that was started.
 
     Attributes:
-        run_id: on the server.
-        run_key: in MLflow, and of the checkpoints.
+        run_id: id on the Kubeflow Pipelines server.
+        run_key: identifies the run in MLflow and its checkpoints.
         version: name of the pipeline version.
-        page: its address in the UI.
+        page: address of the run's page in the UI.
     """
 
     run_id: str
@@ -31,49 +33,49 @@ class Submitted:
     page: str
 
     def lines(self, parameters: RunParameters | SynthesisParameters) -> Iterator[str]:
-        """Where it is to be found, for a screen."""
+        """Lines for the user: the run's id, its pages and its place in MLflow."""
         yield f"submitted {self.run_id}"
         yield f"  pipeline  {self.version}"
         yield f"  run       {self.page}"
-        where = parameters.tracking_uri or "as the image or its secrets say"
-        yield f"  MLflow    {where} · experiment {parameters.experiment} · run {self.run_key}"
+        address = parameters.tracking_uri or "as set in the image or its secrets"
+        yield f"  MLflow    {address} · experiment {parameters.experiment} · run {self.run_key}"
 
 
 def submit(
     package: Path, parameters: RunParameters | SynthesisParameters, server: Server, *, run_key: str = ""
-) -> Submitted:
+) -> SubmittedRun:
     """Start a run of the compiled `package`.
 
     Args:
-        package: written by `pipelines.definition.compile`; uploaded as a version unless it is there.
-        parameters: already validated; the server itself accepts anything.
-        server: where to.
-        run_key: identifies the run in MLflow and names its checkpoints; '' makes a new one.
+        package: written by `pipelines.definition.compile`; uploaded as a pipeline version unless it exists.
+        parameters: validated parameters (the server itself accepts any).
+        server: where to run it.
+        run_key: identifies the run in MLflow and its checkpoints; '' = a new key.
 
     Raises:
-        FaceForgeError: no endpoint, no answer, access denied, or the package does not fit.
+        FaceForgeError: no endpoint is set, the server denies access or does not answer, or the package does not fit.
     """
     key = run_key or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    # checkpoint_root is left to the package, which knows whether it mounts a volume.
+    # checkpoint_root keeps the package's default: compilation knows whether a volume is mounted.
     arguments = {**parameters.model_dump(), "run_key": key}
     title, inputs = read_package(package)
     if unknown := sorted(set(arguments) - inputs):
-        raise FaceForgeError(f"pipeline {title!r} in {package} takes no {', '.join(unknown)}; compile it anew")
+        raise FaceForgeError(f"pipeline {title!r} in {package} has no parameter {', '.join(unknown)}; compile it again")
     client = connect(server)
     version = upload(client, package, server)
-    where = experiment(client, parameters.experiment, server)
-    with readable("submission"), quiet():
-        started = client.run_pipeline(
-            where,
+    experiment_id = get_or_create_experiment(client, parameters.experiment, server)
+    with api_errors("submission"), silenced():
+        run = client.run_pipeline(
+            experiment_id,
             run_title(parameters, key),
             params=arguments,
             pipeline_id=version.pipeline_id,
             version_id=version.version_id,
             service_account=server.service_account or None,
         )
-    return Submitted(str(started.run_id), key, version.name, server.page("runs", str(started.run_id)))
+    return SubmittedRun(str(run.run_id), key, version.name, server.page("runs", str(run.run_id)))
 
 
 def run_title(parameters: RunParameters | SynthesisParameters, key: str) -> str:
-    """What a run is called on the server."""
+    """Display name of a run on the server."""
     return f"{parameters.title} {key}"

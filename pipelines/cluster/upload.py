@@ -1,21 +1,21 @@
-"""Compiled pipelines as versions on a Kubeflow Pipelines server, named by the code revision that they come from."""
+"""Uploading compiled pipelines as pipeline versions, named by code revision and file digest."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import faceforge
 from faceforge.errors import FaceForgeError
-from pipelines.cluster.server import Server, UnreachableError, all_pages, patiently, quiet, readable
+from pipelines.cluster.api import UnreachableError, api_errors, equals, list_all, silenced, with_retries
+from pipelines.cluster.server import Server
 
 if TYPE_CHECKING:
     from kfp import Client
 
-_REVISION_LETTERS = 12
+_COMMIT_LENGTH = 12
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Version:
     """A pipeline version on the server.
 
     Attributes:
-        pipeline_id: of the pipeline.
-        version_id: of the version.
+        pipeline_id: id of the pipeline that it belongs to.
+        version_id: id of the version.
         name: see `version_name`.
     """
 
@@ -37,7 +37,7 @@ def package_digest(package: Path) -> str:
     """SHA-256 of a compiled pipeline, in hexadecimal.
 
     Raises:
-        FaceForgeError: there is no such file.
+        FaceForgeError: the file cannot be read.
     """
     try:
         return hashlib.sha256(package.read_bytes()).hexdigest()
@@ -48,105 +48,95 @@ def package_digest(package: Path) -> str:
 
 
 def version_name(package: Path) -> str:
-    """`REVISION-DIGEST`: the revision of the code (its version where there is none), and of the compiled file.
+    """`REVISION-DIGEST` of a compiled pipeline: code revision (or package version) and start of the file's SHA-256.
 
-    The same revision compiled with other options (a GPU, another image) is another version.
+    The same revision compiled with other options (a GPU, another image) becomes another version.
     """
     from faceforge.tracking.revision import code_revision
 
     commit, dash, dirty = code_revision().partition("-")
-    revision = f"{commit[:_REVISION_LETTERS]}{dash}{dirty}" if commit else faceforge.__version__
+    revision = f"{commit[:_COMMIT_LENGTH]}{dash}{dirty}" if commit else faceforge.__version__
     return f"{revision}-{package_digest(package)[:8]}"
 
 
 def upload(client: Client, package: Path, server: Server) -> Version:
-    """The version that `version_name` names, uploaded unless it is there; safe to repeat and to do twice at once.
+    """The pipeline version of a compiled pipeline; uploads it unless it exists. Safe to repeat and to run concurrently.
 
     Raises:
-        FaceForgeError: the package cannot be read, or the server does not take it.
+        FaceForgeError: the package cannot be read, or the server refuses it.
     """
     name = version_name(package)
-    pipeline_id = _pipeline(client, read_package(package)[0], server)
-    if found := _find_version(client, pipeline_id, name):
-        return found
+    pipeline_id = _get_or_create_pipeline(client, read_package(package)[0], server)
+    if version := _find_version(client, pipeline_id, name):
+        return version
     try:
-        with readable(f"upload of {package}"), quiet():
-            made = client.upload_pipeline_version(str(package), name, pipeline_id=pipeline_id)
+        with api_errors(f"upload of {package}"), silenced():
+            uploaded = client.upload_pipeline_version(str(package), name, pipeline_id=pipeline_id)
     except FaceForgeError:
-        # Somebody else was quicker, or the answer was lost after the work was done.
-        if found := _find_version(client, pipeline_id, name):
-            return found
+        # Another client may have uploaded it first, or only the response was lost.
+        if version := _find_version(client, pipeline_id, name):
+            return version
         raise
-    return Version(pipeline_id, str(made.pipeline_version_id), name)
+    return Version(pipeline_id, str(uploaded.pipeline_version_id), name)
 
 
-def experiment(client: Client, name: str, server: Server) -> str:
-    """Id of the experiment of that name, made if there is none."""
+def get_or_create_experiment(client: Client, name: str, server: Server) -> str:
+    """Id of the experiment with this name; creates it if there is none."""
 
-    def ask() -> str:
-        return str(
-            patiently(
-                f"experiment {name!r}", lambda: client.create_experiment(name, namespace=server.namespace or None)
-            ).experiment_id
-        )
+    def get_or_create() -> str:  # kfp's `create_experiment` returns an existing one
+        return str(client.create_experiment(name, namespace=server.namespace or None).experiment_id)
 
     try:
-        return ask()
+        return with_retries(f"experiment {name!r}", get_or_create)
     except UnreachableError:
         raise
     except FaceForgeError:
-        return ask()  # somebody else has just made it
+        return with_retries(f"experiment {name!r}", get_or_create)  # another client has just created it
 
 
-def _pipeline(client: Client, name: str, server: Server) -> str:
+def _get_or_create_pipeline(client: Client, name: str, server: Server) -> str:
     import kfp_server_api
 
-    if found := _find_pipeline(client, name, server):
-        return found
+    if pipeline_id := _find_pipeline(client, name, server):
+        return pipeline_id
     api = kfp_server_api.PipelineServiceApi(client.pipelines.api_client)
-    wanted = kfp_server_api.V2beta1Pipeline(display_name=name, name=name, namespace=server.namespace or None)
+    body = kfp_server_api.V2beta1Pipeline(display_name=name, name=name, namespace=server.namespace or None)
     try:
-        with readable(f"pipeline {name!r}"), quiet():
-            return str(api.pipeline_service_create_pipeline(wanted).pipeline_id)
+        with api_errors(f"pipeline {name!r}"), silenced():
+            return str(api.pipeline_service_create_pipeline(body).pipeline_id)
     except FaceForgeError:
-        if found := _find_pipeline(client, name, server):
-            return found
+        if pipeline_id := _find_pipeline(client, name, server):
+            return pipeline_id
         raise
 
 
 def _find_pipeline(client: Client, name: str, server: Server) -> str:
-    found = all_pages(
+    pipelines = list_all(
         "list of pipelines",
         client.list_pipelines,
         "pipelines",
         namespace=server.namespace or None,
         filter=equals("display_name", name),
     )
-    return str(found[0].pipeline_id) if found else ""
+    return str(pipelines[0].pipeline_id) if pipelines else ""
 
 
 def _find_version(client: Client, pipeline_id: str, name: str) -> Version | None:
-    found = all_pages(
+    versions = list_all(
         "list of pipeline versions",
         client.list_pipeline_versions,
         "pipeline_versions",
         pipeline_id=pipeline_id,
         filter=equals("display_name", name),
     )
-    return Version(pipeline_id, str(found[0].pipeline_version_id), name) if found else None
-
-
-def equals(key: str, value: str) -> str:
-    """A filter of a listing."""
-    predicate: dict[str, Any] = {"operation": "EQUALS", "key": key, "stringValue": value}
-    return json.dumps({"predicates": [predicate]})
+    return Version(pipeline_id, str(versions[0].pipeline_version_id), name) if versions else None
 
 
 def read_package(package: Path) -> tuple[str, set[str]]:
-    """Name and parameters of a compiled pipeline.
+    """Name and parameter names of a compiled pipeline.
 
     Raises:
-        FaceForgeError: it cannot be read, or is something else.
+        FaceForgeError: the file cannot be read, or is not a compiled pipeline.
     """
     import yaml
 

@@ -7,24 +7,27 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError
-from pipelines.cluster.server import Server, UnreachableError, connect, patiently, readable
+from pipelines.cluster.api import UnreachableError, api_errors
+from pipelines.cluster.connection import connect
+from pipelines.cluster.runs import request_termination
+from pipelines.cluster.server import Server
 from pipelines.definition.definitions import DEFINITIONS
 
 if TYPE_CHECKING:
     from kfp import Client
 
 TERMINAL = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
-_PATIENCE = 5  # polls in a row that may fail before we give up: API servers restart
+_MAX_FAILED_POLLS = 5  # in a row: API servers restart
 _FAN_OUT = ("prepare", "merge")  # the steps of ingest when several pods share it
-STEPS = {step for one in DEFINITIONS.values() for step in one.steps} | set(_FAN_OUT)
+STEPS = {step for definition in DEFINITIONS.values() for step in definition.steps} | set(_FAN_OUT)
 
 
 class RunNotSucceededError(FaceForgeError):
-    """A submitted run has ended otherwise than well."""
+    """A submitted run has failed, or was cancelled or skipped."""
 
 
 class DetachedError(FaceForgeError):
-    """The user has stopped watching."""
+    """The user has stopped watching; the run continues."""
 
     exit_code = 130
 
@@ -43,22 +46,22 @@ def watch(
     Args:
         run_id: from `submit`.
         server: where it runs.
-        every: seconds between looks.
-        timeout: seconds after which to stop watching (the run goes on); 0 = none.
-        cancel: Ctrl-C ends the run, and it is watched until it has; a second one stops watching.
-        show: takes a line per change of state, of the run and of its steps.
+        every: seconds between polls.
+        timeout: seconds after which to stop watching (the run continues); 0 = no limit.
+        cancel: Ctrl-C terminates the run and watching goes on until it has ended; a second Ctrl-C stops watching.
+        show: called with a line for each change of state, of the run or of a step.
 
     Raises:
-        RunNotSucceededError: it failed, was cancelled or skipped.
-        DetachedError: Ctrl-C; the run goes on.
-        FaceForgeError: the server does not answer any more, or time is up.
+        RunNotSucceededError: the run failed, or was cancelled or skipped.
+        DetachedError: Ctrl-C; the run continues.
+        FaceForgeError: the server no longer answers, or the time limit was reached.
     """
     client = connect(server)
     follower = _Follower(client, run_id, show)
     deadline = time.monotonic() + timeout if timeout else float("inf")
     while True:
         try:
-            if follower.look():
+            if follower.poll():
                 return
             if time.monotonic() > deadline:
                 raise FaceForgeError(
@@ -68,20 +71,15 @@ def watch(
         except KeyboardInterrupt:
             if not cancel:
                 raise DetachedError(
-                    f"no longer watching; the run goes on (faceforge pipeline watch {run_id}, or terminate {run_id})"
+                    f"stopped watching; the run goes on (faceforge pipeline watch {run_id}, or terminate {run_id})"
                 ) from None
             cancel = False
             show(f"{run_id} · cancelling")
-            terminate(client, run_id)
-
-
-def terminate(client: Client, run_id: str) -> None:
-    """Ask the server to end a run."""
-    patiently(f"run {run_id}", lambda: client.terminate_run(run_id))
+            request_termination(client, run_id)
 
 
 class _Follower:
-    """Tells what has changed since the last look."""
+    """Polls a run and reports what has changed since the previous poll."""
 
     def __init__(self, client: Client, run_id: str, show: Callable[[str], None]) -> None:
         self.state = ""
@@ -90,14 +88,14 @@ class _Follower:
         self._failures = 0
         self._steps: dict[str, str] = {}
 
-    def look(self) -> bool:
-        """One look; True when the run has succeeded."""
+    def poll(self) -> bool:
+        """Polls once; True when the run has succeeded."""
         try:
-            with readable(f"run {self._run_id}"):
+            with api_errors(f"run {self._run_id}"):
                 run = self._client.get_run(self._run_id)
         except UnreachableError:
             self._failures += 1
-            if self._failures >= _PATIENCE:
+            if self._failures >= _MAX_FAILED_POLLS:
                 raise
             return False
         self._failures = 0
@@ -119,17 +117,17 @@ class _Follower:
 
 
 def step_states(run: Any) -> dict[str, str]:
-    """State of each step of a run, in the order in which they began; drivers and inner nodes are left out."""
+    """State of each step of a run, in the order of their start; drivers and inner nodes are left out."""
     details = (run.run_details.task_details if run.run_details else None) or []
-    begun = sorted(details, key=lambda task: str(task.start_time or task.create_time or ""))
-    return {str(task.display_name): str(task.state or "PENDING") for task in begun if task.display_name in STEPS}
+    in_order = sorted(details, key=lambda task: str(task.start_time or task.create_time or ""))
+    return {str(task.display_name): str(task.state or "PENDING") for task in in_order if task.display_name in STEPS}
 
 
 def _conclude(run_id: str, state: str, run: Any) -> None:
     if state == "SUCCEEDED":
         return
     message = str(getattr(run.error, "message", "") or "").strip().splitlines()
-    failed = [step for step, its in step_states(run).items() if its == "FAILED"]
+    failed = [step for step, step_state in step_states(run).items() if step_state == "FAILED"]
     where = f" in {', '.join(failed)}" if failed else ""
     why = f": {message[0]}" if message else ""
     more = f"; see faceforge pipeline logs {run_id}" if state == "FAILED" else ""

@@ -1,1 +1,1 @@
-"""What the pipelines are: components chained into DAGs, their parameters, and compilation to YAML."""
+"""Pipeline definitions: components chained into DAGs, their parameters, and compilation to YAML."""

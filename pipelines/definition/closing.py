@@ -1,4 +1,4 @@
-"""What every pipeline ends with, whatever has become of its steps."""
+"""Adds the `close` task to a pipeline: it runs after the steps, whether they have succeeded or failed."""
 
 import functools
 import inspect
@@ -13,30 +13,30 @@ from pipelines.definition.compile_settings import CompileSettings
 from pipelines.definition.definitions import CLOSE, Definition
 from pipelines.definition.tasks import configure
 
-STEPS = "steps"  # the inner pipeline, as it shows in the UI
+STEPS = "steps"  # name of the inner pipeline in the UI
 
 
 def closing(
     function: Callable[..., Any], definition: Definition, summary: str, options: CompileSettings
 ) -> BaseComponent:
-    """A pipeline of the parameters, steps and outputs of `function`, followed by `close` even when a step has failed.
+    """A pipeline with the parameters, steps and outputs of `function`, followed by `close` even if a step has failed.
 
-    kfp's ExitHandler does the same, but lets no output through. The cluster's backend runs such a task as the exit
-    hook of the steps, so that their failure stays the run's.
+    kfp's ExitHandler would do the same but cannot pass outputs. The backend runs a task that ignores upstream failures
+    as the exit hook of the steps, so that a failed step still fails the run.
     """
     signature = inspect.signature(function)
     steps = dsl.pipeline(name=STEPS, description=summary)(function)
 
     @dsl.pipeline(name=definition.name, description=summary)
     @functools.wraps(function)
-    def whole(*values: Any) -> Any:
+    def outer(*values: Any) -> Any:
         inputs = dict(zip(signature.parameters, values, strict=True))
-        worked = steps(**inputs).set_caching_options(False)
+        inner = steps(**inputs).set_caching_options(False)
         tracking = {name: inputs[name] for name in ("tracking_uri", "experiment", "run_key")}
-        closed = close(**tracking, job=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
-        closed.after(worked).ignore_upstream_failure()
-        configure(CLOSE, closed, options)
+        close_task = close(**tracking, job=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+        close_task.after(inner).ignore_upstream_failure()
+        configure(CLOSE, close_task, options)
         outputs = signature.return_annotation
-        return outputs(**{name: worked.outputs[name] for name in outputs._fields})
+        return outputs(**{name: inner.outputs[name] for name in outputs._fields})
 
-    return whole
+    return outer

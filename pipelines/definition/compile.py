@@ -1,4 +1,4 @@
-"""From a definition to the one YAML that a laptop runs and a cluster is sent."""
+"""Compiling a pipeline definition to the YAML file that runs locally and on a cluster."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pipelines.definition.compile_settings import CompileSettings, compile_setti
 from pipelines.definition.definitions import TRAINING, Definition
 
 COMMITTED = TRAINING.committed
-"""The training pipeline compiled with the default settings, kept in the repository."""
+"""The training pipeline compiled with default settings; it is kept in the repository."""
 
 
 def compile_pipeline(
     path: Path = COMMITTED, options: CompileSettings | None = None, definition: Definition = TRAINING
 ) -> Path:
-    """Write a pipeline as IR YAML to `path` and return it.
+    """Write a pipeline as IR YAML to `path` and return `path`.
 
-    With options that only a cluster understands (secrets, volumes, tolerations) the file has a second document, the
-    platform configuration, which submission sends along and local runs ignore.
+    With Kubernetes options (secrets, volumes, tolerations) the file has a second document, the platform configuration,
+    which is part of a submission and ignored by local runs.
     """
-    from kfp import compiler  # slow to import, and not needed to parse a command line
+    from kfp import compiler  # slow to import
 
     with atomic_file(path) as partial:
-        target = partial.with_suffix(".yaml")  # the compiler insists on the suffix
+        target = partial.with_suffix(".yaml")  # the compiler requires this suffix
         try:
             compiler.Compiler().compile(definition.build(options or compile_settings()), str(target))
             target.replace(partial)

@@ -1,16 +1,48 @@
-"""Cluster options of the compile step. They change how pods are made, never what a step computes."""
+"""Cluster options of `pipeline compile`: they configure the pods of steps, never what a step computes."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from components import IMAGE, TRAIN_IMAGE
 from faceforge.errors import FaceForgeError, explain
 
-Quantity = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?(m|[KMGT]i?)?)?$")]
+
+def parse_secret(text: str) -> SecretEnv:
+    """Parses `name:KEY=ENV`, or `name:KEY` where the variable has the name of the key."""
+    match = re.fullmatch(r"([a-z0-9.-]+):([\w.-]+)(?:=([A-Za-z_]\w*))?", text)
+    if not match:
+        raise FaceForgeError(
+            f"secret {text!r} is not of the form name:KEY=VARIABLE, for example mlflow:token=MLFLOW_TRACKING_TOKEN"
+        )
+    name, key, env = match.groups()
+    return SecretEnv(secret=name, key=key, env=env or key)
+
+
+def parse_toleration(text: str) -> Toleration:
+    """Parses `key`, `key=value`, `key:Effect` or `key=value:Effect`."""
+    match = re.fullmatch(r"([\w./-]+)(?:=([\w.-]*))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?", text)
+    if not match:
+        raise FaceForgeError(
+            f"toleration {text!r} is not of the form key=value:NoSchedule (value and effect are optional)"
+        )
+    key, value, effect = match.groups()
+    return Toleration(key=key, value=value or "", effect=effect or "")
+
+
+def parse_pair(what: str, text: str) -> tuple[str, str]:
+    """Parses `key=value`; `what` names the option in the error message."""
+    key, equals, value = text.partition("=")
+    if not equals or not key or not value:
+        raise FaceForgeError(f"{what} {text!r} is not of the form label=value")
+    return key, value
+
+
+def _node_labels(value: Any) -> Any:
+    return dict(parse_pair("node selector", text) for text in value) if isinstance(value, tuple) else value
 
 
 class _Options(BaseModel):
@@ -18,7 +50,7 @@ class _Options(BaseModel):
 
 
 class SecretEnv(_Options):
-    """Key of a Kubernetes secret that a step sees as an environment variable."""
+    """Key of a Kubernetes secret that steps receive as an environment variable."""
 
     secret: str
     key: str
@@ -26,55 +58,95 @@ class SecretEnv(_Options):
 
 
 class Toleration(_Options):
-    """A taint that the compute steps may be scheduled on."""
+    """A node taint that train and generate tolerate."""
 
     key: str
     value: str = ""
     effect: str = ""
 
 
-class CompileSettings(_Options):
-    """Everything a cluster wants to know that a laptop does not.
+def _from_text(parse: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
-    The defaults add nothing: what they compile is the committed file, and runs locally too.
+
+Quantity = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?(m|[KMGT]i?)?)?$")]
+Secret = Annotated[SecretEnv, _from_text(parse_secret)]
+Taint = Annotated[Toleration, _from_text(parse_toleration)]
+NodeLabels = Annotated[dict[str, str], BeforeValidator(_node_labels)]
+
+
+class CompileSettings(_Options):
+    """Images, resources, volumes and scheduling of the pods of steps.
+
+    With the defaults, compilation gives the committed file, which also runs locally. Each field is an option of
+    `faceforge pipeline compile`: its description is the help text, `option` its name where that differs.
     """
 
-    core_image: str = Field(IMAGE, min_length=1, description="image of the steps that compute with no network")
-    train_image: str = Field(TRAIN_IMAGE, min_length=1, description="image of train, evaluate, export, generate, check")
-    gpu: int = Field(0, ge=0, le=16, description="accelerators for train and generate (other steps run without)")
-    gpu_type: str = Field("nvidia.com/gpu", min_length=1, description="resource name of the accelerator")
-    cpu: Quantity = Field("", description="CPU limit of train and generate, for example 4 or 500m")
-    memory: Quantity = Field("", description="memory limit of train, evaluate and generate, for example 8Gi")
-    shm_size: Quantity = Field(
-        "", description="size of /dev/shm in train, evaluate and generate, in memory, for example 2Gi"
+    core_image: str = Field(IMAGE, min_length=1, description="Image of the steps without neural networks.")
+    train_image: str = Field(
+        TRAIN_IMAGE, min_length=1, description="Image of train, evaluate, export, generate and check."
     )
-    secrets: tuple[SecretEnv, ...] = Field((), description="secrets as environment variables of every step")
-    pull_secrets: tuple[str, ...] = Field((), description="secrets to pull the image with")
-    tolerations: tuple[Toleration, ...] = Field((), description="taints that train and generate tolerate")
-    node_selector: dict[str, str] = Field(
-        default_factory=dict, description="labels a node must have to run train or generate"
+    gpu: int = Field(0, ge=0, le=16, description="Accelerators for train and generate; other steps get none.")
+    gpu_type: str = Field("nvidia.com/gpu", min_length=1, description="Resource name of the accelerator.")
+    cpu: Quantity = Field("", description="CPU limit of train and generate, for example 4 or 500m.")
+    memory: Quantity = Field("", description="Memory limit of train, evaluate and generate, for example 8Gi.")
+    shm_size: Quantity = Field("", description="Size of /dev/shm in train, evaluate and generate, for example 2Gi.")
+    secrets: tuple[Secret, ...] = Field(
+        (),
+        description="Secret as an environment variable of every step; repeatable.",
+        json_schema_extra={"option": "secret", "metavar": "NAME:KEY=ENV"},
     )
-    checkpoint_claim: str = Field("", description="persistent volume claim that keeps checkpoints over retries")
+    pull_secrets: tuple[str, ...] = Field(
+        (),
+        description="Image pull secret; repeatable.",
+        json_schema_extra={"option": "pull-secret", "metavar": "NAME"},
+    )
+    tolerations: tuple[Taint, ...] = Field(
+        (),
+        description="Taint that train and generate tolerate; repeatable.",
+        json_schema_extra={"option": "toleration", "metavar": "KEY[=VALUE][:EFFECT]"},
+    )
+    node_selector: NodeLabels = Field(
+        {},
+        description="Label of the nodes that may run train and generate; repeatable.",
+        json_schema_extra={"metavar": "LABEL=VALUE"},
+    )
+    checkpoint_claim: str = Field(
+        "",
+        description="Persistent volume claim for checkpoints, which outlive a retry.",
+        json_schema_extra={"metavar": "PVC"},
+    )
     checkpoint_path: str = Field(
         "/checkpoints",
         pattern="^(/|[a-z0-9]+://)",
-        description="where train mounts that claim, or a bucket without one",
+        description="Mount path of that claim; or s3://... instead of a claim.",
     )
-    data_claim: str = Field("", description="persistent volume claim that holds the real images")
-    data_path: str = Field("/data", pattern="^/", description="where ingest and generate mount that claim")
-    ingest_workers: int = Field(1, ge=1, le=1000, description="pods that share the work of ingest")
+    data_claim: str = Field(
+        "", description="Persistent volume claim with the source images.", json_schema_extra={"metavar": "PVC"}
+    )
+    data_path: str = Field("/data", pattern="^/", description="Mount path of that claim in ingest and generate.")
+    ingest_workers: int = Field(
+        1, ge=1, le=1000, description="Number of pods that share the work of ingest, for large sources."
+    )
     retries: int = Field(
-        0, ge=0, le=10, description="how often a failed ingest, train or generate pod is tried again; wants a claim"
+        0,
+        ge=0,
+        le=10,
+        description="Retries of a failed ingest, train or generate pod (needs a place for checkpoints).",
     )
 
     @property
     def checkpoint_root(self) -> str:
-        """Default of the pipeline's `checkpoint_root`: the mounted claim, or the bucket; '' without either."""
+        """Default of the pipeline's `checkpoint_root`: mount path of the claim, or the bucket; '' without either."""
         return self.checkpoint_path if self.checkpoint_claim or "://" in self.checkpoint_path else ""
 
 
 def compile_settings(**options: object) -> CompileSettings:
-    """`CompileSettings` from loose values; a bad one raises `FaceForgeError` in one line."""
+    """Validated `CompileSettings`; values of repeatable options may be text in the form of the command line.
+
+    Raises:
+        FaceForgeError: an option is invalid, or does not fit another one.
+    """
     try:
         settings = CompileSettings.model_validate(options)
     except ValidationError as error:
@@ -85,35 +157,5 @@ def compile_settings(**options: object) -> CompileSettings:
             "a retried pod starts with an empty disk"
         )
     if settings.checkpoint_claim and "://" in settings.checkpoint_path:
-        raise FaceForgeError("compile option checkpoint_claim cannot be mounted at a bucket; leave one of them out")
+        raise FaceForgeError("compile option checkpoint_claim cannot be mounted at a bucket; use one or the other")
     return settings
-
-
-def read_secret(text: str) -> SecretEnv:
-    """`name:KEY=ENV` (or `name:KEY`, the variable then has the key's name)."""
-    found = re.fullmatch(r"([a-z0-9.-]+):([\w.-]+)(?:=([A-Za-z_]\w*))?", text)
-    if not found:
-        raise FaceForgeError(
-            f"secret {text!r} is not of the form name:KEY=VARIABLE, for example mlflow:token=MLFLOW_TRACKING_TOKEN"
-        )
-    name, key, env = found.groups()
-    return SecretEnv(secret=name, key=key, env=env or key)
-
-
-def read_toleration(text: str) -> Toleration:
-    """`key`, `key=value`, `key:Effect` or `key=value:Effect`."""
-    found = re.fullmatch(r"([\w./-]+)(?:=([\w.-]*))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?", text)
-    if not found:
-        raise FaceForgeError(
-            f"toleration {text!r} is not of the form key=value:NoSchedule (value and effect may be left out)"
-        )
-    key, value, effect = found.groups()
-    return Toleration(key=key, value=value or "", effect=effect or "")
-
-
-def read_pair(text: str) -> tuple[str, str]:
-    """`label=value` of a node selector."""
-    key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise FaceForgeError(f"node selector {text!r} is not of the form label=value")
-    return key, value

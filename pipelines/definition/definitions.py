@@ -1,4 +1,4 @@
-"""The pipelines there are; each module holds a `build` that makes one of them."""
+"""The pipelines of the project, by name; each is built by the function `build` of a module of its own."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Definition:
     """A pipeline.
 
     Attributes:
-        name: in Kubeflow, and of its compiled file.
-        steps: in the order in which they run.
-        module: where it is built.
+        name: its name in Kubeflow and of its compiled file.
+        steps: names of its steps in the order in which they run.
+        module: module with its function `build`.
     """
 
     name: str
@@ -29,16 +29,16 @@ class Definition:
 
     @property
     def committed(self) -> Path:
-        """The pipeline compiled with the default settings, kept in the repository."""
+        """Path of the pipeline compiled with default settings, in the repository."""
         return Path(__file__).parents[1] / "compiled" / f"{self.name}.yaml"
 
     def build(self, options: CompileSettings) -> BaseComponent:
-        """The pipeline with the cluster options of `options` applied to its tasks."""
-        built: BaseComponent = import_module(self.module).build(options)  # imports kfp, which is slow
-        return built
+        """Builds the pipeline with these cluster options; imports kfp, which is slow."""
+        component: BaseComponent = import_module(self.module).build(options)
+        return component
 
 
-CLOSE = "close"  # the task that follows the steps of every pipeline and ends its MLflow run
+CLOSE = "close"  # the last task of every pipeline; it ends the MLflow run
 TRAINING = Definition(
     "faceforge", ("ingest", "augment", "train", "evaluate", "export", "register"), "pipelines.definition.training"
 )

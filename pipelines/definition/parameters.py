@@ -1,4 +1,4 @@
-"""The parameters of a pipeline run, and everything that can be refused before it starts."""
+"""Parameters of pipeline runs, and the checks that run before the first step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Parameters(BaseModel):
 
 
 class RunParameters(_Parameters):
-    """What a user chooses of a training run. All text, as the pipeline's own parameters are; '' means unset."""
+    """Parameters of a training run. All are text, as in the compiled pipeline; '' means unset."""
 
     pipeline: ClassVar[str] = "training"
 
@@ -36,7 +36,7 @@ class RunParameters(_Parameters):
 
     @property
     def title(self) -> str:
-        """What the run is about, in a word."""
+        """The name of the model, used in the run's display name."""
         return self.model_name
 
     @field_validator("model_name", "experiment", "source")
@@ -53,7 +53,7 @@ class RunParameters(_Parameters):
 
 
 class SynthesisParameters(_Parameters):
-    """What a user chooses of a run that makes a synthetic image set (`generate`, `check`, `publish`)."""
+    """Parameters of a run that makes a synthetic image set (`generate`, `check`, `publish`)."""
 
     pipeline: ClassVar[str] = "synthesis"
 
@@ -66,7 +66,7 @@ class SynthesisParameters(_Parameters):
 
     @property
     def title(self) -> str:
-        """What the run is about, in a word."""
+        """The name of the model, used in the run's display name."""
         return self.model
 
     @field_validator("model", "experiment", "settings")
@@ -79,14 +79,22 @@ AnyParameters = TypeVar("AnyParameters", bound=_Parameters)
 
 
 def run_parameters(**values: str) -> RunParameters:
-    """`RunParameters` from loose values; an unknown name or a bad value raises `FaceForgeError` in one line."""
+    """Validated `RunParameters`.
+
+    Raises:
+        FaceForgeError: a parameter is unknown or its value is invalid.
+    """
     parameters = _validated(RunParameters, values)
     resolve(parameters.preset, parameters.settings)
     return parameters
 
 
 def synthesis_parameters(**values: str) -> SynthesisParameters:
-    """`SynthesisParameters` from loose values; an unknown name or a bad value raises `FaceForgeError` in one line."""
+    """Validated `SynthesisParameters`.
+
+    Raises:
+        FaceForgeError: a parameter is unknown or its value is invalid.
+    """
     from faceforge.synthesis.options import synthesis_config
 
     parameters = _validated(SynthesisParameters, values)
@@ -113,10 +121,10 @@ def _not_empty(value: str) -> str:
 
 
 def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
-    """Everything a run on this machine would stumble over: settings, source, labels, MLflow.
+    """Checks settings, source, labels and MLflow of a training run on this machine.
 
     Returns:
-        the parameters with paths and the tracking address made absolute, and the configuration they stand for.
+        the parameters with absolute paths and tracking URI, and the resolved configuration.
 
     Raises:
         FaceForgeError: the first problem found.
@@ -138,16 +146,16 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
     changes = {"tracking_uri": connect(checked.tracking_uri)}
     start = check_start(config.train.init_from)
     if start != config.train.init_from:
-        changes["settings"] = f'{checked.settings}, train.init_from="{start}"'  # the later of two counts
+        changes["settings"] = f'{checked.settings}, train.init_from="{start}"'  # the last value of a setting wins
         config = resolve(checked.preset, changes["settings"])
     return checked.model_copy(update=changes), config
 
 
 def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisParameters, SynthesisConfig]:
-    """Everything a synthesis run on this machine would stumble over: settings, data, MLflow, model.
+    """Checks settings, data, MLflow and model of a synthesis run on this machine.
 
     Returns:
-        the parameters with paths and the tracking address made absolute, and the options they stand for.
+        the parameters with absolute paths and tracking URI, and the resolved options.
 
     Raises:
         FaceForgeError: the first problem found.
@@ -163,7 +171,7 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
     if parameters.data:
         changes["data"] = str(ImageSet.open(Path(parameters.data).expanduser().absolute()).root)
     elif config.balance or "copies" in config.reject:
-        raise FaceForgeError("balance and reject=copies need the real images: name their image set as data")
+        raise FaceForgeError("balance and reject=copies need the real images: give their image set as data")
     if parameters.destination and "://" not in parameters.destination:
         changes["destination"] = str(Path(parameters.destination).expanduser().absolute())
     changes["tracking_uri"] = connect(parameters.tracking_uri)
@@ -176,6 +184,6 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
     return parameters.model_copy(update=changes), config
 
 
-def identity(parameters: RunParameters | SynthesisParameters, config: BaseModel) -> dict[str, str]:
-    """What makes two runs the same: settings written differently but meaning the same are the same."""
+def run_identity(parameters: RunParameters | SynthesisParameters, config: BaseModel) -> dict[str, str]:
+    """What identifies a run: its parameters, with the settings replaced by the resolved configuration."""
     return {**parameters.model_dump(), "settings": as_json(config)}

@@ -1,9 +1,9 @@
-"""The second pipeline: a registered model makes a labelled synthetic image set, which is checked and handed out.
+"""The synthesis pipeline: a registered model generates a labelled image set, which is checked and published.
 
     model -> generate -> check -> publish
 
-The verdict of `check` is text; `publish` fails with the problems in words when the set was refused. Parameters are
-text as in the first pipeline.
+`check` returns its verdict as text; `publish` fails and lists the problems if the set was refused. All parameters are
+text, as in the training pipeline.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from pipelines.definition.tasks import configure
 
 
 class Outputs(NamedTuple):
-    """What a finished run hands out."""
+    """Outputs of the pipeline."""
 
     dataset: dsl.Dataset
     report: dsl.Artifact
@@ -30,7 +30,7 @@ class Outputs(NamedTuple):
 
 
 def build(options: CompileSettings) -> BaseComponent:
-    """The pipeline with the cluster options of `options` applied to its tasks."""
+    """The pipeline, with cluster options applied to its tasks."""
 
     def synthesis(
         model: str = "models:/faceforge@champion",
@@ -48,12 +48,12 @@ def build(options: CompileSettings) -> BaseComponent:
             "run_key": run_key,
             "job": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         }
-        made = generate(model=model, data=data, settings=settings, checkpoint_root=checkpoint_root, **tracking)
-        dataset = made.outputs["dataset"]
+        generated = generate(model=model, data=data, settings=settings, checkpoint_root=checkpoint_root, **tracking)
+        dataset = generated.outputs["dataset"]
         checked = check(dataset=dataset, **tracking)
         report = checked.outputs["report"]
         published = publish(dataset=dataset, report=report, destination=destination, **tracking)
-        for step, task in zip(SYNTHESIS.steps, (made, checked, published), strict=True):
+        for step, task in zip(SYNTHESIS.steps, (generated, checked, published), strict=True):
             configure(step, task, options)
         return Outputs(dataset=dataset, report=report, verdict=checked.outputs["Output"], address=published.output)
 

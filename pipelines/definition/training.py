@@ -1,13 +1,13 @@
-"""The one definition of the pipeline.
+"""The training pipeline.
 
     source -> ingest -> augment -> train -> evaluate -> export -> register
 
-`evaluate` judges on what ingest wrote (its holdout is frozen); its decision is text, and `register` always runs: a
-rejected model is kept as a version too, but gets no alias. `close` follows, also when a step has failed. All parameters
-are text and '' means "unset": neither the local runner nor the cluster agree on anything richer.
+`evaluate` uses the holdout that ingest wrote. It returns its decision as text, and `register` always runs: a rejected
+model becomes a version without an alias. `close` runs last, also after a failed step. All parameters are text and ''
+means "unset": the local runner and the cluster treat other types and defaults differently.
 
-Compiled with `ingest_workers` above 1, several pods prepare a share of the images each and `merge` takes the place of
-`ingest`; the image set is the same.
+Compiled with `ingest_workers` above 1, several pods each prepare a share of the images and `merge` replaces `ingest`;
+the image set is the same.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ from pipelines.definition.tasks import configure
 
 
 class Outputs(NamedTuple):
-    """What a finished run hands out."""
+    """Outputs of the pipeline."""
 
     bundle: dsl.Model
     report: dsl.Artifact
@@ -40,7 +40,7 @@ class Outputs(NamedTuple):
 
 
 def build(options: CompileSettings) -> BaseComponent:
-    """The pipeline with the cluster options of `options` applied to its tasks."""
+    """The pipeline, with cluster options applied to its tasks."""
 
     def faceforge(
         source: str = "toyfaces",
@@ -54,22 +54,22 @@ def build(options: CompileSettings) -> BaseComponent:
         checkpoint_root: str = options.checkpoint_root,
     ) -> Outputs:
         recipe = {"preset": preset, "settings": settings}
-        # A run that nobody named (a schedule, the UI) is named by the id of its job, which all its steps share.
+        # Without a run key (a schedule, the UI), steps use the id of the job, which is the same for all of them.
         tracking = {
             "tracking_uri": tracking_uri,
             "experiment": experiment,
             "run_key": run_key,
             "job": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         }
-        what = {"source": source, "labels": labels, **recipe}
+        images = {"source": source, "labels": labels, **recipe}
         if options.ingest_workers > 1:
             with dsl.ParallelFor(list(range(options.ingest_workers))) as share:
-                prepared = prepare(share=share, shares=options.ingest_workers, **what)
+                prepared = prepare(share=share, shares=options.ingest_workers, **images)
                 configure("prepare", prepared, options)
             shares = dsl.Collected(prepared.outputs["prepared"])
-            ingested = merge(prepared=shares, model_name=model_name, **what, **tracking)
+            ingested = merge(prepared=shares, model_name=model_name, **images, **tracking)
         else:
-            ingested = ingest(checkpoint_root=checkpoint_root, model_name=model_name, **what, **tracking)
+            ingested = ingest(checkpoint_root=checkpoint_root, model_name=model_name, **images, **tracking)
         data = ingested.outputs["data"]
         augmented = augment(data=data, **recipe, **tracking)
         trained = train(

@@ -29,7 +29,7 @@ from pipelines.definition.parameters import (
     SynthesisParameters,
     check_locally,
     check_synthesis_locally,
-    identity,
+    run_identity,
 )
 from pipelines.local.console import Console
 from pipelines.local.containers import StepContainers, check_containers
@@ -87,7 +87,7 @@ def run_local(
     if network:
         check_containers(checked.tracking_uri)
     runs = runs.absolute()
-    digest = fingerprint(identity(checked, config))
+    digest = fingerprint(run_identity(checked, config))
     unfinished = None if fresh else find_unfinished(runs, digest)
     folder = unfinished or create(runs, digest)
     with folder.lock() as lock:

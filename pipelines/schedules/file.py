@@ -1,11 +1,10 @@
-"""The file that lists what runs by the clock, `k8s/schedules.yaml`, and everything in it that can be refused."""
+"""Reading the file of schedules, `k8s/schedules.yaml`, and validating its entries."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +24,7 @@ class _Entry(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")
     cron: str
-    time_zone: str = "UTC"
+    time_zone: str | None = None
     enabled: bool = True
     description: str = ""
     pipeline: Literal["training", "synthesis"] = "training"
@@ -42,17 +41,16 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Schedule:
-    """A pipeline run that is wanted by the clock.
+    """A pipeline run that Kubeflow is to start at certain times.
 
     Attributes:
-        name: of the recurring run; letters, digits and dashes.
-        cron: when, by the clocks of `time_zone`.
-        time_zone: an IANA name.
-        enabled: False keeps it on the server, but silent.
+        name: name of the recurring run; letters, digits and dashes.
+        cron: when it runs, by the clocks of `time_zone`.
+        time_zone: time zone of the installation's scheduler, an IANA name.
+        enabled: False keeps it on the server, but it starts nothing.
         package: the compiled pipeline.
-        parameters: of every run, validated.
-        description: for people.
-        scheduler_zone: time zone of the installation's scheduler.
+        parameters: validated parameters of every run.
+        description: text for people.
     """
 
     name: str
@@ -62,55 +60,58 @@ class Schedule:
     package: Path
     parameters: RunParameters | SynthesisParameters
     description: str = ""
-    scheduler_zone: str = "UTC"
 
-    def digest(self, cron: str, service_account: str) -> str:
-        """Changes when a recurring run made earlier is no longer what is wanted."""
-        what = {
-            "cron": cron,
+    def digest(self, service_account: str) -> str:
+        """Identifies what the recurring run must be: if it differs, the one on the server is out of date."""
+        definition = {
+            "cron": self.cron.six,
             "enabled": self.enabled,
             "package": package_digest(self.package),
             "parameters": self.parameters.model_dump(),
             "service_account": service_account,
             "description": self.description,
         }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def make_schedule(folder: Path | None = None, scheduler_zone: str = "UTC", **values: Any) -> Schedule:
-    """A schedule of loose values, those of an entry of the file.
+    """A validated schedule.
 
     Args:
-        folder: what a relative `package` is meant from; None: the working folder.
+        folder: folder that a relative `package` starts from; None = the working folder.
         scheduler_zone: time zone of the installation's scheduler.
-        values: name, cron, and what else an entry has.
+        values: name, cron and other fields of an entry of the file.
 
     Raises:
-        FaceForgeError: something is wrong, in one line.
+        FaceForgeError: a field is unknown or invalid.
     """
     entry = _validated(_Entry, values, f"schedule {values.get('name', '')!r}")
     try:
         read_zone(scheduler_zone)
-        read_zone(entry.time_zone)
-        make = run_parameters if entry.pipeline == "training" else synthesis_parameters
+        if entry.time_zone not in (None, scheduler_zone):
+            read_zone(entry.time_zone)
+            raise FaceForgeError(
+                f"time_zone {entry.time_zone} is not the scheduler's {scheduler_zone}, and Kubeflow has one time zone "
+                f"for all schedules: write cron in {scheduler_zone}, or set cronScheduleTimezone in the config map "
+                f"pipeline-install-config and scheduler_time_zone here to {entry.time_zone}"
+            )
+        validate = run_parameters if entry.pipeline == "training" else synthesis_parameters
         package = DEFINITIONS[entry.pipeline].committed
         if entry.package:
             package = (folder or Path()) / Path(entry.package).expanduser()
         package_digest(package)
-        parameters = make(**entry.parameters)
+        parameters = validate(**entry.parameters)
         cron = read_cron(entry.cron)
-        cron.in_zone(entry.time_zone, scheduler_zone, datetime.now(UTC))
     except FaceForgeError as error:
         raise FaceForgeError(f"schedule {entry.name!r}: {error}") from None
     return Schedule(
         entry.name,
         cron,
-        entry.time_zone,
+        scheduler_zone,
         entry.enabled,
         package,
         parameters,
         entry.description,
-        scheduler_zone,
     )
 
 
@@ -131,13 +132,13 @@ def read_schedules(path: Path = SCHEDULES) -> list[Schedule]:
         where = f" (line {at.line + 1})" if at else ""
         raise FaceForgeError(f"schedules {path} are not YAML{where}") from None
     if not isinstance(content, dict):
-        raise FaceForgeError(f"schedules {path} must hold a list named schedules")
-    listed = _validated(_File, content, str(path))
-    made = [make_schedule(path.parent, listed.scheduler_time_zone, **entry.model_dump()) for entry in listed.schedules]
-    names = [schedule.name for schedule in made]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise FaceForgeError(f"schedules {path} name {twice[0]!r} twice")
-    return made
+        raise FaceForgeError(f"schedules {path} must contain a list named schedules")
+    file = _validated(_File, content, str(path))
+    schedules = [make_schedule(path.parent, file.scheduler_time_zone, **entry.model_dump()) for entry in file.schedules]
+    names = [schedule.name for schedule in schedules]
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise FaceForgeError(f"schedules {path} contain {duplicates[0]!r} twice")
+    return schedules
 
 
 def _validated(kind: Any, values: dict[str, Any], what: str) -> Any:
@@ -150,5 +151,5 @@ def _validated(kind: Any, values: dict[str, Any], what: str) -> Any:
         if first["type"] == "string_type":
             hint = "; put it in quotes"
         elif first["loc"][-1] == "name":
-            hint = "; use small letters, digits and dashes"
+            hint = "; use lower-case letters, digits and dashes"
         raise FaceForgeError(f"{what}: {where}: {first['msg']}{hint}") from None

@@ -1,4 +1,4 @@
-"""Schedules as they stand on a Kubeflow Pipelines server: recurring runs that say what they were made of."""
+"""Recurring runs on a Kubeflow Pipelines server; those of schedules carry metadata in their description."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError
-from pipelines.cluster.server import Server, all_pages, patiently
-from pipelines.cluster.upload import equals
+from pipelines.cluster.api import equals, list_all, with_retries
+from pipelines.cluster.server import Server
 
 if TYPE_CHECKING:
     from kfp import Client
 
-_MARK = "faceforge: "  # last line of the description: what the copy was made of
+_METADATA_PREFIX = "faceforge: "  # of the description's last line, which holds the metadata as JSON
 
 
 @dataclass(frozen=True)
-class Copy:
-    """A recurring run on the server that a schedule has made.
+class RecurringRun:
+    """A recurring run on the server that was created from a schedule.
 
     Attributes:
-        name: of the schedule.
-        recurring_id: of the recurring run.
-        active: whether it fires.
-        cron: six fields, seconds first, in the scheduler's zone.
-        parameters: of every run.
-        experiment_id: where its runs go.
-        pipeline_id, version_id: what it runs.
-        service_account: of its pods; '' = the default.
-        mark: what it was made of: digest, package, enabled, cron and zones.
-        order: later copies have greater ones, the same for whoever asks.
+        name: name of the schedule.
+        recurring_id: id on the server.
+        active: whether it starts runs.
+        cron: six fields, seconds first.
+        parameters: parameters of its runs.
+        experiment_id: experiment of its runs.
+        pipeline_id, version_id: pipeline version that it runs.
+        service_account: service account of the pods; '' = the default.
+        metadata: what it was created from: digest, package, enabled, cron and time zone.
+        order: sort key by age, the same for every client.
     """
 
     name: str
@@ -43,67 +43,74 @@ class Copy:
     pipeline_id: str
     version_id: str
     service_account: str
-    mark: dict[str, Any]
+    metadata: dict[str, Any]
     order: tuple[str, int, str]
 
     @property
     def paused(self) -> bool:
-        """Silent although its schedule wants it to run: somebody has paused it."""
-        return not self.active and bool(self.mark.get("enabled", True))
+        """Inactive although its schedule is enabled: somebody has paused it."""
+        return not self.active and bool(self.metadata.get("enabled", True))
 
 
-def find_copies(client: Client, server: Server, name: str = "") -> dict[str, list[Copy]]:
-    """What schedules have put on the server: name -> copies, oldest first; of one name or of all.
+def find_recurring_runs(client: Client, server: Server, name: str = "") -> dict[str, list[RecurringRun]]:
+    """Recurring runs by name of their schedule, oldest first.
+
+    A schedule has one, or several after an interrupted change.
+
+    Args:
+        client: connected to `server`.
+        server: supplies the namespace.
+        name: only those of this schedule; '' = all.
 
     Raises:
-        FaceForgeError: a recurring run of the wanted name is not ours.
+        FaceForgeError: a recurring run has the name of the schedule, but was created by other means.
     """
-    # With neither namespace nor experiment a server of several users refuses, and the client does not fill it in.
-    found = all_pages(
+    # A multi-user server refuses a listing without namespace, and kfp's client does not fill it in.
+    listed = list_all(
         "list of recurring runs",
         client.list_recurring_runs,
         "recurring_runs",
         namespace=server.namespace or None,
         filter=equals("display_name", name) if name else None,
     )
-    copies: dict[str, list[Copy]] = {}
-    for recurring in found:
-        mark = _read_mark(recurring.description)
-        if mark is not None:
-            copies.setdefault(recurring.display_name, []).append(_copy(recurring, mark))
+    by_name: dict[str, list[RecurringRun]] = {}
+    for recurring in listed:
+        metadata = _read_metadata(recurring.description)
+        if metadata is not None:
+            by_name.setdefault(recurring.display_name, []).append(_recurring_run(recurring, metadata))
         elif name:
             raise FaceForgeError(
-                f"a recurring run {name!r} was not made by this command; delete it or choose another name"
+                f"recurring run {name!r} was not created by this command; delete it or choose another name"
             )
-    return {title: sorted(several, key=lambda one: one.order) for title, several in copies.items()}
+    return {title: sorted(runs, key=lambda run: run.order) for title, runs in by_name.items()}
 
 
-def remove(client: Client, copies: list[Copy]) -> None:
-    """Deletes copies; those that are gone already are as good."""
-    for copy in copies:
-        patiently(f"schedule {copy.name!r}", lambda copy=copy: _delete(client, copy.recurring_id))  # type: ignore[misc]
+def remove(client: Client, runs: list[RecurringRun]) -> None:
+    """Deletes recurring runs; ignores those that no longer exist."""
+    for run in runs:
+        with_retries(f"schedule {run.name!r}", lambda run=run: _delete(client, run.recurring_id))  # type: ignore[misc]
 
 
-def marked(description: str, mark: dict[str, Any]) -> str:
-    """A description that `find_copies` recognises."""
-    return f"{description}\n{_MARK}{json.dumps(mark)}".lstrip()
+def describe(description: str, metadata: dict[str, Any]) -> str:
+    """A description that carries metadata for `find_recurring_runs`."""
+    return f"{description}\n{_METADATA_PREFIX}{json.dumps(metadata)}".lstrip()
 
 
-def _read_mark(description: str | None) -> dict[str, Any] | None:
+def _read_metadata(description: str | None) -> dict[str, Any] | None:
     line = (description or "").rpartition("\n")[2]
-    if not line.startswith(_MARK):
+    if not line.startswith(_METADATA_PREFIX):
         return None
     with contextlib.suppress(ValueError):
-        mark = json.loads(line.removeprefix(_MARK))
-        if isinstance(mark, dict):
-            return mark
+        metadata = json.loads(line.removeprefix(_METADATA_PREFIX))
+        if isinstance(metadata, dict):
+            return metadata
     return None
 
 
-def _copy(recurring: Any, mark: dict[str, Any]) -> Copy:
+def _recurring_run(recurring: Any, metadata: dict[str, Any]) -> RecurringRun:
     reference = recurring.pipeline_version_reference
     identifier = str(recurring.recurring_run_id)
-    return Copy(
+    return RecurringRun(
         name=recurring.display_name,
         recurring_id=identifier,
         active=str(recurring.status) == "ENABLED",
@@ -113,7 +120,7 @@ def _copy(recurring: Any, mark: dict[str, Any]) -> Copy:
         pipeline_id=reference.pipeline_id if reference else "",
         version_id=reference.pipeline_version_id if reference else "",
         service_account=recurring.service_account or "",
-        mark=mark,
+        metadata=metadata,
         order=(recurring.created_at.isoformat(), len(identifier), identifier),
     )
 
@@ -124,5 +131,5 @@ def _delete(client: Client, identifier: str) -> None:
     try:
         client.delete_recurring_run(identifier)
     except kfp_server_api.ApiException as error:
-        if error.status != 404:  # gone already: another has deleted it
+        if error.status != 404:  # another client has deleted it
             raise

@@ -48,7 +48,7 @@ def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimulatedServer]:
     """SIMULATED Kubeflow Pipelines server, where the environment says that it is."""
     monkeypatch.setenv("HOME", str(tmp_path))  # kfp keeps a context file there
-    monkeypatch.setattr("pipelines.cluster.server.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipelines.cluster.api.RETRY_SECONDS", 0.01)
     with simulated_server() as running:
         monkeypatch.setenv("KF_PIPELINES_ENDPOINT", running.url)
         yield running

@@ -17,9 +17,9 @@ def endpoint(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_good_server(server: SimulatedServer) -> None:
     found = check()
-    assert (found.status, found.told) == ("ok", f"{server.url}, version 2.17.0, for one user")
+    assert (found.status, found.told) == ("ok", f"{server.url}, version 2.17.0, single-user")
     server.multi_user = True
-    assert "for many users: give --namespace" in check().told
+    assert "multi-user: give --namespace" in check().told
 
 
 def test_an_old_server(server: SimulatedServer) -> None:
@@ -28,14 +28,14 @@ def test_an_old_server(server: SimulatedServer) -> None:
     assert (found.status, found.remedy) == ("warning", "upgrade Kubeflow Pipelines to 2.15 or later")
 
 
-def test_who_may_not_enter_is_told_how(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_token_is_reported(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.token = "right"
     assert (check().status, "access denied (401)" in check().told) == ("problem", True)
     monkeypatch.setenv("KF_PIPELINES_TOKEN", "right")
     assert check().status == "ok"
 
 
-def test_nothing_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

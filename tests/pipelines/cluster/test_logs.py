@@ -109,7 +109,7 @@ def test_one_step_and_its_last_lines(kubernetes: list[str]) -> None:
         (["r-1", "--namespace", "forbidden"], "Kubernetes answers 403"),
     ],
 )
-def test_what_is_not_there_is_told_in_one_line(kubernetes: list[str], arguments: list[str], message: str) -> None:
+def test_missing_pods_are_reported_in_one_line(kubernetes: list[str], arguments: list[str], message: str) -> None:
     result = logs(*arguments)
     assert result.exit_code == 2
     assert message in result.output

@@ -32,7 +32,7 @@ def call(source: object, uri: str, *arguments: str) -> Result:
     return CliRunner().invoke(retrain, [str(source), "--tracking-uri", uri, "--detach", *arguments])
 
 
-def trained(key: str, status: str) -> None:
+def log_training(key: str, status: str) -> None:
     """What a run leaves in MLflow."""
     from faceforge.tracking.runs import finish_parent, step_run
 
@@ -51,12 +51,12 @@ def test_images_are_trained_on_once(server: SimulatedServer, photos: Path, uri: 
     (key,) = keys(server)
 
     server.runs["r-1"]["state"] = "FAILED"
-    trained(key, "FAILED")
+    log_training(key, "FAILED")
     assert "submitted r-2" in call(photos, uri, "--if-changed").output
     assert keys(server) == [key, key], "a failed run is continued"
 
     server.runs["r-2"]["state"] = "SUCCEEDED"
-    trained(key, "FINISHED")
+    log_training(key, "FINISHED")
     result = call(photos, uri, "--if-changed")
     assert result.exit_code == 0
     assert f"has been trained on: run {key}, nothing to do" in result.output
@@ -74,12 +74,12 @@ def test_without_the_option_it_always_trains(server: SimulatedServer, photos: Pa
     assert len(set(keys(server))) == 2
 
 
-def test_what_cannot_be_told_is_an_error(
+def test_an_unreadable_source_or_mlflow_is_an_error(
     server: SimulatedServer, photos: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos.parent)
     for source, where, message in [
-        ("photos", uri, "is relative"),
+        ("photos", uri, "is a relative path"),
         (photos / "missing", uri, "does not exist"),
         (photos, "http://127.0.0.1:9", "MLflow"),
     ]:

@@ -70,7 +70,7 @@ def test_the_version_is_named_by_revision_and_file(
 
 @pytest.mark.parametrize("call", range(4))
 @pytest.mark.parametrize("failure", ["cut before", "cut after"])
-def test_a_submission_that_was_cut_is_told_and_can_be_repeated(
+def test_an_interrupted_submission_is_an_error_and_can_be_repeated(
     server: SimulatedServer, call: int, failure: str
 ) -> None:
     server.fail_at, server.failure = call, failure
@@ -80,7 +80,7 @@ def test_a_submission_that_was_cut_is_told_and_can_be_repeated(
     assert len(server.pipelines) == len(server.versions) == len(server.experiments) == 1
 
 
-def test_every_submission_has_a_run_key_of_its_own_unless_told(server: SimulatedServer) -> None:
+def test_every_submission_has_its_own_run_key_unless_given(server: SimulatedServer) -> None:
     for arguments in ([], [], ["--run-key", "again-1"]):
         assert submit("--detach", *arguments).exit_code == 0
     first, second, third = (run["runtime_config"]["parameters"]["run_key"] for run in server.submitted)
@@ -99,7 +99,7 @@ def test_a_package_that_does_not_take_the_parameters_is_refused(server: Simulate
     del spec["root"]["inputDefinitions"]["parameters"]["preset"]
     old = tmp_path / "old.yaml"
     old.write_text(yaml.safe_dump(spec))
-    assert_one_error(submit("--package", str(old)), "takes no preset", "compile it anew")
+    assert_one_error(submit("--package", str(old)), "has no parameter preset", "compile it again")
     old.write_text("- nonsense")
     assert_one_error(submit("--package", str(old)), "is not a compiled pipeline")
     assert not server.calls
@@ -194,7 +194,9 @@ def test_a_time_limit_ends_watching_only(server: SimulatedServer) -> None:
     assert_one_error(submit("--timeout", "0.1"), "still running", "goes on in the cluster")
 
 
-def test_a_token_is_asked_for_and_sent(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_token_is_reported_and_a_token_sent(
+    server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.token = "s3cret"
     assert_one_error(submit(), "401", "KF_PIPELINES_TOKEN")
     monkeypatch.setenv("KF_PIPELINES_TOKEN", "s3cret")
@@ -246,7 +248,7 @@ def test_watch_of_an_unknown_run(server: SimulatedServer) -> None:
     assert_one_error(CliRunner().invoke(pipeline, ["watch", "r-9", "--every", "0.01"]), "404")
 
 
-def test_runs_are_listed_retried_and_ended(server: SimulatedServer) -> None:
+def test_runs_are_listed_retried_and_terminated(server: SimulatedServer) -> None:
     for _ in range(3):
         assert submit("--detach").exit_code == 0
     runner = CliRunner()

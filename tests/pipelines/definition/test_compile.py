@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from faceforge.errors import FaceForgeError
 from pipelines.cli.pipeline import pipeline
 from pipelines.definition.compile import compile_pipeline
-from pipelines.definition.compile_settings import compile_settings, read_pair, read_secret, read_toleration
+from pipelines.definition.compile_settings import compile_settings, parse_pair, parse_secret, parse_toleration
 from pipelines.definition.definitions import DEFINITIONS, SYNTHESIS, TRAINING, Definition
 
 STEPS = TRAINING.steps
@@ -54,7 +54,7 @@ def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
 def test_the_run_is_closed_whatever_becomes_of_the_steps(definition: Definition, tmp_path: Path) -> None:
-    spec, platform = compiled(tmp_path / "p.yaml", definition, secrets=(read_secret("mlflow:token=TOKEN"),))
+    spec, platform = compiled(tmp_path / "p.yaml", definition, secrets=(parse_secret("mlflow:token=TOKEN"),))
     close = spec["root"]["dag"]["tasks"]["close"]
     assert close["dependentTasks"] == ["steps"]
     assert close["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
@@ -213,10 +213,10 @@ def test_a_bad_option_is_one_line_and_writes_nothing(tmp_path: Path, arguments: 
 
 
 def test_forms_of_secrets_tolerations_and_selectors() -> None:
-    assert read_secret("s3:access-key=AWS_ACCESS_KEY_ID").env == "AWS_ACCESS_KEY_ID"
-    assert read_secret("mlflow:TOKEN").env == "TOKEN"
-    toleration = read_toleration("dedicated=train:NoExecute")
+    assert parse_secret("s3:access-key=AWS_ACCESS_KEY_ID").env == "AWS_ACCESS_KEY_ID"
+    assert parse_secret("mlflow:TOKEN").env == "TOKEN"
+    toleration = parse_toleration("dedicated=train:NoExecute")
     assert (toleration.key, toleration.value, toleration.effect) == ("dedicated", "train", "NoExecute")
-    assert read_pair("cloud.example/pool=gpu") == ("cloud.example/pool", "gpu")
+    assert parse_pair("node selector", "cloud.example/pool=gpu") == ("cloud.example/pool", "gpu")
     with pytest.raises(FaceForgeError):
-        read_pair("=x")
+        parse_pair("node selector", "=x")

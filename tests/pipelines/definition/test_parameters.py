@@ -11,7 +11,7 @@ from pipelines.cli.pipeline import pipeline
 from pipelines.definition.parameters import (
     check_locally,
     check_synthesis_locally,
-    identity,
+    run_identity,
     run_parameters,
     synthesis_parameters,
 )
@@ -31,7 +31,7 @@ def test_what_is_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     uri = f"sqlite:///{tmp_path}/mlflow.db"
 
     def same(**values: str) -> dict[str, str]:
-        return identity(*check_locally(run_parameters(**{"tracking_uri": uri, **values})))
+        return run_identity(*check_locally(run_parameters(**{"tracking_uri": uri, **values})))
 
     preset = resolve("toy").train.kimg
     assert same() == same(settings=f"train.kimg={preset}", tracking_uri="sqlite:///mlflow.db")
@@ -82,7 +82,7 @@ def test_a_synthesis_run_is_checked_before_it_starts(tmp_path: Path, monkeypatch
         synthesis_parameters(modle="x")
     with pytest.raises(FaceForgeError, match="setting 'perclass' does not exist; did you mean 'per_class'"):
         synthesis_parameters(settings="perclass=3")
-    with pytest.raises(FaceForgeError, match="just one of count, per_class and balance"):
+    with pytest.raises(FaceForgeError, match="exactly one of count, per_class and balance"):
         synthesis_parameters(settings="seed=1")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     cases = {

@@ -60,7 +60,7 @@ def assert_one_error(result: Result, *parts: str) -> None:
         assert part in line
 
 
-def test_a_schedule_is_made_as_it_should_be(server: SimulatedServer, path: Path) -> None:
+def test_a_schedule_becomes_a_recurring_run(server: SimulatedServer, path: Path) -> None:
     assert "+ weekly: create" in done(apply(path))
     (made,) = server.recurring.values()
     assert made["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * 0"
@@ -82,7 +82,7 @@ def test_the_same_again_changes_nothing(server: SimulatedServer, path: Path) -> 
     assert (dict(server.recurring), len(server.calls)) == before
 
 
-def test_plan_tells_what_differs_and_changes_nothing(server: SimulatedServer, path: Path) -> None:
+def test_plan_reports_differences_and_changes_nothing(server: SimulatedServer, path: Path) -> None:
     done(apply(path))
     calls = len(server.calls)
     write(path, weekly(cron="30 4 * * *", parameters={"preset": "faces64", "settings": "train.kimg=50"}))
@@ -119,7 +119,7 @@ def test_apply_survives_every_cut(server: SimulatedServer, path: Path, at: int, 
         assert "error: " in second.output
         assert "Traceback" not in second.output
     if len(crons) > 1:
-        assert "too many" in done(call("list"))
+        assert "surplus" in done(call("list"))
     done(apply(path))
     (live,) = server.copies("weekly")
     assert live["trigger"]["cron_schedule"]["cron"] == "0 0 4 * * 0"
@@ -127,7 +127,7 @@ def test_apply_survives_every_cut(server: SimulatedServer, path: Path, at: int, 
     assert first.exit_code in (0, 2)
 
 
-def test_one_lost_answer_is_made_good_at_once(server: SimulatedServer, path: Path) -> None:
+def test_one_lost_response_is_recovered_by_a_retry(server: SimulatedServer, path: Path) -> None:
     done(apply(path))
     write(path, weekly(cron="0 4 * * 0"))
     server.fail_at, server.lasting, server.failure = len(server.calls) + 1, False, 503  # the old copy's deletion
@@ -196,13 +196,14 @@ def test_the_commands_are_offered() -> None:
 
 
 def run(file: Path) -> Any:
-    """An applier in this thread: the error that it ended with, or None."""
-    from pipelines.cluster.server import Server, connect
-    from pipelines.schedules.apply import apply as applying
+    """Applies a file in this thread; returns the error that it raised, or None."""
+    from pipelines.cluster.connection import connect
+    from pipelines.cluster.server import Server
+    from pipelines.schedules.apply import apply
 
     where = Server()
     try:
-        list(applying(connect(where), where, read_schedules(file)))
+        list(apply(connect(where), where, read_schedules(file)))
     except Exception as error:
         return error
     return None
@@ -211,7 +212,7 @@ def run(file: Path) -> Any:
 def test_pause_is_kept_by_apply_and_ended_by_resume(server: SimulatedServer, path: Path) -> None:
     done(apply(path))
     assert done(call("pause", "weekly")) == "weekly: paused\n"
-    assert done(call("pause", "weekly")) == "weekly: is paused already\n"
+    assert done(call("pause", "weekly")) == "weekly: is already paused\n"
     assert "paused by hand" in done(apply(path))
     write(path, weekly(cron="0 4 * * 0"))
     done(apply(path))
@@ -228,7 +229,7 @@ def test_pause_is_kept_by_apply_and_ended_by_resume(server: SimulatedServer, pat
     assert len(server.active("weekly")) == 1
 
 
-def test_list_tells_when_it_comes_next(server: SimulatedServer, path: Path) -> None:
+def test_list_shows_the_next_run(server: SimulatedServer, path: Path) -> None:
     assert "no schedules" in done(call("list"))
     done(apply(write(path, weekly(time_zone="Europe/Berlin"), zone="Europe/Berlin")))
     assert "next 20" in (line := done(call("list")))
@@ -236,7 +237,7 @@ def test_list_tells_when_it_comes_next(server: SimulatedServer, path: Path) -> N
     assert "Europe/Berlin" in line
 
 
-def test_run_now_starts_what_the_schedule_would(server: SimulatedServer, path: Path) -> None:
+def test_run_now_starts_a_run_of_the_schedule(server: SimulatedServer, path: Path) -> None:
     done(apply(path))
     done(call("pause", "weekly"))
     assert "started run r-1" in done(call("run-now", "weekly"))
@@ -257,18 +258,18 @@ def test_schedules_of_others_are_left_alone_unless_pruned(server: SimulatedServe
     assert server.copies("weekly")
 
 
-def test_a_recurring_run_made_by_hand_is_never_touched(server: SimulatedServer, path: Path) -> None:
+def test_a_recurring_run_created_in_the_ui_is_never_changed(server: SimulatedServer, path: Path) -> None:
     done(apply(path))
     (live,) = server.copies("weekly")
     live["description"] = "made in the UI"
-    assert_one_error(apply(path), "was not made by this command")
-    assert_one_error(call("delete", "weekly"), "was not made by this command")
+    assert_one_error(apply(path), "was not created by this command")
+    assert_one_error(call("delete", "weekly"), "was not created by this command")
     assert len(server.recurring) == 1
 
 
 def test_delete_and_names_that_are_not_there(server: SimulatedServer, path: Path) -> None:
     done(apply(path))
-    assert_one_error(call("pause", "wekly"), "'wekly' does not exist", "there: weekly")
+    assert_one_error(call("pause", "wekly"), "'wekly' does not exist", "existing schedules: weekly")
     assert done(call("delete", "weekly")) == "weekly: deleted\n"
     assert not server.recurring
     assert_one_error(call("delete", "weekly"), "does not exist")
@@ -300,31 +301,32 @@ def test_several_users(server: SimulatedServer, path: Path) -> None:
     done(call("list", "--namespace", "faces"))
 
 
-def test_a_cron_in_another_zone_is_told_in_the_schedulers(server: SimulatedServer, path: Path) -> None:
-    output = done(apply(write(path, weekly(time_zone="Asia/Tokyo"))))
-    assert server.copies("weekly")[0]["trigger"]["cron_schedule"]["cron"] == "0 0 18 * * 6"
-    assert "clocks change" not in output
-    assert "clocks change about" in done(apply(write(path, weekly(time_zone="Europe/Berlin"))))
-    assert (
-        json.loads(server.copies("weekly")[0]["description"].rpartition("faceforge: ")[2])["time_zone"]
-        == "Europe/Berlin"
-    )
+def test_the_cron_is_sent_in_the_time_zone_of_the_scheduler(server: SimulatedServer, path: Path) -> None:
+    for entry in (weekly(), weekly(time_zone="Asia/Tokyo")):
+        done(apply(write(path, entry, zone="Asia/Tokyo")))
+        (live,) = server.copies("weekly")
+        assert live["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * 0"
+        assert json.loads(live["description"].rpartition("faceforge: ")[2])["time_zone"] == "Asia/Tokyo"
+    assert "unchanged" in done(apply(path))
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
         ({"cron": "0 3 * *"}, "schedule 'weekly': cron '0 3 * *' has 4 fields"),
-        ({"cron": "* 0 3 * * 0"}, "first means seconds"),
+        ({"cron": "* 0 3 * * 0"}, "the first means seconds"),
         ({"time_zone": "Berlin"}, "time zone 'Berlin' is unknown"),
-        ({"name": "Weekly Retrain"}, "use small letters"),
+        ({"name": "Weekly Retrain"}, "use lower-case letters"),
         ({"parameters": {"preset": "huge"}}, "preset 'huge' does not exist"),
         ({"parameters": {"sauce": "x"}}, "parameter 'sauce' does not exist"),
         ({"parameters": {"settings": "train.kimgs=1"}}, "did you mean 'train.kimg'"),
         ({"parameters": {"source": 5}}, "put it in quotes"),
         ({"start": "champion"}, "start: Extra inputs are not permitted"),
         ({"package": "nowhere.yaml"}, "nowhere.yaml does not exist"),
-        ({"cron": "30 0 1 * *", "time_zone": "Asia/Tokyo"}, "its day changes"),
+        (
+            {"time_zone": "Asia/Tokyo"},
+            "one time zone for all schedules: write cron in UTC, or set cron",
+        ),
     ],
 )
 def test_a_wrong_entry_is_refused_before_anything_is_sent(
@@ -337,7 +339,7 @@ def test_a_wrong_entry_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("schedules: [", "are not YAML"), ("- a", "must hold a list"), ("sets: []", "Extra inputs")],
+    [("schedules: [", "are not YAML"), ("- a", "must contain a list"), ("sets: []", "Extra inputs")],
 )
 def test_a_wrong_file_is_refused(server: SimulatedServer, path: Path, text: str, message: str) -> None:
     path.write_text(text)
@@ -348,6 +350,6 @@ def test_a_wrong_file_is_refused(server: SimulatedServer, path: Path, text: str,
     assert_one_error(apply(path), "twice")
 
 
-def test_the_shipped_file_is_right() -> None:
+def test_the_file_in_the_repository_is_valid() -> None:
     (one,) = read_schedules(ROOT / SCHEDULES)
     assert not one.enabled
