@@ -18,15 +18,19 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, GLASSES, draw_toyfaces
+from faceforge.errors import guarded
 from faceforge.evaluation.diagnostics.usefulness import Labelled, rare_class
 from faceforge.evaluation.domain_classifier import train_classifier
-from faceforge.steps import steps
+from faceforge.steps.augment import run_augment
+from faceforge.steps.ingest import run_ingest
+from faceforge.steps.train import run_train
 from faceforge.synthesis.options import synthesis_config
 from faceforge.synthesis.synthesise import synthesise
 
@@ -71,14 +75,15 @@ def experiment(out: Path, images: int, share: float, kimg: float, seeds: int) ->
     rest = (1 - share) / 2
     source = f"toyfaces:neutral={rest},smiling={rest},glasses={share}"
     settings = f"ingest.limit={images}, train.kimg={kimg}, augment.flip=true, augment.balance={COLUMN}"
-    with steps.guarded():
-        data, balanced, bundle = out / "data", out / "balanced", out / "model" / "bundle"
-        steps.ingest(source, "", "toy", settings, data, None)
-        steps.augment(data, "toy", settings, balanced, None)
+    recipe: dict[str, Any] = {"preset": "toy", "settings": settings, "tracking": None}
+    with guarded():
+        run_ingest(source=source, labels=None, out=out / "data", **recipe)
+        run_augment(data=out / "data", out=out / "balanced", **recipe)
+        bundle = out / "model" / "bundle"
         if not bundle.is_dir():
-            steps.train(balanced, "toy", settings, bundle, str(out / "model" / "checkpoints"), None)
+            run_train(data=out / "balanced", work=out / "model", **recipe)
         order = synthesis_config("balance=true, reject=labels+copies")
-        synthesise(str(bundle), out / "synthetic", order, data)
+        synthesise(str(bundle), out / "synthetic", order, out / "data")
 
     real, more, jittered = (ImageSet.open(out / name).load("train") for name in ("data", "synthetic", "balanced"))
     test = tested()

@@ -1,4 +1,4 @@
-"""A whole training in one file: an image set in, a judged model and new faces out.
+"""A whole training in one file: images in, an evaluated model and new faces out.
 
     python examples/train.py                                     # drawn faces, some minutes on two CPU cores
     python examples/train.py photos/ --preset faces64 --labels gender,age_group --set train.kimg=100
@@ -14,7 +14,11 @@ from pathlib import Path
 
 from faceforge import Generator
 from faceforge.data.overview.contact_sheet import image_grid, save_png
-from faceforge.steps import steps
+from faceforge.errors import guarded
+from faceforge.steps.augment import run_augment
+from faceforge.steps.evaluate import run_evaluate
+from faceforge.steps.ingest import run_ingest
+from faceforge.steps.train import run_train
 
 
 def main() -> None:
@@ -26,14 +30,14 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", default="", help='"section.field=value, ..."')
     parser.add_argument("--out", type=Path, default=Path("example"))
     options = parser.parse_args()
-    recipe = (options.preset, options.settings)
+    out: Path = options.out
+    recipe = {"preset": options.preset, "settings": options.settings, "tracking": None}
 
-    with steps.guarded():  # mistakes end in one line
-        out: Path = options.out
-        steps.ingest(options.source, options.labels, *recipe, out / "data", tracking=None)
-        steps.augment(out / "data", *recipe, out / "augmented", tracking=None)
-        model = steps.train(out / "augmented", *recipe, out / "model", checkpoints="", tracking=None)
-        steps.evaluate(model, out / "data", *recipe, out / "report", model_name="", tracking=None)
+    with guarded():  # mistakes end in one line
+        run_ingest(source=options.source, labels=options.labels, out=out / "data", **recipe)
+        run_augment(data=out / "data", out=out / "augmented", **recipe)
+        model = run_train(data=out / "augmented", work=out / "model", **recipe)
+        run_evaluate(bundle=model, data=out / "data", out=out / "report", **recipe)
         print((out / "report" / "summary.txt").read_text())
 
         samples = Generator.load(model).generate(num_images=64, seed=1)

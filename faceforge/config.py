@@ -331,13 +331,15 @@ def _suggestion(key: str) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; sections: {', '.join(_SECTIONS)}"
 
 
-def labels_option(config: IngestConfig, labels: str) -> tuple[IngestConfig, str]:
-    """What `labels` means: a CSV or Parquet file, or columns to keep, as in `gender,age_group`.
+def labels_option(config: IngestConfig, labels: str | None) -> tuple[IngestConfig, str | None]:
+    """Reads an option `labels`: a CSV or Parquet file with labels, or columns to keep (`gender,age_group`).
 
     Returns:
-        the configuration with the columns set, and the path of the file ('' if none).
+        the configuration with the columns set, and the path of the file; None: there is none.
     """
+    if not labels:
+        return config, None
     if labels.lower().endswith((".csv", ".tsv", ".parquet", ".pq")):
         return config, labels
     names = tuple(filter(None, (name.strip() for name in re.split(r"[,+]", labels))))
-    return (config.model_copy(update={"labels": names}) if names else config), ""
+    return (config.model_copy(update={"labels": names}) if names else config), None

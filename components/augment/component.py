@@ -19,8 +19,14 @@ def augment(
     """Add mirrored, jittered and balancing copies to the training split; the holdout stays as it is."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.augment import run_augment
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        steps.augment(Path(data.path), preset, settings, Path(augmented.path), tracking)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        run_augment(
+            data=Path(data.path),
+            preset=preset,
+            settings=settings,
+            out=Path(augmented.path),
+            tracking=tracking,
+        )

@@ -17,8 +17,12 @@ def check(
     """Read the set again: hashes, counts, repeats, labels as a classifier sees them; returns publish or refuse."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.check import run_check
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        return steps.check(Path(dataset.path), Path(report.path), tracking)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        return run_check(
+            dataset=Path(dataset.path),
+            out=Path(report.path),
+            tracking=tracking,
+        )

@@ -19,20 +19,20 @@ def evaluate(
     report: dsl.Output[dsl.Artifact],
     page: dsl.Output[dsl.HTML],
 ) -> str:
-    """Judge the model beside the champion on the frozen holdout; returns promote, hold or reject."""
+    """Evaluate the model on the frozen holdout, compare it with the champion; returns promote, hold or reject."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.evaluate import run_evaluate
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        return steps.evaluate(
-            Path(bundle.path),
-            Path(data.path),
-            preset,
-            settings,
-            Path(report.path),
-            model_name,
-            tracking,
-            Path(page.path),
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        return run_evaluate(
+            bundle=Path(bundle.path),
+            data=Path(data.path),
+            preset=preset,
+            settings=settings,
+            out=Path(report.path),
+            model_name=model_name,
+            tracking=tracking,
+            page=Path(page.path),
         )

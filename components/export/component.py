@@ -1,4 +1,4 @@
-"""Model bundle -> the formats others load, and sheets of samples."""
+"""Model bundle -> the formats that other programs load, and contact sheets of samples."""
 
 from kfp import dsl
 
@@ -14,11 +14,15 @@ def export(
     job: str,
     exported: dsl.Output[dsl.Artifact],
 ) -> None:
-    """Write the bundle, Keras, HDF5 and SavedModel formats and a sheet of samples per class."""
+    """Write the bundle, Keras, HDF5, ONNX and SavedModel formats and a contact sheet of samples per class."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.export import run_export
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        steps.export(Path(bundle.path), Path(exported.path), tracking)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        run_export(
+            bundle=Path(bundle.path),
+            out=Path(exported.path),
+            tracking=tracking,
+        )

@@ -17,14 +17,18 @@ def generate(
     job: str,
     dataset: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Draw labelled images with a registered model; a retry goes on from the parts under `checkpoint_root`/run key."""
+    """Generate labelled images with a registered model; a retry keeps the parts under `checkpoint_root`/run key."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.generate import run_generate
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        key = run_key or job
-        tracking = steps.Tracking(tracking_uri, experiment, key, {"faceforge.pipeline_job": job})
-        kept = checkpoint_root and "://" not in checkpoint_root  # buckets take checkpoints alone
-        work = str(Path(checkpoint_root) / key / "parts") if kept else ""
-        steps.generate(model, data, settings, Path(dataset.path), work, tracking)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        run_generate(
+            model=model,
+            data=Path(data) if data else None,
+            settings=settings,
+            out=Path(dataset.path),
+            work=tracking.work_folder(checkpoint_root, "parts"),
+            tracking=tracking,
+        )

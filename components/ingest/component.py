@@ -19,14 +19,20 @@ def ingest(
     job: str,
     data: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Decode, check, de-duplicate, resize and split the images of a source; a retry goes on with what is prepared."""
+    """Decode, check, de-duplicate, resize and split the images of a source; a retry keeps what is prepared."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.ingest import run_ingest
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        key = run_key or job
-        tracking = steps.Tracking(tracking_uri, experiment, key, {"faceforge.pipeline_job": job})
-        kept = checkpoint_root and "://" not in checkpoint_root  # buckets take checkpoints alone
-        work = str(Path(checkpoint_root) / key / "prepared") if kept else ""
-        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, work, (), model_name)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        run_ingest(
+            source=source,
+            labels=labels or None,
+            preset=preset,
+            settings=settings,
+            out=Path(data.path),
+            work=tracking.work_folder(checkpoint_root, "prepared"),
+            model_name=model_name,
+            tracking=tracking,
+        )

@@ -1,4 +1,4 @@
-"""Prepared shares of a source -> image set; the same that `ingest` would have made by itself."""
+"""Prepared shares of a source -> the image set that `ingest` alone would write."""
 
 from typing import List  # noqa: UP035 - kfp knows lists of artifacts by this name
 
@@ -21,12 +21,20 @@ def merge(
     job: str,
     data: dsl.Output[dsl.Dataset],
 ) -> None:
-    """De-duplicate, split and write what the shares hold."""
+    """De-duplicate, split and write the images of all shares."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.ingest import run_ingest
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        shares = [Path(share.path) for share in prepared]
-        steps.ingest(source, labels, preset, settings, Path(data.path), tracking, "", shares, model_name)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        run_ingest(
+            source=source,
+            labels=labels or None,
+            preset=preset,
+            settings=settings,
+            out=Path(data.path),
+            prepared=[Path(share.path) for share in prepared],
+            model_name=model_name,
+            tracking=tracking,
+        )

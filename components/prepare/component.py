@@ -1,4 +1,4 @@
-"""Source -> one share of its images, prepared; `merge` makes an image set of all shares."""
+"""Source -> one share of its images, prepared; `merge` writes one image set from all shares."""
 
 from kfp import dsl
 
@@ -15,10 +15,19 @@ def prepare(
     shares: int,
     prepared: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Decode, check, crop and resize the images of a share; everything that needs no other share."""
+    """Decode, check, crop and resize the images of one share: the work that needs no other share."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.errors import guarded
+    from faceforge.steps.ingest import run_prepare
 
-    with steps.guarded():
-        steps.prepare(source, labels, preset, settings, share, shares, Path(prepared.path))
+    with guarded():
+        run_prepare(
+            source=source,
+            labels=labels or None,
+            preset=preset,
+            settings=settings,
+            share=int(share),  # kfp passes integers of a list as floats
+            shares=int(shares),
+            out=Path(prepared.path),
+        )

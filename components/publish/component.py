@@ -15,11 +15,16 @@ def publish(
     run_key: str,
     job: str,
 ) -> str:
-    """Copy the set to its destination, unless it was refused; returns its address."""
+    """Copy the set to its destination and return its address; fails if the check refused the set."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.publish import run_publish
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        return steps.publish(Path(dataset.path), Path(report.path), destination, tracking)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        return run_publish(
+            dataset=Path(dataset.path),
+            report=Path(report.path),
+            destination=destination or None,
+            tracking=tracking,
+        )

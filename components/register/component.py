@@ -16,11 +16,17 @@ def register(
     run_key: str,
     job: str,
 ) -> str:
-    """Register the model, point `challenger` (and `champion`, when promoted) at it; returns the version."""
+    """Register the model, point `challenger` (and `champion`, if promoted) at it; returns the version."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.register import run_register
+    from faceforge.steps.tracked import component_tracking
 
-    with steps.guarded():
-        tracking = steps.Tracking(tracking_uri, experiment, run_key or job, {"faceforge.pipeline_job": job})
-        return steps.register(Path(exported.path), Path(report.path), decision, model_name, True, tracking)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        return run_register(
+            exported=Path(exported.path),
+            report=Path(report.path),
+            decision=decision,
+            model_name=model_name,
+            tracking=tracking,
+        )

@@ -18,13 +18,20 @@ def train(
     job: str,
     bundle: dsl.Output[dsl.Model],
 ) -> None:
-    """Train the two networks; a retry goes on from the last checkpoint under `checkpoint_root`/run key."""
+    """Train the two networks; a retry continues from the last checkpoint under `checkpoint_root`/run key."""
     from pathlib import Path
 
-    from faceforge.steps import steps
+    from faceforge.steps.tracked import component_tracking
+    from faceforge.steps.train import run_train
 
-    with steps.guarded():
-        key = run_key or job
-        tracking = steps.Tracking(tracking_uri, experiment, key, {"faceforge.pipeline_job": job})
-        checkpoints = f"{checkpoint_root.rstrip('/')}/{key}/checkpoints" if checkpoint_root else ""
-        steps.train(Path(data.path), preset, settings, Path(bundle.path), checkpoints, tracking, model_name)
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        run_train(
+            data=Path(data.path),
+            preset=preset,
+            settings=settings,
+            work=tracking.work_folder(checkpoint_root, "training") or Path(f"{bundle.path}.training"),
+            checkpoints=tracking.checkpoints(checkpoint_root),
+            model_name=model_name,
+            out=Path(bundle.path),
+            tracking=tracking,
+        )

@@ -1,4 +1,4 @@
-"""`faceforge doctor`: a thin view of `faceforge.doctor`."""
+"""`faceforge doctor`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from faceforge.cli.registry import tracking_uri_option
+from faceforge.cli.options import experiment_option, json_option, model_name_option, tracking_uri_option
 
 if TYPE_CHECKING:
     from faceforge.doctor.finding import Finding
@@ -20,12 +20,12 @@ _SIGNS = {"ok": "ok", "skipped": "-", "warning": "WARNING", "problem": "PROBLEM"
 
 
 @click.command()
-@click.option("--name", default="faceforge", show_default=True, help="Registered model.")
-@click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@model_name_option
+@experiment_option
+@json_option
 @tracking_uri_option
 def doctor(name: str, experiment: str, as_json: bool, tracking_uri: str) -> None:
-    """Look for what stands in the way: packages, GPU, memory, disk, MLflow, registry, Kubeflow.
+    """Check everything that a run needs: packages, GPU, memory, disk, MLflow, registry, Kubeflow.
 
     The exit code is 1 if there is a problem, else 0.
 
@@ -34,16 +34,16 @@ def doctor(name: str, experiment: str, as_json: bool, tracking_uri: str) -> None
       faceforge doctor
       KF_PIPELINES_ENDPOINT=http://localhost:8888 faceforge doctor --tracking-uri http://localhost:5000
     """
-    found = []
+    findings = []
     for finding in _findings(tracking_uri, name, experiment):
-        found.append(finding)
+        findings.append(finding)
         if not as_json:
             click.echo(f"{_SIGNS[finding.status]:<8} {finding.check:<12} {finding.told}")
             if finding.remedy:
                 click.echo(f"{'':<21} -> {finding.remedy}")
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
-    sys.exit(any(finding.status == "problem" for finding in found))
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    sys.exit(any(finding.status == "problem" for finding in findings))
 
 
 def _findings(tracking_uri: str, name: str, experiment: str) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`faceforge fid`: a thin view of `faceforge.evaluation.inception.fid`."""
+"""`faceforge fid`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from faceforge.steps import steps
+from faceforge.cli.options import json_option
+from faceforge.errors import FaceForgeError, guarded
 
 if TYPE_CHECKING:
     from faceforge.evaluation.inception.fid import Comparison
@@ -30,19 +31,24 @@ LINES = {
 @click.command()
 @click.argument("real")
 @click.argument("fake", required=False)
-@click.option("--weights", default="", metavar="FILE|URL|download", help="FID network; default: the cached file.")
-@click.option("--kid", is_flag=True, help="KID instead of FID: unbiased, so fit for few images (from 100).")
-@click.option("--all", "everything", is_flag=True, help="FID, FID at infinity, KID, precision, recall, density, ...")
-@click.option("--min-samples", type=click.IntRange(2), default=2048, show_default=True, help="Refuse FID on fewer.")
+@click.option("--weights", default="", metavar="FILE|URL|download", help="FID network; default: cached file.")
+@click.option("--kid", is_flag=True, help="KID instead of FID: unbiased, so usable from 100 images.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="All metrics: FID, FID at infinity, KID, recall, ...",
+)
+@click.option("--min-samples", type=click.IntRange(2), default=2048, show_default=True, help="Refuse FID below this.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
     show_default=True,
-    help="What the network computes in; auto: bfloat16 where the machine is fast in it.",
+    help="Number format of the network; auto: bfloat16 where the processor computes in it.",
 )
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Keep REAL's statistics in this .npz.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Save statistics of REAL here (.npz).")
+@json_option
 def fid(
     real: str,
     fake: str | None,
@@ -57,7 +63,7 @@ def fid(
     """Frechet Inception distance between two sets of images; lower is better.
 
     REAL and FAKE are folders of images, archives, Parquet files, image sets (their training split; DATA:holdout for the
-    other) or .npz statistics, those of pytorch-fid included. Statistics of image sets are kept for the next time.
+    other) or .npz statistics, those of pytorch-fid included. Statistics of image sets are cached.
 
     \b
     Examples:
@@ -67,23 +73,22 @@ def fid(
       faceforge fid photos/ --save photos.npz
       faceforge fid photos.npz samples/
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # numbers and progress, not TensorFlow's greetings
-    with steps.guarded():
-        from faceforge.errors import FaceForgeError
-        from faceforge.evaluation.inception.fid import FID_ONLY, KID_ONLY, compare_sets, gather_set
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no TensorFlow start-up messages
+    with guarded():
+        from faceforge.evaluation.inception.fid import FID_ONLY, KID_ONLY, collect_set_statistics, compare_sets
         from faceforge.evaluation.inception.metrics import MEASURES
 
         if fake is None and save is None:
-            raise FaceForgeError("nothing to compare with; name a second set, or keep statistics of one with --save")
+            raise FaceForgeError("FID needs two sets: name a second one, or save the statistics of one with --save")
         if save is not None:
             if save.suffix != ".npz":
-                raise FaceForgeError(f"--save {save} would not be found again as statistics; let it end in .npz")
-            gathered = gather_set(real, weights=weights, precision=precision)
-            gathered.save(save)
-            click.echo(f"{save}: statistics of {gathered.gaussian.count:,} images", err=True)
+                raise FaceForgeError(f"--save {save}: the name of a statistics file must end in .npz")
+            statistics = collect_set_statistics(real, weights=weights, precision=precision)
+            statistics.save(save)
+            click.echo(f"{save}: statistics of {statistics.gaussian.count:,} images", err=True)
             real = str(save)
         if fake is not None:
-            found = compare_sets(
+            comparison = compare_sets(
                 real,
                 fake,
                 weights=weights,
@@ -91,20 +96,20 @@ def fid(
                 wanted=MEASURES if everything else KID_ONLY if kid else FID_ONLY,
                 min_samples=min_samples,
             )
-            click.echo(json.dumps(asdict(found), indent=2) if as_json else _text(found))
+            click.echo(json.dumps(asdict(comparison), indent=2) if as_json else _text(comparison))
 
 
-def _text(found: Comparison) -> str:
-    values = {name.partition("/")[2]: value for name, value in found.metrics.items()}
-    verified = all(name.startswith("inception/") for name in found.metrics)
+def _text(comparison: Comparison) -> str:
+    values = {name.partition("/")[2]: value for name, value in comparison.metrics.items()}
+    verified = all(name.startswith("inception/") for name in comparison.metrics)
     lines = []
     for name, (label, form, spread) in LINES.items():
         if name in values:
             more = f" ± {values[spread]:{form}}" if spread else ""
             lines.append(f"{label + ('' if verified else ' (unverified)'):<30} {values[name]:{form}}{more}")
     lines.append("")
-    for side, part in (("real", found.real), ("fake", found.fake)):
+    for side, part in (("real", comparison.real), ("fake", comparison.fake)):
         count = f"{part.images:,}" if part.images else "an unknown number of"
         lines.append(f"{side}  {part.name}: {count} images")
-    lines += [f"note  {note}" for note in found.notes]
+    lines += [f"note  {note}" for note in comparison.notes]
     return "\n".join(lines)

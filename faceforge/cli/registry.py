@@ -1,49 +1,31 @@
-"""`faceforge registry ...`: thin views of `faceforge.tracking`."""
+"""`faceforge registry ...`: lists, compares and promotes model versions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from faceforge.errors import guarded
-from faceforge.tracking.tags import DATASET_TAG, PARENT_RUN_TAG, REVISION_TAG
+from faceforge.cli.options import Command, connected, json_option, model_name_option, tracking_uri_option, with_options
+from faceforge.tracking.tags import APPROVAL_TAG, DATASET_TAG, PARENT_RUN_TAG, PROMOTED_TAG, REVISION_TAG
 
 if TYPE_CHECKING:
     from faceforge.tracking.comparison import Details
     from faceforge.tracking.promotion import Event
 
-Command = Callable[..., None]
-
-tracking_uri_option = click.option(
-    "--tracking-uri", default="", help="MLflow; default: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
-_reason = click.option("--reason", default="", help="Kept in the history.")
+_reason = click.option("--reason", default="", help="Reason, kept in the history.")
 
 
 def _options(command: Command) -> Command:
-    command = click.option("--name", default="faceforge", show_default=True, help="Registered model.")(command)
-    return tracking_uri_option(command)
-
-
-@contextmanager
-def connected(tracking_uri: str) -> Iterator[None]:
-    """MLflow for a command that reads or changes what is there; problems become one line."""
-    from faceforge.tracking.connection import connect
-
-    with guarded():
-        connect(tracking_uri, create=False)
-        yield
+    return with_options(command, model_name_option, tracking_uri_option)
 
 
 @click.group()
 def registry() -> None:
-    """Model versions: list them, compare them, put one in use, take it back.
+    """List, compare, promote and roll back model versions.
 
     \b
     VERSION is a number or an alias: champion, challenger, previous.
@@ -61,13 +43,13 @@ def registry() -> None:
 @registry.command("list")
 @_options
 def list_command(name: str, tracking_uri: str) -> None:
-    """All versions, newest first.
+    """List all versions, newest first.
 
     \b
     Example:
       faceforge registry list --tracking-uri http://localhost:5000
     """
-    from faceforge.tracking.promotion import APPROVAL_TAG, WAITING, approval_required
+    from faceforge.tracking.promotion import WAITING, approval_required
     from faceforge.tracking.versions import list_versions
 
     with connected(tracking_uri):
@@ -81,10 +63,10 @@ def list_command(name: str, tracking_uri: str) -> None:
 
 @registry.command("show")
 @click.argument("version")
-@_as_json
+@json_option
 @_options
 def show_command(version: str, as_json: bool, name: str, tracking_uri: str) -> None:
-    """All that is known of VERSION: decision, reasons, numbers, who put it in use.
+    """Show VERSION: decision, reasons, metrics, and who promoted it.
 
     \b
     Example:
@@ -93,22 +75,22 @@ def show_command(version: str, as_json: bool, name: str, tracking_uri: str) -> N
     from faceforge.tracking.comparison import describe
 
     with connected(tracking_uri):
-        found = describe(name, version)
+        details = describe(name, version)
         if as_json:
-            click.echo(json.dumps(asdict(found), indent=2))
+            click.echo(json.dumps(asdict(details), indent=2))
             return
-        for key, value in _facts(name, found):
+        for key, value in _facts(name, details):
             click.echo(f"{key:<10}  {value}")
-        _table(("metric", "value"), [(key, f"{value:.6g}") for key, value in sorted(found.metrics.items())])
+        _table(("metric", "value"), [(key, f"{value:.6g}") for key, value in sorted(details.metrics.items())])
 
 
 @registry.command("compare")
 @click.argument("left", metavar="VERSION", default="champion")
 @click.argument("right", metavar="VERSION", default="challenger")
-@_as_json
+@json_option
 @_options
 def compare_command(left: str, right: str, as_json: bool, name: str, tracking_uri: str) -> None:
-    """Two versions side by side: their numbers, and the settings that differ; default: champion and challenger.
+    """Compare two versions: metrics, and settings that differ. Default: champion and challenger.
 
     \b
     Example:
@@ -117,27 +99,27 @@ def compare_command(left: str, right: str, as_json: bool, name: str, tracking_ur
     from faceforge.tracking.comparison import compare
 
     with connected(tracking_uri):
-        found = compare(name, left, right)
+        comparison = compare(name, left, right)
         if as_json:
-            click.echo(json.dumps(asdict(found), indent=2))
+            click.echo(json.dumps(asdict(comparison), indent=2))
             return
-        names = [f"version {side.info.version}" for side in (found.left, found.right)]
-        rows = [("decision", found.left.info.decision or "-", found.right.info.decision or "-", "")]
-        for metric, one, other in found.metrics:
+        names = [f"version {side.info.version}" for side in (comparison.left, comparison.right)]
+        rows = [("decision", comparison.left.info.decision or "-", comparison.right.info.decision or "-", "")]
+        for metric, one, other in comparison.metrics:
             change = "" if one is None or other is None else f"{other - one:+.4g}"
             rows.append((metric, _number(one), _number(other), change))
         _table(("", *names, "change"), rows)
-        if found.params:
+        if comparison.params:
             click.echo()
-            _table(("setting", *names), [(key, one or "-", other or "-") for key, one, other in found.params])
-        for note in found.notes:
+            _table(("setting", *names), [(key, one or "-", other or "-") for key, one, other in comparison.params])
+        for note in comparison.notes:
             click.echo(f"note: {note}")
 
 
 @registry.command("history")
 @_options
 def history_command(name: str, tracking_uri: str) -> None:
-    """Every change of the champion, oldest first.
+    """List every change of the champion, oldest first.
 
     \b
     Example:
@@ -162,7 +144,7 @@ def history_command(name: str, tracking_uri: str) -> None:
 @registry.command("promote")
 @click.argument("version")
 @_reason
-@click.option("--force", is_flag=True, help="Also a version that was rejected or not approved; needs --reason.")
+@click.option("--force", is_flag=True, help="Allow a version that was rejected or not approved; needs --reason.")
 @_options
 def promote_command(version: str, reason: str, force: bool, name: str, tracking_uri: str) -> None:
     """Make VERSION the champion.
@@ -175,7 +157,7 @@ def promote_command(version: str, reason: str, force: bool, name: str, tracking_
     from faceforge.tracking.promotion import promote
 
     with connected(tracking_uri):
-        _tell(name, version, promote(name, version, reason, force=force))
+        _print_champion(name, version, promote(name, version, reason, force=force))
 
 
 @registry.command("approve")
@@ -192,14 +174,14 @@ def approve_command(version: str, reason: str, name: str, tracking_uri: str) -> 
     from faceforge.tracking.promotion import approve
 
     with connected(tracking_uri):
-        _tell(name, version, approve(name, version, reason))
+        _print_champion(name, version, approve(name, version, reason))
 
 
 @registry.command("require-approval")
-@click.option("--off", is_flag=True, help="Lift the rule.")
+@click.option("--off", is_flag=True, help="Stop requiring approval.")
 @_options
 def require_approval_command(off: bool, name: str, tracking_uri: str) -> None:
-    """From now on only what a person approves becomes champion; pipelines register, but do not promote.
+    """Require approval: pipelines then register models, but only `approve` makes one the champion.
 
     \b
     Examples:
@@ -210,14 +192,14 @@ def require_approval_command(off: bool, name: str, tracking_uri: str) -> None:
 
     with connected(tracking_uri):
         require_approval(name, not off)
-        click.echo(f"{name}: {'no approval is needed' if off else 'what becomes champion has to be approved'}")
+        click.echo(f"{name}: {'approval is not required' if off else 'only approved versions become champion'}")
 
 
 @registry.command("rollback")
 @_reason
 @_options
 def rollback_command(reason: str, name: str, tracking_uri: str) -> None:
-    """Undo the last promotion: champion and previous are what they were before it.
+    """Undo the last promotion: champion and previous get their earlier versions back.
 
     \b
     Example:
@@ -230,26 +212,24 @@ def rollback_command(reason: str, name: str, tracking_uri: str) -> None:
         click.echo(f"{name}: champion is now version {event.version} (was {event.before})")
 
 
-def _facts(name: str, found: Details) -> list[tuple[str, str]]:
-    from faceforge.tracking.promotion import APPROVAL_TAG, PROMOTED_TAG
-
-    info, tags = found.info, found.info.tags
+def _facts(name: str, details: Details) -> list[tuple[str, str]]:
+    info, tags = details.info, details.info.tags
     promoted = [tags.get(f"{PROMOTED_TAG}{key}", "") for key in ("at", "by", "reason")]
     facts = {
         "version": f"{info.version} of {name}",
         "aliases": ", ".join(info.aliases),
         "created": info.created,
-        "decision": ": ".join(filter(None, (info.decision, found.reasons))),
+        "decision": ": ".join(filter(None, (info.decision, details.reasons))),
         "approval": tags.get(APPROVAL_TAG, ""),
         "promoted": f"{promoted[0][:19]}Z by {promoted[1]}: {promoted[2]}" if promoted[0] else "",
-        "run": " · ".join(filter(None, (found.run_name, tags.get(PARENT_RUN_TAG, "")))),
+        "run": " · ".join(filter(None, (details.run_name, tags.get(PARENT_RUN_TAG, "")))),
         "data": tags.get(DATASET_TAG, ""),
         "code": tags.get(REVISION_TAG, ""),
     }
     return [(key, value or "-") for key, value in facts.items()]
 
 
-def _tell(name: str, version: str, event: Event | None) -> None:
+def _print_champion(name: str, version: str, event: Event | None) -> None:
     click.echo(
         f"{name}: version {version} is the champion already"
         if event is None

@@ -6,30 +6,44 @@ import os
 
 import click
 
+from faceforge.cli.options import tracking_uri_option
+from faceforge.defaults import CHAMPION_URI
+from faceforge.errors import guarded
+
 KEY_VARIABLE = "FACEFORGE_API_KEY"
 
 
 @click.command()
 @click.option(
     "--model",
-    default="models:/faceforge@champion",
+    default=CHAMPION_URI,
     show_default=True,
     help="Bundle folder, FILE.onnx, models:/NAME@ALIAS (followed when it moves) or models:/NAME/VERSION.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 = all.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 = any free one.")
-@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", default="", help="MLflow; default: sqlite:///mlflow.db.")
-@click.option("--queue", default=64, show_default=True, type=click.IntRange(1, 1024), help="Requests in hand at most.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 = any free port.")
+@tracking_uri_option
+@click.option(
+    "--queue",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1, 1024),
+    help="Most requests in progress.",
+)
 @click.option(
     "--batch",
     default=256,
     show_default=True,
     type=click.IntRange(1, 4096),
-    help="Images per network call; 1 = no sharing.",
+    help="Images per network call at most; requests share calls.",
 )
 @click.option("--timeout", default=30.0, show_default=True, type=click.FloatRange(1, 600), help="Seconds per request.")
 @click.option(
-    "--poll", default=10.0, show_default=True, type=click.FloatRange(0.1), help="Seconds between looks at ALIAS."
+    "--poll",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="Seconds between checks of ALIAS.",
 )
 def serve(
     model: str, host: str, port: int, tracking_uri: str, queue: int, batch: int, timeout: float, poll: float
@@ -44,8 +58,6 @@ def serve(
       faceforge serve --model work/model/bundle --port 8080
       FACEFORGE_API_KEY=secret faceforge serve --host 0.0.0.0 --model generator.onnx
     """
-    from faceforge.steps.steps import guarded
-
     with guarded():
         try:
             from faceforge.serving.limits import Limits

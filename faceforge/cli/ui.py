@@ -1,4 +1,4 @@
-"""`faceforge ui`: starts the web app."""
+"""`faceforge ui`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
+
+from faceforge.cli.options import experiment_option, model_name_option, tracking_uri_option
 
 _SETTINGS = {
     "browser.gatherUsageStats": "false",
@@ -20,13 +22,13 @@ _SETTINGS = {
 
 @click.command()
 @click.option("--model", default="", help="Bundle folder, ONNX file or models:/...; default: all versions of --name.")
-@click.option("--name", default="faceforge", show_default=True, help="Registered model.")
-@click.option("--experiment", default="faceforge", show_default=True, help="Whose runs to show.")
-@click.option("--tracking-uri", default="", help="MLflow; default: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
+@model_name_option
+@experiment_option
+@tracking_uri_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 = all.")
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 def ui(host: str, port: int, **options: str) -> None:
-    """Play with models and browse runs, in a browser.
+    """Start the web app: generate and check faces, explore latents, browse runs.
 
     \b
     Examples:
@@ -39,4 +41,4 @@ def ui(host: str, port: int, **options: str) -> None:
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(Path(__file__).parents[1] / "webapp" / "app.py")]
     command += [f"--{name}={value}" for name, value in server.items()]
     command += ["--", *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
-    os.execv(sys.executable, command)  # noqa: S606 - takes this process's place, so that signals reach it
+    os.execv(sys.executable, command)  # noqa: S606 - replaces this process, so that signals reach the web server

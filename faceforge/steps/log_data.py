@@ -72,7 +72,7 @@ def log_domain_drift(run: StepRun, images: ImageSet, model_name: str, version: s
         model_name: registered model.
         version: its champion; empty = there is none.
     """
-    from faceforge.evaluation.domain_drift import compare
+    from faceforge.evaluation.domain_drift import domain_drift
     from faceforge.evaluation.saved_classifier import classifier_of
 
     def compared() -> tuple[str, Drift | None]:
@@ -81,7 +81,7 @@ def log_domain_drift(run: StepRun, images: ImageSet, model_name: str, version: s
         classifier = classifier_of(f"models:/{model_name}/{version}")
         if classifier is None:
             raise FaceForgeError(f"{model_name} version {version} has no classifier")
-        return version, compare(images, classifier)
+        return version, domain_drift(images, classifier)
 
     _tell(run, DOMAIN_DRIFT_TAG, model_name, compared)
 

@@ -24,12 +24,12 @@ _SQLITE = "sqlite:///"
 _DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # scheme -> usual port
 
 
-def connect(tracking_uri: str = "", create: bool = True) -> str:
+def connect(tracking_uri: str | None = None, create: bool = True) -> str:
     """Makes MLflow use `tracking_uri`, for runs and registry, once it is known to answer.
 
     Args:
         tracking_uri: `sqlite:///FILE` (created when missing; a relative file is meant from the working folder),
-            `http(s)://HOST:PORT`, or a database. Empty: MLFLOW_TRACKING_URI, else `DEFAULT_URI`.
+            `http(s)://HOST:PORT`, or a database. None or empty: MLFLOW_TRACKING_URI, else `DEFAULT_URI`.
         create: False: a missing SQLite file is an error, for those who only want to read.
 
     Returns:
@@ -58,7 +58,7 @@ def connect(tracking_uri: str = "", create: bool = True) -> str:
     return uri
 
 
-def full_uri(tracking_uri: str = "") -> str:
+def full_uri(tracking_uri: str | None = None) -> str:
     """`tracking_uri`, or what the environment says, or the default; SQLite files as absolute paths."""
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "") or DEFAULT_URI
     if uri.startswith("sqlite:") and not uri.startswith(_SQLITE):

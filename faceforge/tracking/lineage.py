@@ -93,7 +93,7 @@ class Lineage:
     missing: list[str] = field(default_factory=list)
 
 
-def lineage(model_uri: str) -> Lineage:
+def lineage_of(model_uri: str) -> Lineage:
     """The origin of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:

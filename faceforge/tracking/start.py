@@ -52,7 +52,7 @@ def check_start(wanted: str) -> str:
     return wanted
 
 
-def starting_point(wanted: str, model_name: str, run: StepRun | None, scratch: Path) -> Start:
+def starting_point(wanted: str, model_name: str | None, run: StepRun | None, scratch: Path) -> Start:
     """What `train.init_from` means.
 
     A champion that does not exist yet is no error: the first run of a series starts from fresh weights. A retry
@@ -60,7 +60,7 @@ def starting_point(wanted: str, model_name: str, run: StepRun | None, scratch: P
 
     Args:
         wanted: empty; `champion` = that of `model_name`; `models:/NAME@ALIAS` or `models:/NAME/VERSION`; else a folder.
-        model_name: registered model.
+        model_name: registered model that `champion` is of; None: `champion` is refused.
         run: of the training step; None: not tracked, the registry is that of MLFLOW_TRACKING_URI.
         scratch: folder that a version's bundle is copied into.
 
@@ -73,7 +73,9 @@ def starting_point(wanted: str, model_name: str, run: StepRun | None, scratch: P
         folder = Path(wanted).expanduser()
         BundleInfo.read(folder)
         return Start(str(folder), folder)
-    name, version = (model_name, CHAMPION) if wanted == CHAMPION else _parsed(wanted)
+    if wanted == CHAMPION and not model_name:
+        raise FaceForgeError("train.init_from=champion: of which model? write train.init_from=models:/NAME@champion")
+    name, version = (model_name or "", CHAMPION) if wanted == CHAMPION else _parsed(wanted)
     if not current_uri():
         connect(create=False)
     before = run.tag(STARTED_TAG) if run is not None else ""

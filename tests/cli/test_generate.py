@@ -26,12 +26,12 @@ def test_a_set_is_made_and_told(tiny_bundle: Path, tmp_path: Path) -> None:
 def test_mistakes_are_one_line_and_leave_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "faces"
     cases = {
-        "just one of count, per_class and balance": (),
+        "exactly one of count, per_class and balance": (),
         "by names 'hair'": ("--per-class", 3, "--by", "hair"),
         "is not an image set": ("--balance", tmp_path),
         "truncation = 3.0": ("--count", 3, "--truncation", 3),
         "needs a classifier": ("--count", 3, "--reject", "labels"),
-        "name the image set that the model learnt from": ("--count", 3, "--reject", "copies"),
+        "name it with --data": ("--count", 3, "--reject", "copies"),
         "is not the output of an evaluation": ("--count", 3, "--report", tmp_path),
     }
     for told, options in cases.items():

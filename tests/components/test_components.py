@@ -23,27 +23,19 @@ def test_a_folder_per_step() -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_component_wraps_one_function_and_needs_nothing_of_this_repository_but_the_library(step: str) -> None:
+def test_a_component_calls_one_step_and_imports_nothing_of_this_repository_but_the_library(step: str) -> None:
     component = getattr(importlib.import_module(f"components.{step}.component"), step)
     function = ast.parse(inspect.cleandoc(inspect.getsource(component.python_func))).body[0]
     assert isinstance(function, ast.FunctionDef)
     imported = {
-        (node.module or "") + "." + name.name
+        f"{node.module}.{name.name}"
         for node in ast.walk(function)
         if isinstance(node, ast.ImportFrom)
         for name in node.names
     }
-    assert "faceforge.steps.steps" in imported
-    assert imported <= {"pathlib.Path", "faceforge.steps.steps"}
-    calls = {
-        node.func.attr
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "steps"
-    }
-    assert calls == {"guarded", "Tracking", step}
+    step_function = f"faceforge.steps.{step}.run_{step}"
+    assert step_function in imported
+    assert imported <= {"pathlib.Path", "faceforge.steps.tracked.component_tracking", step_function}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -51,22 +43,28 @@ def test_annotations_are_evaluated(step: str) -> None:
     assert "from __future__ import annotations" not in source(step)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_the_wrapper_passes_what_the_step_takes(step: str) -> None:
+@pytest.mark.parametrize(("component", "step"), [*zip(STEPS, STEPS, strict=True), ("merge", "ingest")])
+def test_a_component_passes_the_arguments_that_its_step_takes(component: str, step: str) -> None:
     """Binds each component's call to the real signature, so that the two cannot drift apart."""
-    steps = pytest.importorskip("faceforge.steps.steps")
-    function = ast.parse(source(step))
     (call,) = [
         node
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == step
-        and isinstance(node.func.value, ast.Name)
+        for node in ast.walk(ast.parse(source(component)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == f"run_{step}"
     ]
-    assert not call.keywords
-    inspect.signature(getattr(steps, step)).bind(*call.args)
-    inspect.signature(steps.Tracking).bind("uri", "experiment", "key", {})
+    assert not call.args
+    function = getattr(importlib.import_module(f"faceforge.steps.{step}"), f"run_{step}")
+    inspect.signature(function).bind(**{str(keyword.arg): keyword.value for keyword in call.keywords})
+
+
+def test_the_component_of_a_share_passes_the_arguments_that_the_step_takes() -> None:
+    from faceforge.steps.ingest import run_prepare
+
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(source("prepare")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run_prepare"
+    ]
+    inspect.signature(run_prepare).bind(**{str(keyword.arg): keyword.value for keyword in call.keywords})
 
 
 def test_the_library_does_not_import_what_is_above_it() -> None:

@@ -11,7 +11,8 @@ from mlflow.entities import Run
 
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
-from faceforge.steps import steps
+from faceforge.steps.ingest import run_ingest
+from faceforge.steps.tracked import Tracking
 from faceforge.tracking.champion_data import champion_data
 from faceforge.tracking.runs import step_run
 
@@ -19,8 +20,16 @@ SETTINGS = "ingest.limit=300, ingest.holdout=0.3"
 
 
 def ingest(tmp_path: Path, key: str, source: str, uri: str, settings: str = SETTINGS) -> ImageSet:
-    tracking = steps.Tracking(uri, "faces", key)
-    return steps.ingest(source, "", "toy", settings, tmp_path / key, tracking, model_name="smilers")
+    tracking = Tracking(uri, "faces", key)
+    return run_ingest(
+        source=source,
+        labels=None,
+        preset="toy",
+        settings=settings,
+        out=tmp_path / key,
+        tracking=tracking,
+        model_name="smilers",
+    )
 
 
 def make_champion(key: str) -> None:

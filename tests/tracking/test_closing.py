@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from faceforge.steps import steps
+from faceforge.steps.close import run_close
+from faceforge.steps.tracked import Tracking
 from faceforge.tracking.closing import close_run, run_status
 from faceforge.tracking.runs import connect, finish_parent, step_run
 from faceforge.tracking.tags import FAILURE_TAG
@@ -64,7 +65,7 @@ def test_a_reason_that_a_step_gave_stays(uri: str) -> None:
 
 def test_a_run_that_was_never_begun_and_a_server_that_is_away(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert close_run("other") == run_status("other") == ""
-    steps.close(steps.Tracking(uri, "e", "other"))
+    run_close(tracking=Tracking(uri, "e", "other"))
     assert "was never begun" in capsys.readouterr().out
-    steps.close(steps.Tracking("http://127.0.0.1:9", "e", "other"))
+    run_close(tracking=Tracking("http://127.0.0.1:9", "e", "other"))
     assert "could not be ended" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from faceforge.cli.lineage import lineage as lineage_command
 from faceforge.cli.registry import registry
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.comparison import compare
-from faceforge.tracking.lineage import lineage
+from faceforge.tracking.lineage import lineage_of
 from faceforge.tracking.promotion import promote
 from faceforge.tracking.revision import code_revision, container_image
 from faceforge.tracking.runs import DatasetRef, finish_parent, step_run
@@ -73,7 +73,7 @@ def call(*arguments: str) -> Result:
 
 
 def test_the_chain_from_source_to_version(versions: str) -> None:
-    found = lineage("models:/faces@champion")
+    found = lineage_of("models:/faces@champion")
     assert (found.model, found.aliases) == ("models:/faces/1", ("champion",))
     assert (found.source, found.data, found.trained_on) == ("s3://faces/photos.zip", DIGEST, "ef" * 32)
     assert (found.revision, found.image) == ("0ff1ce", "registry.example/train@sha256:77")
@@ -83,7 +83,7 @@ def test_the_chain_from_source_to_version(versions: str) -> None:
     assert [(event.by, event.reason) for event in found.promotions] == [("ada", "sharper")]
     assert found.started_from == "models:/faces/0"
     assert (found.decision, found.missing) == ("promote: sound", [])
-    assert lineage("models:/faces/2").promotions == []
+    assert lineage_of("models:/faces/2").promotions == []
 
     told = json.loads(call("models:/faces@champion", "--json").output)
     assert (told["data"], told["steps"][1]["name"]) == (DIGEST, "evaluate")
@@ -104,13 +104,13 @@ def test_the_chain_from_source_to_version(versions: str) -> None:
 def test_what_is_not_known_is_said(versions: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with step_run("register", run_key="k1", experiment=NAME):  # without an image, by other code
         monkeypatch.delenv("FACEFORGE_IMAGE")
-    mlflow.MlflowClient().set_tag(lineage("models:/faces/1").steps[2].run_id, "faceforge.revision", "bad")
-    assert lineage("models:/faces/1").revision == "0ff1ce, bad"
-    assert lineage("models:/faces/1").missing == ["revision: the steps ran with different code, see steps"]
+    mlflow.MlflowClient().set_tag(lineage_of("models:/faces/1").steps[2].run_id, "faceforge.revision", "bad")
+    assert lineage_of("models:/faces/1").revision == "0ff1ce, bad"
+    assert lineage_of("models:/faces/1").missing == ["revision: the steps ran with different code, see steps"]
     mlflow.delete_run(versions)
-    assert "run: it is deleted, but can still be restored" in lineage("models:/faces/1").missing
+    assert "run: it is deleted, but can still be restored" in lineage_of("models:/faces/1").missing
     mlflow.MlflowClient().create_model_version(NAME, "file:///nowhere")
-    found = lineage("models:/faces/3")
+    found = lineage_of("models:/faces/3")
     assert found.missing[0] == "run: none is not in this MLflow, or was deleted for good"
     assert "data: nothing was written down" in found.missing
     assert call("models:/faces/3").exit_code == 0
@@ -126,7 +126,7 @@ def test_what_is_not_known_is_said(versions: str, monkeypatch: pytest.MonkeyPatc
 )
 def test_what_is_no_model_is_refused_in_a_line(versions: str, uri: str, told: str) -> None:
     with pytest.raises(FaceForgeError, match=told):
-        lineage(uri)
+        lineage_of(uri)
 
 
 def test_image_only_counts_inside_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,11 +164,11 @@ def test_show_tells_all(versions: str) -> None:
 
 def test_approval_from_the_command_line(versions: str) -> None:
     name = ("--name", NAME)
-    assert "has to be approved" in call("require-approval", *name).output
+    assert "only approved versions" in call("require-approval", *name).output
     mlflow.MlflowClient().set_model_version_tag(NAME, "2", "faceforge.approval", "waiting")
     assert "promote, waits for approval" in call("list", *name).output
     assert "waits for approval: faceforge registry approve 2" in call("promote", "2", *name).stderr
     assert "champion is now version 2 (was 1)" in call("approve", "2", "--reason", "200 samples", *name).output
     assert "200 samples" in call("history", *name).output
-    assert "no approval is needed" in call("require-approval", "--off", *name).output
+    assert "approval is not required" in call("require-approval", "--off", *name).output
     assert "waits" not in call("list", *name).output

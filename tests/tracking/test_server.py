@@ -19,7 +19,7 @@ from faceforge.inference.registration import register_bundle
 from faceforge.models.bundle import BundleInfo
 from faceforge.models.spec import ModelSpec
 from faceforge.tracking.connection import connect
-from faceforge.tracking.lineage import lineage
+from faceforge.tracking.lineage import lineage_of
 from faceforge.tracking.promotion import history, promote, require_approval, rollback
 from faceforge.tracking.runs import DatasetRef, finish_parent, step_run
 from faceforge.tracking.versions import champion_bundle, list_versions
@@ -155,7 +155,7 @@ def test_a_model_from_its_run_to_the_registry_and_back(
     assert fetched is not None
     assert (fetched / "generator.keras").read_bytes() == b"generator"
 
-    found = lineage(f"models:/{NAME}@champion")
+    found = lineage_of(f"models:/{NAME}@champion")
     assert (found.source, found.data, found.holdout, found.run_key) == ("/data/photos", "ab" * 32, "cd" * 32, "k1")
     assert found.run_url.endswith(f"/runs/{found.run_id}")
     assert found.missing == []

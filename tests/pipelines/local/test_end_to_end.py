@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-pytest.importorskip("faceforge.steps.steps")
+pytest.importorskip("faceforge.steps.train")
 
 STEPS = ("ingest", "augment", "train", "evaluate", "export", "register")
 SETTINGS = (

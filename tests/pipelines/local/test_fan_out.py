@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from click.testing import CliRunner
 
-from faceforge.steps import steps
 from pipelines.cli.pipeline import pipeline
 from pipelines.definition.compile import compile_pipeline
 from pipelines.definition.compile_settings import compile_settings
-
-COMPONENTS = Path(__file__).parents[3] / "components"
 
 
 def compiled(path: Path, **options: object) -> dict[str, Any]:
@@ -55,13 +49,3 @@ def test_every_pod_sees_the_images(tmp_path: Path) -> None:
     platform = list(yaml.safe_load_all(path.read_text()))[1]
     pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert {pods[f"exec-{step}"]["pvcMount"][0]["mountPath"] for step in ("prepare", "merge")} == {"/data"}
-
-
-@pytest.mark.parametrize(("component", "step"), [("prepare", "prepare"), ("merge", "ingest")])
-def test_the_wrappers_pass_what_the_steps_take(component: str, step: str) -> None:
-    (call,) = [
-        node
-        for node in ast.walk(ast.parse((COMPONENTS / component / "component.py").read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == step
-    ]
-    inspect.signature(getattr(steps, step)).bind(*call.args)

@@ -21,8 +21,8 @@ from pipelines.local.run_folder import RunFolder
 Lines = tuple[list[str], Callable[[str], None]]
 
 
-def calls(control: Path) -> list[list[str]]:
-    return [json.loads(line) for line in (control / "calls.txt").read_text().splitlines()]
+def calls(control: Path) -> list[tuple[str, dict[str, str]]]:
+    return [tuple(json.loads(line)) for line in (control / "calls.txt").read_text().splitlines()]
 
 
 def steps_called(control: Path) -> list[str]:
@@ -36,10 +36,12 @@ def test_all_steps_run_in_order_and_their_outputs_reach_the_user(
     folder = run_local(RunParameters(settings="train.kimg=2"), runs=tmp_path / "runs", show=show)
 
     assert steps_called(simulated_steps) == ["ingest", "augment", "train", "evaluate", "export", "register"]
-    train = next(call for call in calls(simulated_steps) if call[0] == "train")
-    assert train[2:] == ["toy", "train.kimg=2", str(folder.root / "checkpoints"), folder.key]
-    evaluate = next(call for call in calls(simulated_steps) if call[0] == "evaluate")
-    assert "/ingest/data" in evaluate[2], "the judge must see what ingest wrote, not the augmented set"
+    arguments = dict(calls(simulated_steps))
+    names = ("preset", "settings", "checkpoints", "run_key")
+    assert [arguments["train"][name] for name in names] == [
+        "toy", "train.kimg=2", str(folder.root / "checkpoints"), folder.key,
+    ]  # fmt: skip
+    assert "/ingest/data" in arguments["evaluate"]["data"], "evaluation needs what ingest wrote, not the augmented set"
     assert folder.read()["status"] == "succeeded"
     assert folder.result()["version"] == "7"
     assert (folder.root / "samples.png").read_text() == "picture"

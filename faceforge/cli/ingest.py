@@ -1,0 +1,94 @@
+"""`faceforge ingest`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from faceforge.cli.options import configured, joined, optionally_tracked, out_option, tracking
+from faceforge.errors import guarded
+
+if TYPE_CHECKING:
+    from faceforge.data.imageset.info import DatasetInfo, Reject
+
+
+@click.command()
+@click.argument("source")
+@out_option
+@click.option(
+    "--labels", default="", help="Label columns to keep (a,b), or a CSV or Parquet file with a file-name column."
+)
+@click.option(
+    "--labels-from-name",
+    default="",
+    metavar="PATTERN",
+    help="Read labels from the file names, for example '{age}_{gender}_{id}'; put it in quotes.",
+)
+@configured
+@optionally_tracked
+def ingest(
+    source: str,
+    out: Path,
+    labels: str,
+    labels_from_name: str,
+    preset: str,
+    settings: tuple[str, ...],
+    **mlflow: str,
+) -> None:
+    """Make an image set of SOURCE.
+
+    \b
+    SOURCE is one of
+      toyfaces            drawn faces; toyfaces:neutral=8,glasses=1 for uneven classes
+      digits              the handwritten digits that come with scikit-learn
+      tfds:NAME           TensorFlow Datasets; ingest.data_dir names the folder of prepared ones
+      a folder            of images, labelled by sub-folder, table, file name or CelebA's lists
+      a zip or tar file   the same, without unpacking it
+      Parquet             a file, a folder, or s3://, gs://, https:// addresses of files
+
+    \b
+    Examples:
+      faceforge ingest toyfaces --out work/toy
+      faceforge ingest photos.zip --out work/data --preset faces64 --labels people.csv
+      faceforge ingest UTKFace/ --out work/data --labels-from-name '{age}_{gender}_{race}_{stamp}' --labels gender,race
+      faceforge ingest CelebA/ --out work/data --preset faces64 --labels Smiling,Eyeglasses,Male
+      faceforge ingest faces.parquet --out work/data --preset faces64 --labels gender,age_group
+    """
+    if labels_from_name:
+        settings += (f'ingest.labels_from_name="{labels_from_name}"',)
+    with guarded():
+        from faceforge.steps.ingest import run_ingest
+
+        images = run_ingest(
+            source=source,
+            labels=labels or None,
+            preset=preset,
+            settings=joined(settings),
+            out=out,
+            tracking=tracking(out, mlflow),
+        )
+        _print_summary(out, images.info)
+
+
+def _print_summary(out: Path, info: DatasetInfo) -> None:
+    counts = " · ".join(f"{split} {count.total:,}" for split, count in info.counts.items())
+    click.echo(f"{out}: {counts} · {info.reject_count:,} rejected · {info.duplicate_count:,} duplicates")
+    for note in info.notes:
+        click.echo(f"  note: {note}")
+    for reason, paths in _by_reason(info.rejects):
+        more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
+        click.echo(f"  rejected, {reason}: {', '.join(paths[:3])}{more}")
+    for column, classes in info.labels.items():
+        click.echo(f"  {column}: {', '.join(classes)}")
+
+
+def _by_reason(rejects: Sequence[Reject]) -> list[tuple[str, list[str]]]:
+    """The ten most frequent reasons, and the paths rejected for each."""
+    paths: dict[str, list[str]] = defaultdict(list)
+    for reject in rejects:
+        paths[reject.reason].append(reject.path)
+    return sorted(paths.items(), key=lambda item: -len(item[1]))[:10]

@@ -1,0 +1,92 @@
+"""The step `evaluate`: model bundle and image set -> report and decision."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceforge.config import resolve
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.files import atomic_file
+from faceforge.steps.log_data import log_domain_drift
+from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.tracking.tags import DECISION_TAG, REASONS_TAG
+
+if TYPE_CHECKING:
+    from faceforge.evaluation.report.results import Evaluation
+    from faceforge.tracking.runs import StepRun
+
+
+def run_evaluate(
+    *,
+    bundle: Path,
+    data: Path,
+    preset: str,
+    settings: str,
+    out: Path,
+    tracking: Tracking | None,
+    model_name: str | None = None,
+    page: Path | None = None,
+    champion: Path | None = None,
+) -> str:
+    """Evaluates a bundle and compares it with the champion; returns `promote`, `hold` or `reject`.
+
+    Args:
+        bundle: the candidate.
+        data: image set as ingest wrote it.
+        preset: name.
+        settings: overrides.
+        out: folder of the results; see `faceforge.evaluation.evaluate.evaluate_bundle`.
+        tracking: None = no MLflow.
+        model_name: registered model whose champion to compare with, if tracked; None: no comparison.
+        page: file for another copy of the HTML report; None: no copy.
+        champion: bundle to compare with in place of the registry's champion.
+    """
+    from faceforge.evaluation.evaluate import evaluate_bundle
+    from faceforge.models.bundle import BundleInfo
+    from faceforge.tracking.versions import Champion, champion_bundle
+
+    config = resolve(preset, settings).evaluate
+    if champion is not None:
+        BundleInfo.read(champion)  # a wrong path is reported before work starts
+    with maybe_tracked("evaluate", tracking) as run, tempfile.TemporaryDirectory() as scratch:
+        rival, name = Champion(model_name or "", bundle=champion), str(champion or "")
+        if run is not None and champion is None and model_name:
+            rival = champion_bundle(model_name, Path(scratch))
+            name = f"models:/{model_name}/{rival.version}" if rival.version else ""
+        evaluation = evaluate_bundle(
+            bundle, data, out, config, champion=rival.bundle, champion_name=name, champion_error=rival.error
+        )
+        if run is not None:
+            _log_evaluation(run, evaluation, out)
+            if champion is None and model_name:
+                log_domain_drift(run, ImageSet.open(data), model_name, rival.version)
+    if page is not None:
+        with atomic_file(page) as partial:
+            shutil.copyfile(out / "report.html", partial)
+    return evaluation.decision.verdict
+
+
+def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
+    reasons = "; ".join(evaluation.decision.reasons)
+    metrics = {_metric_name(name): value for name, value in evaluation.metrics.items()}
+    run.log_metrics(metrics)
+    run.log_metrics({f"champion/{_metric_name(name)}": value for name, value in evaluation.champion_metrics.items()})
+    for name, interval in evaluation.differences.items():
+        ends = {"": interval.value, "_low": interval.low, "_high": interval.high}
+        run.log_metrics({f"against_champion/{_metric_name(name)}{end}": value for end, value in ends.items()})
+    for name in ("report.html", "report.json", "summary.txt", "samples.png"):
+        run.log_artifacts(out / name)
+    run.headline(
+        metrics=metrics,
+        tags={DECISION_TAG: evaluation.decision.verdict, REASONS_TAG: reasons},
+        artifacts=[out / "samples.png", out / "report.html"],
+    )
+
+
+def _metric_name(name: str) -> str:
+    """A metric's name as MLflow accepts it; class names in it come from users."""
+    return re.sub(r"[^\w.\-/ :]", "_", name)

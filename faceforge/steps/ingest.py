@@ -1,0 +1,62 @@
+"""The step `ingest`: source -> image set. On several machines: `prepare` shares of the source, then ingest those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from faceforge.config import flatten, labels_option, resolve
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.steps.log_data import log_drift, log_image_set
+from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.tracking.tags import REVISION_TAG
+
+
+def run_ingest(
+    *,
+    source: str,
+    labels: str | None,
+    preset: str,
+    settings: str,
+    out: Path,
+    tracking: Tracking | None,
+    work: Path | None = None,
+    prepared: Sequence[Path] = (),
+    model_name: str | None = None,
+) -> ImageSet:
+    """Builds an image set from a source; see `faceforge.data.ingest.build`.
+
+    Args:
+        source: what to read.
+        labels: columns or a file, see `labels_option`; None: all that the source declares.
+        preset: name.
+        settings: overrides.
+        out: folder of the image set.
+        tracking: None = no MLflow.
+        work: folder for prepared images that outlives this attempt; None: beside `out`.
+        prepared: folders that `run_prepare` has filled.
+        model_name: registered model whose champion's training set this one is compared with; None: no comparison.
+    """
+    from faceforge.data.ingest.build import build_image_set
+    from faceforge.tracking.revision import code_revision
+
+    config = resolve(preset, settings)
+    ingest_config, label_file = labels_option(config.ingest, labels)
+    with maybe_tracked("ingest", tracking) as run:
+        images = build_image_set(source, out, ingest_config, label_file or "", work, prepared)
+        if run is not None:
+            run.headline(params=flatten(config), tags={REVISION_TAG: code_revision() or "unknown"})
+            log_image_set(run, images)
+            if model_name:
+                log_drift(run, images, model_name)
+    return images
+
+
+def run_prepare(
+    *, source: str, labels: str | None, preset: str, settings: str, share: int, shares: int, out: Path
+) -> None:
+    """Prepares one of several shares of a source; see `faceforge.data.ingest.build.prepare_share`."""
+    from faceforge.data.ingest.build import prepare_share
+
+    ingest_config, label_file = labels_option(resolve(preset, settings).ingest, labels)
+    prepare_share(source, out, ingest_config, share, shares, label_file or "")

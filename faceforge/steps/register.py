@@ -1,0 +1,52 @@
+"""The step `register`: exported bundle, report and decision -> model version with its aliases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from faceforge.steps.tracked import Tracking, tracked
+from faceforge.tracking.tags import MODEL_TAG, MODEL_VERSION_TAG
+
+
+def run_register(*, exported: Path, report: Path, decision: str, model_name: str, tracking: Tracking) -> str:
+    """Registers an exported bundle, moves the aliases that its decision allows; returns the version's number.
+
+    Args:
+        exported: folder that `run_export` wrote.
+        report: folder that `run_evaluate` wrote.
+        decision: `promote`, `hold` or `reject`.
+        model_name: registered model; created if missing.
+        tracking: of the pipeline run, which ends FINISHED: this is its last step.
+    """
+    from faceforge.inference.registration import register_bundle
+    from faceforge.tracking.runs import finish_parent
+
+    reasons = json.loads((report / "report.json").read_text())["decision"]["reasons"]
+    with tracked("register", tracking) as run:
+        version = register_bundle(
+            exported / "bundle",
+            name=model_name,
+            run=run,
+            decision=decision,  # type: ignore[arg-type]
+            tags=dict(tracking.tags),
+            extra_artifacts=_kept_with_version(exported, report),
+            auto_promote=True,
+            reason="; ".join(reasons),
+        )
+        run.set_tags({MODEL_VERSION_TAG: version})
+        run.headline(tags={MODEL_TAG: f"models:/{model_name}/{version}"})
+    finish_parent(tracking.run_key, "FINISHED", tracking.experiment)
+    return version
+
+
+def _kept_with_version(exported: Path, report: Path) -> dict[str, Path]:
+    """Artifact name -> path."""
+    artifacts = {
+        "report.json": report / "report.json",
+        "samples.png": exported / "samples" / "all.png",
+        "generator.onnx": exported / "generator.onnx",
+    }
+    # Later, the classifier checks the labels of what the model generates.
+    optional = {"report.html": report / "report.html", "classifier": report / "classifier"}
+    return artifacts | {name: path for name, path in optional.items() if path.exists()}

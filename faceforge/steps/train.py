@@ -1,0 +1,76 @@
+"""The step `train`: image set -> model bundle."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceforge.compute.workers import is_chief
+from faceforge.config import Config, resolve
+from faceforge.data.imageset.reader import ImageSet
+from faceforge.files import atomic_folder
+from faceforge.steps.log_data import log_input
+from faceforge.steps.tracked import Tracking, maybe_tracked
+
+if TYPE_CHECKING:
+    from faceforge.tracking.runs import StepRun
+    from faceforge.training.training_log import Observer
+
+
+def run_train(
+    *,
+    data: Path,
+    preset: str,
+    settings: str,
+    work: Path,
+    tracking: Tracking | None,
+    model_name: str | None = None,
+    checkpoints: str | None = None,
+    out: Path | None = None,
+) -> Path:
+    """Trains a model bundle; see `faceforge.training.train`. Returns its folder.
+
+    Args:
+        data: image set.
+        preset: name.
+        settings: overrides.
+        work: gets `bundle/`, `grids/` and `metrics.jsonl`; should outlive this attempt.
+        tracking: None = no MLflow. Of several machines that train together, only the chief is tracked.
+        model_name: registered model whose champion `train.init_from=champion` means; None: none, then that is refused.
+        checkpoints: folder or address (`s3://...`) that outlives this attempt; None: `checkpoints` in `work`.
+        out: folder for a copy of the bundle; None: no copy.
+    """
+    config = resolve(preset, settings)
+    with maybe_tracked("train", tracking if is_chief() else None, system_metrics=True) as run:
+        bundle = _train(data, work, config, run, checkpoints, model_name)
+        if out is None:
+            return bundle
+        with atomic_folder(out) as partial:
+            shutil.copytree(bundle, partial, dirs_exist_ok=True)
+    return out
+
+
+def _train(
+    data: Path, work: Path, config: Config, run: StepRun | None, checkpoints: str | None, model_name: str | None
+) -> Path:
+    from faceforge.steps.log_training import log_training
+    from faceforge.tracking.start import starting_point
+
+    with tempfile.TemporaryDirectory() as scratch:
+        start = starting_point(config.train.init_from, model_name, run, Path(scratch))
+        if config.train.init_from:
+            print(f"training starts from {start.name}", file=sys.stderr, flush=True)
+
+        from faceforge.training.train import train_bundle  # imports TensorFlow: only after the start is known to exist
+
+        if run is None:
+            return train_bundle(data, work, config, None, checkpoints, start.bundle)
+        log_input(run, ImageSet.open(data).info)
+
+        def train(observer: Observer) -> Path:
+            return train_bundle(data, work, config, observer, checkpoints, start.bundle)
+
+        return log_training(run, config, start, work, train)
