@@ -55,7 +55,7 @@ def hold(model: Model, shared: BatchedModel, pool: ThreadPoolExecutor) -> Any:
     return first
 
 
-def test_what_gathers_while_the_network_works_goes_together(batcher: Batcher) -> None:
+def test_requests_queued_during_a_call_share_the_next_one(batcher: Batcher) -> None:
     model = Model()
     shared = BatchedModel(model, batcher)
     assert shared.info == "facts"
@@ -73,7 +73,7 @@ def test_what_gathers_while_the_network_works_goes_together(batcher: Batcher) ->
     assert len(shared.generate(*rows(0, 1))) == 0
 
 
-def test_models_and_questions_are_not_mixed(batcher: Batcher) -> None:
+def test_models_and_methods_are_not_mixed(batcher: Batcher) -> None:
     one, other = Model(), Model()
     with ThreadPoolExecutor(8) as pool:
         first = hold(one, BatchedModel(one, batcher), pool)
@@ -87,7 +87,7 @@ def test_models_and_questions_are_not_mixed(batcher: Batcher) -> None:
     assert (one.calls, other.calls) == ([1, 2], [2, -4])
 
 
-def test_a_failure_reaches_those_concerned_and_nobody_else(batcher: Batcher) -> None:
+def test_an_error_reaches_only_the_requests_of_its_batch(batcher: Batcher) -> None:
     model = Model()
     shared = BatchedModel(model, batcher)
     with pytest.raises(FaceForgeError, match="negative"):
@@ -95,7 +95,7 @@ def test_a_failure_reaches_those_concerned_and_nobody_else(batcher: Batcher) -> 
     assert shared.generate(*rows(1, 1)).tolist() == [3]
 
 
-def test_nobody_waits_beyond_the_time_limit(batcher: Batcher) -> None:
+def test_no_request_waits_beyond_the_time_limit(batcher: Batcher) -> None:
     model = Model()
     shared = BatchedModel(model, batcher)
     with ThreadPoolExecutor(1) as pool:

@@ -63,7 +63,7 @@ def rate(server: Any, *files: bytes, **form: str) -> httpx.Response:
     return httpx.post(f"{server.url}/v1/discriminate", files=uploads, data=form, timeout=60)
 
 
-def test_uploads_are_rated_as_the_library_rates_them(server: Any, tracking_uri: str) -> None:
+def test_uploads_are_rated_as_by_the_library(server: Any, tracking_uri: str) -> None:
     from faceforge.config import IngestConfig
     from faceforge.data.preprocess.prepare import prepare_image
 
@@ -80,7 +80,7 @@ def test_uploads_are_rated_as_the_library_rates_them(server: Any, tracking_uri: 
 
 
 @pytest.mark.parametrize(
-    "files, form, status, told",
+    "files, form, status, message",
     [
         ([b"no image"], {}, 422, "0.jpg: not an image"),
         ([picture(), picture()[:300]], {}, 422, "1.jpg: damaged"),
@@ -94,13 +94,13 @@ def test_uploads_are_rated_as_the_library_rates_them(server: Any, tracking_uri: 
     ],
     ids=["text", "cut off", "pixels", "bytes", "many", "none", "no json", "list", "class"],
 )
-def test_unfit_uploads_are_refused(
-    server: Any, files: list[bytes], form: dict[str, str], status: int, told: str
+def test_invalid_uploads_are_refused(
+    server: Any, files: list[bytes], form: dict[str, str], status: int, message: str
 ) -> None:
     began = time.monotonic()
     answer = rate(server, *files, **form)
     assert answer.status_code == status, answer.text
-    assert re.search(told, answer.json()["detail"])
+    assert re.search(message, answer.json()["detail"])
     assert time.monotonic() - began < 10
 
 
@@ -120,7 +120,7 @@ def test_the_interface_withstands_fuzzing(server: Any, tmp_path: Path) -> None:
     assert "Traceback" not in server.log
 
 
-def test_a_new_champion_is_served_without_a_break(server: Any, tracking_uri: str) -> None:
+def test_a_new_champion_is_served_without_interruption(server: Any, tracking_uri: str) -> None:
     from faceforge.tracking.promotion import promote
 
     def version() -> str:

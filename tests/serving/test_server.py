@@ -30,8 +30,8 @@ def generator(onnx_file: Path) -> Generator:
     return Generator.load(onnx_file)
 
 
-def generate(url: str, accept: str = "application/json", **wish: Any) -> httpx.Response:
-    return httpx.post(f"{url}/v1/generate", json=wish, headers={"Accept": accept}, timeout=60)
+def generate(url: str, accept: str = "application/json", **request_body: Any) -> httpx.Response:
+    return httpx.post(f"{url}/v1/generate", json=request_body, headers={"Accept": accept}, timeout=60)
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -48,9 +48,9 @@ def close(ours: np.ndarray, theirs: np.ndarray) -> bool:
     return ours.shape == theirs.shape and bool(np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1)
 
 
-def test_json_holds_what_the_library_draws(url: str, generator: Generator) -> None:
-    wish = {"num_images": 5, "attributes": {"sex": "male"}, "seed": 3, "truncation": 0.5, "start": 7}
-    answer, drawn = generate(url, **wish), generator.generate(**wish)  # type: ignore[arg-type]
+def test_json_holds_the_images_of_the_library(url: str, generator: Generator) -> None:
+    request_body = {"num_images": 5, "attributes": {"sex": "male"}, "seed": 3, "truncation": 0.5, "start": 7}
+    answer, drawn = generate(url, **request_body), generator.generate(**request_body)  # type: ignore[arg-type]
     assert close(images(answer), drawn.images)
     assert [image["labels"]["age"] for image in answer.json()["images"]] == drawn.labels["age"]
     assert answer.json()["model"] == "generator.onnx"
@@ -79,20 +79,20 @@ def test_accept_chooses_the_format(url: str, generator: Generator) -> None:
     assert (refused.status_code, "image/png" in refused.json()["detail"]) == (406, True)
 
 
-def test_interpolation_is_the_librarys(url: str, generator: Generator) -> None:
-    wish = {"steps": 4, "attributes": {"age": "old"}}
-    answer = httpx.post(f"{url}/v1/interpolate", timeout=60, json={"seeds": [1, 2, 3], **wish})
-    assert close(images(answer), generator.interpolate([1, 2, 3], **wish).images)  # type: ignore[arg-type]
+def test_interpolation_equals_the_library(url: str, generator: Generator) -> None:
+    request_body = {"steps": 4, "attributes": {"age": "old"}}
+    answer = httpx.post(f"{url}/v1/interpolate", timeout=60, json={"seeds": [1, 2, 3], **request_body})
+    assert close(images(answer), generator.interpolate([1, 2, 3], **request_body).images)  # type: ignore[arg-type]
     too_many = httpx.post(f"{url}/v1/interpolate", timeout=60, json={"seeds": [1, 2, 3], "steps": 200})
     assert (too_many.status_code, too_many.json()["detail"].split()[0]) == (422, "399")
 
 
 @pytest.mark.parametrize(
-    "wish, told",
+    "request_body, message",
     [
         ({"attributes": {"age": "adlut"}}, "did you mean 'adult'"),
         ({"attributes": {"hair": "red"}}, "no label column 'hair'"),
-        ({"label": 1}, "say which"),
+        ({"label": 1}, "name the column"),
         ({"labels": {"sex": ["male"], "age": ["old", "child"]}}, "differ"),
         ({"num_images": 257}, "num_images: Input should be less than or equal to 256"),
         ({"num_images": True}, "num_images"),
@@ -104,24 +104,24 @@ def test_interpolation_is_the_librarys(url: str, generator: Generator) -> None:
         ([], "expected a JSON object"),
     ],
 )
-def test_impossible_wishes_are_told(url: str, wish: Any, told: str) -> None:
+def test_invalid_requests_get_a_clear_error(url: str, request_body: Any, message: str) -> None:
     answer = httpx.post(
-        f"{url}/v1/generate", timeout=60, content=json.dumps(wish), headers={"Content-Type": "application/json"}
+        f"{url}/v1/generate", timeout=60, content=json.dumps(request_body), headers={"Content-Type": "application/json"}
     )
-    assert (answer.status_code, told in answer.json()["detail"]) == (422, True), answer.text
+    assert (answer.status_code, message in answer.json()["detail"]) == (422, True), answer.text
 
 
-def test_what_is_too_large_is_not_read(url: str) -> None:
+def test_large_bodies_are_refused_unread(url: str) -> None:
     answer = httpx.post(
         f"{url}/v1/generate", timeout=60, content=b" " * 300_000, headers={"Content-Type": "application/json"}
     )
     assert (answer.status_code, "256 KiB" in answer.json()["detail"]) == (413, True)
-    pieces = (b" " * 50_000 for _ in range(8))  # no length told beforehand
+    pieces = (b" " * 50_000 for _ in range(8))  # no length message beforehand
     answer = httpx.post(f"{url}/v1/generate", timeout=60, content=pieces, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
 
 
-def test_the_model_and_the_state_are_told(url: str) -> None:
+def test_model_facts_and_health(url: str) -> None:
     facts = httpx.get(f"{url}/v1/model", timeout=60).json()
     assert facts["labels"]["age"] == ["child", "adult", "old"]
     assert (facts["rates_images"], facts["limits"]["images"]) == (False, 256)
@@ -134,12 +134,12 @@ def test_the_model_and_the_state_are_told(url: str) -> None:
 
 
 def counted(url: str) -> float:
-    """Images drawn so far, as Prometheus is told."""
+    """Images drawn so far, as Prometheus is message."""
     text = httpx.get(f"{url}/metrics", timeout=60).text
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("faceforge_batch_images_sum"))
 
 
-def test_everyone_gets_the_images_asked_for(url: str, generator: Generator) -> None:
+def test_concurrent_clients_get_their_own_images(url: str, generator: Generator) -> None:
     def ask(seed: int) -> np.ndarray:
         return images(generate(url, num_images=1 + seed % 5, seed=seed))
 
@@ -149,7 +149,7 @@ def test_everyone_gets_the_images_asked_for(url: str, generator: Generator) -> N
         assert close(answer, generator.generate(1 + seed % 5, seed=seed).images)
 
 
-def test_a_full_queue_says_when_to_come_back(serve: Callable[..., Any], onnx_file: Path) -> None:
+def test_a_full_queue_sends_retry_after(serve: Callable[..., Any], onnx_file: Path) -> None:
     url = serve("--model", onnx_file, "--queue", "1").wait().url
     with ThreadPoolExecutor(12) as clients:
         answers = list(clients.map(lambda seed: generate(url, num_images=256, seed=seed), range(24)))
@@ -161,7 +161,7 @@ def test_a_full_queue_says_when_to_come_back(serve: Callable[..., Any], onnx_fil
     assert generate(url, num_images=1).status_code == 200
 
 
-def test_a_key_is_asked_for_where_there_is_one(serve: Callable[..., Any], onnx_file: Path) -> None:
+def test_the_api_key_is_required(serve: Callable[..., Any], onnx_file: Path) -> None:
     server = serve("--model", onnx_file, "--timeout", "1", FACEFORGE_API_KEY="köy").wait()
     for headers in ({}, {"X-API-Key": "wrong"}):
         answer = httpx.post(f"{server.url}/v1/generate", timeout=60, json={}, headers=headers)
@@ -192,7 +192,7 @@ def half_asked(url: str) -> tuple[socket.socket, bytes]:
     return connection, body[5:]
 
 
-def test_sigterm_finishes_what_is_open(serve: Callable[..., Any], onnx_file: Path) -> None:
+def test_sigterm_finishes_open_requests(serve: Callable[..., Any], onnx_file: Path) -> None:
     server = serve("--model", onnx_file).wait()
     connection, rest = half_asked(server.url)
     with connection:
@@ -219,13 +219,15 @@ def test_a_killed_server_loses_only_open_requests(serve: Callable[..., Any], onn
     np.testing.assert_array_equal(images(generate(again.url, num_images=3, seed=9)), expected)
 
 
-def test_what_cannot_be_served_is_told_in_one_line(serve: Callable[..., Any], url: str, onnx_file: Path) -> None:
-    for options, told in (
+def test_models_that_cannot_be_served_give_a_one_line_error(
+    serve: Callable[..., Any], url: str, onnx_file: Path
+) -> None:
+    for options, message in (
         (("--model", onnx_file.with_name("none.onnx")), "does not exist"),
         (("--model", onnx_file, "--port", url.rpartition(":")[2]), "name another"),
     ):
         server = serve(*options)
         assert server.process.wait(60) == 2
         (line,) = [line for line in server.log.splitlines() if line.startswith("error:")]
-        assert told in line
+        assert message in line
         assert "Traceback" not in server.log

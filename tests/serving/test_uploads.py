@@ -41,7 +41,7 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-def test_any_photograph_becomes_what_the_model_takes() -> None:
+def test_photographs_are_prepared_for_the_model() -> None:
     files = streams(
         ("a.jpg", file(photograph((80, 60)), "JPEG")),
         ("b.png", file(photograph((20, 30), "L"))),
@@ -67,7 +67,7 @@ def test_any_photograph_becomes_what_the_model_takes() -> None:
     ],
     ids=["empty", "pdf", "svg", "bomb", "large", "10k", "cut off", "one colour"],
 )
-def test_anything_else_is_refused_at_once(data: bytes, status: int) -> None:
+def test_anything_else_is_refused_before_decoding(data: bytes, status: int) -> None:
     began = time.monotonic()
     with pytest.raises(RefusedError, match="^x: ") as refused:
         read_uploads(streams(("good", file(photograph((32, 32)))), ("x", data)), SPEC)

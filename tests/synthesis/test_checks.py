@@ -32,28 +32,28 @@ class Oracle(DomainClassifier):
         return np.stack([np.ones_like(seen), seen], axis=1)
 
 
-def test_a_contradicted_label_is_refused() -> None:
+def test_images_with_a_wrong_label_are_rejected() -> None:
     check = LabelCheck(Oracle({"other": ["a", "b"], "expression": EXPRESSIONS}), {"expression": EXPRESSIONS})
     images = np.zeros((4, 32, 32, 3), np.uint8)
     images[:, 0, 0, 0] = [0, 1, 2, 0]
     codes = np.array([[0], [1], [1], [2]], np.int32)
-    assert check.refused(images, codes).tolist() == [False, False, True, True]
+    assert check.rejected(images, codes).tolist() == [False, False, True, True]
     with pytest.raises(FaceForgeError, match="does not know the model's label 'age'"):
         LabelCheck(Oracle({"other": ["a", "b"], "expression": EXPRESSIONS}), {"age": ["old"]})
 
 
-def test_copies_are_refused_and_new_faces_are_not(data: ImageSet, faces: Faces) -> None:
+def test_copies_are_rejected_and_new_faces_are_not(data: ImageSet, faces: Faces) -> None:
     check = CopyCheck(data)
     train = faces[0][:100]
     noisy = np.clip(train.astype(int) + np.random.default_rng(0).integers(-12, 13, train.shape), 0, 255)
     fresh, codes = draw_toyfaces(400, 32, seed=77)
-    assert check.refused(train, codes[:100]).all()
-    assert check.refused(noisy.astype(np.uint8), codes[:100]).all()
-    assert check.refused(train[:, :, ::-1], codes[:100]).all()  # mirror images
-    assert check.refused(fresh, codes).mean() < 0.05
+    assert check.rejected(train, codes[:100]).all()
+    assert check.rejected(noisy.astype(np.uint8), codes[:100]).all()
+    assert check.rejected(train[:, :, ::-1], codes[:100]).all()  # mirror images
+    assert check.rejected(fresh, codes).mean() < 0.05
 
 
-def test_distances_are_those_of_the_nearest_thumbnail() -> None:
+def test_distance_is_that_of_the_nearest_thumbnail() -> None:
     rng = np.random.default_rng(0)
     images, train = (rng.integers(0, 256, (count, 32, 32, 1), np.uint8) for count in (5, 7))
     small, known = thumbnails(images), thumbnails(train)
@@ -67,12 +67,12 @@ def test_distances_are_those_of_the_nearest_thumbnail() -> None:
     np.testing.assert_allclose(nearest_distance(known, known), 0, atol=0.1)
 
 
-def test_the_least_real_share_is_refused_in_every_class(generator: Generator) -> None:
+def test_the_share_with_the_lowest_scores_is_rejected_in_every_class(generator: Generator) -> None:
     plan = make_plan(generator.labels, synthesis_config("per_class=1"), None)
     check = RealismCheck(generator, plan, share=0.3, seed=5, truncation=1.0)
     codes = np.repeat(np.arange(3, dtype=np.int32), 256)[:, None]
     samples = generator.generate(len(codes), labels=[EXPRESSIONS[code] for code in codes[:, 0]], seed=9)
-    refused = check.refused(samples.images, codes)
+    refused = check.rejected(samples.images, codes)
     logits = generator.bundle.logits(samples.images, codes)
     for code in range(3):
         of_class = codes[:, 0] == code
@@ -80,7 +80,7 @@ def test_the_least_real_share_is_refused_in_every_class(generator: Generator) ->
         assert logits[of_class & refused].max() < logits[of_class & ~refused].min()
 
 
-def test_copies_need_enough_holdout(faces: Faces, tmp_path: Any) -> None:
+def test_the_copy_check_needs_enough_holdout_images(faces: Faces, tmp_path: Any) -> None:
     from faceforge.data.imageset.writer import write_image_set
 
     images, codes = faces

@@ -91,7 +91,7 @@ def test_tensorflow_datasets(images: ImageSet, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["folder", "webdataset", "coco", "tfds"])
-def test_the_same_bytes_every_time(form: formats.Format, images: ImageSet, tmp_path: Path) -> None:
+def test_formats_are_reproducible_byte_for_byte(form: formats.Format, images: ImageSet, tmp_path: Path) -> None:
     content = []
     for out in (tmp_path / "a", tmp_path / "b"):
         write_format(images, form, out)

@@ -45,7 +45,7 @@ def test_a_total_is_spread_over_all_combinations() -> None:
     assert (all_images.labels, all_images.codes, all_images.wanted) == ({}, (), 9)
 
 
-def test_balance_adds_what_is_lacking(data: ImageSet) -> None:
+def test_balance_adds_what_is_missing(data: ImageSet) -> None:
     there = data.info.counts["train"].classes["expression"]
     most = max(there.values())
     cells = make_plan(data.info.labels, synthesis_config("balance=true"), data)
@@ -58,7 +58,7 @@ def test_balance_adds_what_is_lacking(data: ImageSet) -> None:
     } == dict.fromkeys(there, 1000)
 
 
-def test_the_models_other_columns_are_filled_too(data: ImageSet) -> None:
+def test_the_other_label_columns_are_spread_evenly(data: ImageSet) -> None:
     labels = {"expression": data.info.labels["expression"], "hat": ["no", "yes"]}
     cells = make_plan(labels, synthesis_config("balance=true, by=expression"), data)
     assert {cell.labels["hat"] for cell in cells} == {"no", "yes"}
@@ -67,21 +67,21 @@ def test_the_models_other_columns_are_filled_too(data: ImageSet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "settings", "told"),
+    ("labels", "settings", "message"),
     [
         (FACES, "per_class=5, by=beard", "by names 'beard', but the model's label columns are sex, age, hat"),
         ({}, "per_class=5", "unconditional"),
-        (FACES, "balance=true", "image set to balance"),
-        ({f"attribute{number}": ["0", "1"] for number in range(40)}, "per_class=1", "name fewer columns with by"),
+        (FACES, "balance=true", "balance needs an image set"),
+        ({f"attribute{number}": ["0", "1"] for number in range(40)}, "per_class=1", "choose fewer columns with by"),
     ],
 )
-def test_impossible_plans_are_told(labels: dict[str, list[str]], settings: str, told: str) -> None:
-    with pytest.raises(FaceForgeError, match=told):
+def test_impossible_plans_raise(labels: dict[str, list[str]], settings: str, message: str) -> None:
+    with pytest.raises(FaceForgeError, match=message):
         make_plan(labels, synthesis_config(settings), None)
 
 
-def test_classes_the_model_does_not_know_are_told(data: ImageSet) -> None:
-    with pytest.raises(FaceForgeError, match="expression = 'glasses', which the model does not know"):
+def test_classes_unknown_to_the_model_raise(data: ImageSet) -> None:
+    with pytest.raises(FaceForgeError, match="expression = 'glasses', which is not a class of the model"):
         make_plan({"expression": ["neutral", "smiling"]}, synthesis_config("balance=true"), data)
     with pytest.raises(FaceForgeError, match="nothing to make"):
         make_plan(data.info.labels, synthesis_config("balance=true, target=1"), data)
@@ -90,13 +90,13 @@ def test_classes_the_model_does_not_know_are_told(data: ImageSet) -> None:
 @pytest.mark.parametrize(
     "settings", ["", "count=5, per_class=5", "per_class=5, target=9", "count=5, by=age", "count=x"]
 )
-def test_contradictory_options_are_one_line(settings: str) -> None:
-    with pytest.raises(FaceForgeError) as told:
+def test_contradictory_options_raise_one_line(settings: str) -> None:
+    with pytest.raises(FaceForgeError) as message:
         synthesis_config(settings)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(message.value)
 
 
-def test_every_combination_has_a_series_of_its_own() -> None:
+def test_every_combination_has_its_own_sequence() -> None:
     cells = make_plan(FACES, synthesis_config("per_class=1"), None)
     starts = [start_of(cell, (2, 3, 2)) for cell in cells]
     assert starts == [SERIES * number for number in range(12)]

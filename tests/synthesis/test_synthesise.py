@@ -51,7 +51,7 @@ def rows(folder: Path) -> dict[str, tuple[str, str]]:
     return {r.path: (r.sha256, r.labels["expression"]) for r in ImageSet.open(folder).records("train")}
 
 
-def test_just_as_many_as_ordered_and_pandas_reads_them(made: Path) -> None:
+def test_exact_counts_and_pandas_reads_them(made: Path) -> None:
     manifest = Manifest.read(made)
     table = pd.read_parquet(made / "train-00000-of-00001.parquet")
     assert table["expression"].value_counts().to_dict() == {"neutral": 90, "smiling": 90, "glasses": 90}
@@ -62,7 +62,7 @@ def test_just_as_many_as_ordered_and_pandas_reads_them(made: Path) -> None:
     assert not list(made.parent.glob(".*"))
 
 
-def test_hugging_face_datasets_read_it_in_one_line(made: Path, tmp_path: Path) -> None:
+def test_hugging_face_datasets_loads_it_in_one_line(made: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     files = str(made / "train-*.parquet")
     table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path))
@@ -73,7 +73,7 @@ def test_hugging_face_datasets_read_it_in_one_line(made: Path, tmp_path: Path) -
     assert np.bincount(codes[:, 0]).tolist() == [90] * 3
 
 
-def test_an_image_can_be_drawn_again_from_its_name(made: Path, generator: Generator) -> None:
+def test_an_image_can_be_reproduced_from_its_name(made: Path, generator: Generator) -> None:
     cell = make_plan(generator.labels, synthesis_config("per_class=1"), None)[2]
     record = next(r for r in ImageSet.open(made).records("train") if r.labels["expression"] == "glasses")
     number = int(Path(record.path).stem)
@@ -83,19 +83,19 @@ def test_an_image_can_be_drawn_again_from_its_name(made: Path, generator: Genera
     assert (stored == again.images).all(axis=(1, 2, 3)).sum() == 1
 
 
-def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
+def test_an_interrupted_run_resumes_and_gives_the_same_bytes(
     bundle: Path, config: SynthesisConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synthesise(str(bundle), tmp_path / "whole" / "faces", config)
-    refused, calls = RealismCheck.refused, []
+    original, calls = RealismCheck.rejected, []
 
     def stop(self: RealismCheck, *images: np.ndarray) -> np.ndarray:
         calls.append(len(images[0]))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return refused(self, *images)
+        return original(self, *images)
 
-    monkeypatch.setattr(RealismCheck, "refused", stop)
+    monkeypatch.setattr(RealismCheck, "rejected", stop)
     out = tmp_path / "stopped" / "faces"
     with pytest.raises(KeyboardInterrupt):
         synthesise(str(bundle), out, config)
@@ -104,11 +104,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     before = sum(calls)
     synthesise(str(bundle), out, config)
     assert content(out) == content(tmp_path / "whole" / "faces")
-    assert sum(calls) - before < before, "finished parts were drawn again"
+    assert sum(calls) - before < before, "finished parts were generated again"
     assert not list(out.parent.glob(".*"))
 
 
-def test_what_is_made_does_not_depend_on_parts_nor_on_how_many_are_wanted(
+def test_images_do_not_depend_on_part_size_or_requested_count(
     bundle: Path, made: Path, config: SynthesisConfig, tmp_path: Path
 ) -> None:
     synthesise(str(bundle), tmp_path / "parts", config)
@@ -119,7 +119,7 @@ def test_what_is_made_does_not_depend_on_parts_nor_on_how_many_are_wanted(
     assert fewer.items() <= rows(made).items()
 
 
-def test_a_finished_set_is_not_made_again_but_another_order_is(
+def test_a_finished_set_is_reused_and_another_request_replaces_it(
     bundle: Path, config: SynthesisConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "faces"
@@ -135,7 +135,7 @@ def classifier(data: ImageSet) -> DomainClassifier:
     return train_classifier(data.load("train"), data.load("holdout"), data.info.labels, epochs=1, seed=0)
 
 
-def test_labels_are_checked_by_the_classifier_and_tries_are_bounded(
+def test_the_classifier_checks_labels_and_candidates_are_bounded(
     bundle: Path, classifier: DomainClassifier, tmp_path: Path
 ) -> None:
     """An untrained model shows no label: a classifier of real faces sees one and the same class in nearly all."""
@@ -144,7 +144,7 @@ def test_labels_are_checked_by_the_classifier_and_tries_are_bounded(
     (report / "report.json").write_text("{}")
     order = synthesis_config("per_class=20, reject=labels, max_tries=3")
     with pytest.raises(
-        FaceForgeError, match=r"only \d+ of 20 images after \d+ tries \(refused: \d+ for labels\)"
+        FaceForgeError, match=r"only \d+ of 20 images passed out of \d+ candidates \(rejected: \d+ for labels\)"
     ) as told:
         synthesise(str(bundle), tmp_path / "faces", order, report=report)
     assert "\n" not in str(told.value)
@@ -153,12 +153,12 @@ def test_labels_are_checked_by_the_classifier_and_tries_are_bounded(
         synthesise(str(bundle), tmp_path / "faces", order)
 
 
-def test_a_set_that_does_not_show_its_labels_is_refused(made: Path, classifier: DomainClassifier) -> None:
+def test_a_set_with_wrong_labels_is_not_published(made: Path, classifier: DomainClassifier) -> None:
     found = verify(made, classifier)
     assert found.verdict == "refuse"
     assert found.metrics["synthetic/label_agreement"] < 0.7
     (problem,) = found.problems
-    assert "at least 70% wanted" in problem
+    assert "the limit is 70%" in problem
 
 
 def test_balancing_makes_classes_equal(bundle: Path, data: ImageSet, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_balancing_makes_classes_equal(bundle: Path, data: ImageSet, tmp_path: P
     assert manifest.checks["copies"]["training_images"] == 400
 
 
-def test_the_card_tells_what_the_evaluation_found(bundle: Path, tmp_path: Path) -> None:
+def test_the_card_shows_the_evaluation_report(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(
         json.dumps(
             {
@@ -186,8 +186,8 @@ def test_the_card_tells_what_the_evaluation_found(bundle: Path, tmp_path: Path) 
     card = (tmp_path / "faces" / "README.md").read_text()
     assert "| domain/frechet | 1.25 |" in card
     assert "`privacy/copies`: share of copies" in card
-    assert "The evaluation of the model did not measure it." in card  # usefulness
-    assert "Verdict: promote" in card
+    assert "Not measured by the model's evaluation." in card  # usefulness
+    assert "Decision: promote" in card
     assert card.startswith("---\n")
 
 
@@ -197,7 +197,7 @@ def test_a_folder_with_other_files_is_not_replaced(bundle: Path, tmp_path: Path)
         synthesise(str(bundle), tmp_path, synthesis_config("count=3"))
 
 
-def test_only_whole_sets_are_published(bundle: Path, tmp_path: Path) -> None:
+def test_only_complete_sets_are_published(bundle: Path, tmp_path: Path) -> None:
     faces = tmp_path / "faces"
     synthesise(str(bundle), faces, synthesis_config("count=40, formats=coco"))
     found = verify(faces)
@@ -214,6 +214,6 @@ def test_only_whole_sets_are_published(bundle: Path, tmp_path: Path) -> None:
         publish(faces, "nosuchprotocol://x")
 
     (address / "coco" / "annotations.json").write_text("{}")
-    assert verify(address).problems == ["coco/annotations.json is missing or not as it was made"]
+    assert verify(address).problems == ["coco/annotations.json is missing or has been changed"]
     (faces / "stranger.txt").write_text("x")
     assert verify(faces).problems == ["stranger.txt is not in the manifest"]

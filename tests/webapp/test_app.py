@@ -85,7 +85,7 @@ def page(browser, address: str):  # type: ignore[no-untyped-def]
     opened.close()
 
 
-def test_generates_what_is_asked_for_and_hands_it_out(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_generates_images_and_offers_downloads(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     page.wait_for_selector(".ff-gallery img")
     assert page.locator(".ff-gallery img").count() == 16
     page.get_by_role("combobox", name="age").click()
@@ -103,7 +103,7 @@ def test_generates_what_is_asked_for_and_hands_it_out(page, tmp_path: Path) -> N
     assert all(line.endswith(",child") for line in lines[1:])
 
 
-def test_answers_about_an_uploaded_image_and_refuses_what_is_none(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_rates_an_uploaded_image_and_refuses_other_files(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     page.get_by_role("link", name="Real or not").click()
     page.wait_for_selector("input[type=file]", state="attached")
     buffer = io.BytesIO()
@@ -115,7 +115,7 @@ def test_answers_about_an_uploaded_image_and_refuses_what_is_none(page, tmp_path
     page.wait_for_selector("text=/b.png cannot be used: not an image/")
 
 
-def test_explores_one_face_and_the_way_to_another(page) -> None:  # type: ignore[no-untyped-def]
+def test_explores_one_face_and_interpolates_to_another(page) -> None:  # type: ignore[no-untyped-def]
     page.get_by_role("link", name="Explore").click()
     page.wait_for_selector("text=/The same face for every/")
     first = page.locator(".ff-gallery img").first

@@ -23,7 +23,7 @@ def test_gallery_names_every_image_and_escapes_captions() -> None:
     assert "alt='plain'" in html
 
 
-def test_the_zip_is_lossless_and_ingest_reads_it_as_it_is(tmp_path: Path) -> None:
+def test_the_zip_is_lossless_and_ingest_reads_it(tmp_path: Path) -> None:
     labels = {"mood": ["glad", "sad", "sad"] * 3}
     with zipfile.ZipFile(io.BytesIO(zipped(IMAGES, labels))) as archive:
         archive.extractall(tmp_path / "faces")
@@ -38,9 +38,9 @@ def test_the_same_images_make_the_same_zip() -> None:
     assert zipped(IMAGES, {}) == zipped(IMAGES, {})
 
 
-def test_one_picture_holds_all() -> None:
+def test_the_contact_sheet_holds_all_images() -> None:
     assert Image.open(io.BytesIO(grid_png(IMAGES))).size == (3 * 33 - 1, 3 * 33 - 1)
 
 
-def test_every_probability_has_its_words() -> None:
+def test_every_probability_has_a_verdict() -> None:
     assert [verdict(p)[0] for p in (0.0, 0.2, 0.5, 0.7, 1.0)] == [words for _, words, _ in VERDICTS]
