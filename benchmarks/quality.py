@@ -1,4 +1,4 @@
-"""How good samples are after equal budgets, recipe beside recipe.
+"""Sample quality of training recipes at equal budgets.
 
     faceforge ingest faces.parquet --out work/data --preset faces64 --labels gender,age_group
     python benchmarks/quality.py --data work/data --preset faces64 --out work/quality --minutes 2 5 10
@@ -7,9 +7,9 @@
 
 `recipes` compares the preset with the classical DCGAN made conditional on the same labels; `ablation` the preset with
 itself, one ingredient changed at a time; `few` the preset without and with changes to what the discriminator sees.
-Every recipe is trained by `faceforge train` in a process of its own, and judged by one domain classifier, on the same
-labels and holdout images (see `faceforge.evaluation`). OUT gets results.jsonl, a table and the last grid of each; a
-recipe that is already there is not trained again.
+Every recipe is trained by `faceforge train` in a process of its own, and scored by one domain classifier, on the
+same labels and holdout images (see `faceforge.evaluation`). OUT gets results.jsonl, a table and the last grid of each
+recipe; existing results are not trained again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from faceforge.config import preset_names, resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.evaluation.reference import comparable, prepare
-from faceforge.evaluation.scores import judge, real_against_real
+from faceforge.evaluation.scores import real_against_real, score_model
 from faceforge.models.bundle import Bundle
 
-# What Radford et al. (2016) trained with, whatever the size of the images, but in batches as the tutorials take them,
-# and conditional as the preset is.
+# The settings of Radford et al. (2016) at any image size, but with the batch size of the tutorials, and conditional on
+# the same labels as the preset.
 CLASSICAL = (
     "model.family=dcgan, model.latent_size=100, model.width=64, model.max_width=512, train.batch_size=64, "
     "train.loss=bce, train.learning_rate=0.0002, train.beta1=0.5, train.beta2=0.999, train.lr_decay=false, "
@@ -75,23 +75,23 @@ COLUMNS = {
 
 
 def main() -> None:
-    """Trains, judges, prints a table."""
+    """Trains and scores all recipes; prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="image set as `faceforge ingest` writes it")
     parser.add_argument("--out", type=Path, required=True, help="folder of models and results")
     parser.add_argument("--preset", default="toy", choices=preset_names())
-    parser.add_argument("--set", default="", help="settings that all recipes share")
+    parser.add_argument("--set", default="", help="settings shared by all recipes")
     parser.add_argument("--recipes", default="recipes", choices=RECIPES)
-    parser.add_argument("--only", nargs="*", help="some of these recipes, by name")
+    parser.add_argument("--only", nargs="*", help="names of the recipes to run; default: all")
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", nargs="+", type=float, help="budgets in minutes of training")
     budget.add_argument("--kimg", nargs="+", type=float, help="budgets in thousands of images")
     options = parser.parse_args()
     images = ImageSet.open(options.data)
     config = resolve(options.preset, options.set)
-    yardstick = prepare(images, options.out / "yardstick", config.evaluate, comparable(images.info, config.evaluate))
-    floor = real_against_real(yardstick)
-    real = sum(yardstick.classifier.holdout_accuracy.values()) / max(1, len(yardstick.classifier.holdout_accuracy))
+    reference = prepare(images, options.out / "reference", config.evaluate, comparable(images.info, config.evaluate))
+    floor = real_against_real(reference)
+    real = sum(reference.classifier.holdout_accuracy.values()) / max(1, len(reference.classifier.holdout_accuracy))
     print(json.dumps({"floor": floor, "domain/real_label_accuracy": real}), flush=True)
     rows = []
     unit = "minutes" if options.minutes else "kimg"
@@ -101,7 +101,7 @@ def main() -> None:
             settings = text.format(gamma=config.train.gamma)
             folder = options.out / f"{name.replace(' ', '-').lower()}-{amount:g}{unit}"
             train(options, folder, ", ".join(filter(None, (options.set, settings, f"train.{unit}={amount}"))))
-            row = {"recipe": name, "budget": f"{amount:g} {unit}", **judged(folder / "bundle", yardstick, config)}
+            row = {"recipe": name, "budget": f"{amount:g} {unit}", **scores(folder / "bundle", reference, config)}
             print(json.dumps(row), flush=True)
             rows.append(row)
     (options.out / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def train(options: argparse.Namespace, folder: Path, settings: str) -> None:
-    """Trains a recipe, unless it is there."""
+    """Trains a recipe, unless its bundle exists."""
     if (folder / "bundle").is_dir():
         return
     command = [sys.executable, "-m", "faceforge.cli.main", "train", "--data", str(options.data), "--out", str(folder)]
@@ -118,10 +118,10 @@ def train(options: argparse.Namespace, folder: Path, settings: str) -> None:
     shutil.copyfile(last, folder.with_suffix(".png"))
 
 
-def judged(bundle: Path, yardstick: Any, config: Any) -> dict[str, float]:
-    """The numbers of a model."""
+def scores(bundle: Path, reference: Any, config: Any) -> dict[str, float]:
+    """Training facts and metrics of a model."""
     model = Bundle.load(bundle)
-    metrics = judge(model, yardstick, config.evaluate).metrics
+    metrics = score_model(model, reference, config.evaluate).metrics
     facts = model.info.training
     return {
         "minutes": round(facts["seconds"] / 60, 2),
@@ -131,7 +131,7 @@ def judged(bundle: Path, yardstick: Any, config: Any) -> dict[str, float]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows in Markdown."""
+    """The rows as a Markdown table."""
     names = [name for name in COLUMNS if name in rows[0]]
     lines = [f"| recipe | budget | {' | '.join(COLUMNS[name] for name in names)} |", "|---" * (len(names) + 2) + "|"]
     for row in rows:

@@ -1,13 +1,13 @@
-"""The standard DCGAN-64 in plain PyTorch, as tutorials train it: the other side of `train_throughput.py`.
+"""The standard DCGAN-64 in plain PyTorch, as tutorials train it: the PyTorch side of `train_throughput.py`.
 
     python benchmarks/torch_dcgan.py --batch 64
 
-Needs nothing but PyTorch. Each line on the standard input, `{"contender": name, "steps": n}`, is answered by
-`{"seconds": t}`; networks and what was compiled stay warm in between. The first line out says what there is.
+Needs only PyTorch. Each line on standard input, `{"contender": name, "steps": n}`, is answered with `{"seconds": t}`;
+networks and compiled code stay warm in between. The first output line lists versions, device and contenders.
 
-A step is the tutorials': the discriminator on real images, then on fakes, Adam; the fakes once more through the updated
-discriminator, Adam on the generator; three means read off for the log. Images lie ready on the device as float32 in
-[-1, 1], so that no loader is measured.
+A step is that of the tutorials: the discriminator on real images, then on fakes, Adam; the fakes through the updated
+discriminator, Adam on the generator; three means are read for the log. Images are on the device as float32 in [-1, 1],
+so that no data loader is measured.
 """
 
 from __future__ import annotations
@@ -30,39 +30,39 @@ CONTENDERS = ["torch_float32", "torch_bfloat16", "torch_compiled"]
 
 
 def main() -> None:
-    """Answers until the standard input ends."""
+    """Answers requests until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=64)
     options = parser.parse_args()
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever PyTorch's compilers print is no answer
+    responses = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # output of PyTorch's compilers must not mix with the responses
     gpu = torch.cuda.is_available()
     names = CONTENDERS if gpu else CONTENDERS[:2]
     about = torch.cuda.get_device_name() if gpu else f"CPU, {torch.get_num_threads()} threads"
-    print(json.dumps({"version": torch.__version__, "device": about, "contenders": names}), file=answers)
-    made: dict[str, Callable[[], None]] = {}
+    print(json.dumps({"version": torch.__version__, "device": about, "contenders": names}), file=responses)
+    steps: dict[str, Callable[[], None]] = {}
     for line in sys.stdin:
-        wish = json.loads(line)
+        request = json.loads(line)
         try:
-            if wish["contender"] not in made:
-                made[wish["contender"]] = training_step(wish["contender"], options.batch)
-            step = made[wish["contender"]]
+            if request["contender"] not in steps:
+                steps[request["contender"]] = training_step(request["contender"], options.batch)
+            step = steps[request["contender"]]
             began = _now()
-            for _ in range(wish["steps"]):
+            for _ in range(request["steps"]):
                 step()
-            answer: dict[str, Any] = {"seconds": _now() - began}
+            response: dict[str, Any] = {"seconds": _now() - began}
         except Exception as error:  # a compiler may be missing; the others can still be measured
-            answer = {"error": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"}
-        print(json.dumps(answer), file=answers)
+            response = {"error": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"}
+        print(json.dumps(response), file=responses)
 
 
 def training_step(contender: str, batch: int) -> Callable[[], None]:
-    """One call trains one batch.
+    """A function that trains on one batch per call.
 
     Args:
-        contender: `torch_float32` is the tutorial as it stands; `torch_bfloat16` has memory in channels_last order,
-            autocast to bfloat16 and Adam in one kernel; `torch_compiled` is that under `torch.compile`.
-        batch: images.
+        contender: `torch_float32` is the unchanged tutorial; `torch_bfloat16` uses channels_last memory order, bfloat16
+            autocast and fused Adam; `torch_compiled` adds `torch.compile`.
+        batch: images per batch.
     """
     plain = CONTENDERS.index(contender) == 0
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -78,7 +78,7 @@ def training_step(contender: str, batch: int) -> Callable[[], None]:
     )
     if contender == "torch_compiled":
         generator, discriminator = torch.compile(generator), torch.compile(discriminator)
-    # One loss on logits for all: BCELoss on probabilities does not run under autocast.
+    # The loss takes logits for all contenders, because BCELoss on probabilities does not support autocast.
     loss_of = nn.BCEWithLogitsLoss()
     ones, zeros = torch.ones(batch, device=device), torch.zeros(batch, device=device)
     number = 0
@@ -110,7 +110,7 @@ def training_step(contender: str, batch: int) -> Callable[[], None]:
             loss = loss_of(again, ones)
         loss.backward()
         g_adam.step()
-        if plain:  # who tunes the rest does not wait for the device at each step either
+        if plain:  # tuned loops do not wait for the device at every step
             _ = [logits.mean().item() for logits in (on_real, on_fake, again)]
 
     return step

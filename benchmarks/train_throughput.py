@@ -1,18 +1,18 @@
-"""Images per second of training: FaceForge, and the same network in a plain PyTorch loop.
+"""Training throughput in images per second: FaceForge, and the same network in a plain PyTorch loop.
 
     python benchmarks/train_throughput.py                             # the standard DCGAN-64, batch 64
-    python benchmarks/train_throughput.py --torch other/bin/python    # beside PyTorch, from a Python that has it
+    python benchmarks/train_throughput.py --torch other/bin/python    # beside PyTorch, run by a Python that has it
     python benchmarks/train_throughput.py --family residual --batch 256 --set "model.width=64"
     KERAS_BACKEND=jax python benchmarks/train_throughput.py
 
-FaceForge trains as `faceforge train` does, with everything that a step takes: shuffling, latents, metrics, several
-steps in a dispatch. It runs in float32 and in the precision it would choose on this machine. PyTorch runs as tutorials
-have it and tuned (`torch_dcgan.py` says what is what), in a process of its own that stays warm. Rounds are interleaved,
-medians compared. Images are random; the standard DCGAN is without labels, and so are the other families here. FaceForge
-trains on all GPUs in sight and PyTorch on the first: beside each other, show both one (CUDA_VISIBLE_DEVICES=0).
+FaceForge trains as `faceforge train` does, including shuffling, latents, metrics and several steps per dispatch, in
+float32 and in the precision it chooses on this machine. PyTorch runs a tutorial's loop and a tuned one (see
+`torch_dcgan.py`) in a process that stays warm. Rounds are interleaved and medians are compared. Images are random, and
+models unconditional. FaceForge trains on all visible GPUs and PyTorch on the first one: to compare them, show both one
+GPU (CUDA_VISIBLE_DEVICES=0).
 
-`tflops` and `mfu` count the arithmetic of the networks (`faceforge.models.flops`), per second and as a share of what
-the GPU's maker promises in bfloat16.
+`tflops` and `mfu` are the arithmetic of the networks (`faceforge.models.flops`) per second, and its share of the GPU's
+bfloat16 peak.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # PyTorch wants some of the GPU, too
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leaves GPU memory for PyTorch
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import keras
@@ -47,40 +47,42 @@ from faceforge.training.feed import InMemory
 from faceforge.training.run import Run
 
 IMAGES = 4096
-MARKS = 100  # points of a run's curves: a dispatch has at most this share of its steps
+MARKS = 100  # points of the curves; a dispatch never has more than 1/100 of the run's steps
 
-Rounds = Callable[[int], float]  # so many steps -> seconds
+Rounds = Callable[[int], float]  # number of steps -> seconds
 
 
 def main() -> None:
     """Prints one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch", metavar="PYTHON", help="a Python that has PyTorch; for the standard DCGAN only")
+    parser.add_argument("--torch", metavar="PYTHON", help="a Python that has PyTorch; only for the standard DCGAN")
     parser.add_argument("--family", default="dcgan", choices=FAMILIES)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--set", default="", metavar="SETTINGS", help="further settings, as of `faceforge train`")
+    parser.add_argument("--set", default="", metavar="SETTINGS", help="further settings, as for `faceforge train`")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, help="in a round; default 16, on a GPU 320")
+    parser.add_argument("--steps", type=int, help="steps per round; default 16, on a GPU 320")
     options = parser.parse_args()
     if options.torch and (options.family != "dcgan" or options.set):
-        parser.error("--torch has the standard DCGAN only: leave out --family and --set")
+        parser.error("--torch supports the standard DCGAN only: omit --family and --set")
     steps = options.steps or (320 if backend.accelerators() else 16)
     try:
-        found = measure(recipe(options.family, options.batch, options.set, steps), options.torch, options.rounds, steps)
+        figures = measure(
+            recipe(options.family, options.batch, options.set, steps), options.torch, options.rounds, steps
+        )
     except FaceForgeError as error:
         parser.error(str(error))
-    print(json.dumps({"family": options.family, "settings": options.set, "batch": options.batch, **found}))
+    print(json.dumps({"family": options.family, "settings": options.set, "batch": options.batch, **figures}))
 
 
 def recipe(family: str, batch: int, settings: str, steps: int) -> Config:
-    """The configuration of a run long enough that a dispatch has `steps` steps, or as many as it ever has."""
+    """The configuration of a run long enough for `steps` steps per dispatch, or the maximum."""
     preset = "dcgan64" if family == "dcgan" else "faces64"
     fixed = f"train.batch_size={batch}, train.kimg={batch * steps * MARKS / 1000}, train.log_points={MARKS}"
     return resolve(preset, f"model.family={family}, {fixed}, {settings}")
 
 
 def measure(config: Config, python: str | None, rounds: int, steps: int) -> dict[str, Any]:
-    """Medians in images per second, their ratios, and what they were measured on."""
+    """Median rates in images per second, their ratios, and hardware and versions."""
     batch = config.train.batch_size
     chosen = choose_precision(config.train.precision)
     with ExitStack() as stack:
@@ -111,14 +113,14 @@ def measure(config: Config, python: str | None, rounds: int, steps: int) -> dict
 
 
 def interleaved(contenders: dict[str, Rounds], rounds: int, steps: int) -> dict[str, list[float]]:
-    """Seconds of every round; one that fails is left out, with a line that says so. The first round is not counted."""
+    """Seconds of every round after the first; a contender that fails is dropped with a message."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name in list(seconds):
             try:
                 took = contenders[name](steps)
             except TorchError as error:
-                print(f"{name} is left out: {error}", file=sys.stderr)
+                print(f"{name} is skipped: {error}", file=sys.stderr)
                 del seconds[name]
                 continue
             if number:
@@ -128,7 +130,7 @@ def interleaved(contenders: dict[str, Rounds], rounds: int, steps: int) -> dict[
 
 
 def make_run(config: Config, precision: str) -> Run:
-    """A training run on random images, as `faceforge.training.train` sets it up."""
+    """A training run on random images, set up as in `faceforge.training.train`."""
     train = config.train.model_copy(update={"precision": precision})
     size, channels = config.ingest.image_size, config.ingest.channels
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, size, size, channels), np.uint8)
@@ -139,46 +141,46 @@ def make_run(config: Config, precision: str) -> Run:
 
 
 def rounds_of(run: Run) -> Rounds:
-    """A round ends when its last metrics can be read."""
+    """Times rounds of a run; a round ends when its last metrics can be read."""
 
     def call(steps: int) -> float:
         began, end = time.perf_counter(), run.done + steps
         while run.done < end:
             metrics = run.advance()
         float(np.asarray(metrics["loss/generator"]))
-        return (time.perf_counter() - began) * steps / (steps + run.done - end)  # the last dispatch may go beyond
+        return (time.perf_counter() - began) * steps / (steps + run.done - end)  # the last dispatch may overshoot
 
     return call
 
 
 class TorchError(Exception):
-    """PyTorch did not run; the message says why."""
+    """PyTorch did not run; the message gives the reason."""
 
 
 @contextmanager
 def torch_contenders(python: str, batch: int) -> Iterator[tuple[dict[str, Any], dict[str, Rounds]]]:
-    """What `torch_dcgan.py` has to offer under another Python, and what that says of itself."""
+    """Starts `torch_dcgan.py` under another Python; yields its description and its contenders."""
     command = [python, str(Path(__file__).with_name("torch_dcgan.py")), "--batch", str(batch)]
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     except OSError as error:
-        raise FaceForgeError(f"{python} does not run: {error.strerror}") from None
+        raise FaceForgeError(f"{python} cannot be started: {error.strerror}") from None
     assert process.stdin is not None
     assert process.stdout is not None
-    given, answers = process.stdin, process.stdout
+    requests, responses = process.stdin, process.stdout
     try:
-        first = answers.readline()
+        first = responses.readline()
         if not first:
-            raise FaceForgeError(f"{python} has no working PyTorch; name one that has")
+            raise FaceForgeError(f"{python} has no working PyTorch; name a Python that has")
         about = json.loads(first)
 
         def rounds_of(name: str) -> Rounds:
             def call(steps: int) -> float:
-                print(json.dumps({"contender": name, "steps": steps}), file=given, flush=True)
-                answer = json.loads(answers.readline() or '{"error": "PyTorch has stopped"}')
-                if "error" in answer:
-                    raise TorchError(answer["error"])
-                return float(answer["seconds"])
+                print(json.dumps({"contender": name, "steps": steps}), file=requests, flush=True)
+                response = json.loads(responses.readline() or '{"error": "PyTorch has stopped"}')
+                if "error" in response:
+                    raise TorchError(response["error"])
+                return float(response["seconds"])
 
             return call
 

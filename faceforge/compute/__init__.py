@@ -1,1 +1,1 @@
-"""The few things that `keras.ops` lacks: differentiate, compile, choose a precision, be deterministic."""
+"""What `keras.ops` lacks: differentiation, compilation, several devices, the choice of precision, determinism."""

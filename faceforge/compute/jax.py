@@ -1,4 +1,4 @@
-"""`faceforge.compute.backend` by JAX."""
+"""The functions of `faceforge.compute.backend` for JAX; see there."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def vjp(function: Callable[..., Any], *primals: Pytree, has_aux: bool = False) -
 
 
 def jit(function: Callable[..., Any], xla: bool = True) -> Callable[..., Any]:
-    """See `faceforge.compute.backend`; JAX always compiles by XLA."""
+    """See `faceforge.compute.backend`; JAX always compiles with XLA."""
     return jax.jit(function)
 
 
 def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
-    """See `faceforge.compute.backend`; XLA does so by itself."""
+    """See `faceforge.compute.backend`; XLA fuses by itself."""
     return function
 
 
@@ -72,12 +72,12 @@ def computes_bfloat16() -> bool:
 
 def memory() -> int:
     """See `faceforge.compute.backend`."""
-    found = [device.memory_stats()["bytes_limit"] for device in jax.local_devices() if device.platform != "cpu"]
-    return min(found, default=0)
+    limits = [device.memory_stats()["bytes_limit"] for device in jax.local_devices() if device.platform != "cpu"]
+    return min(limits, default=0)
 
 
 def be_deterministic() -> None:
-    """Nothing to do: XLA adds up in one order on CPUs."""
+    """See `faceforge.compute.backend`; nothing to do, since XLA adds in a fixed order on CPUs."""
 
 
 def version() -> dict[str, str]:
@@ -86,13 +86,13 @@ def version() -> dict[str, str]:
 
 
 class Replicas:
-    """The devices that train together: those of this machine, and with JAX_COORDINATOR_ADDRESS those of all machines.
+    """The devices that train together: all of this machine, and with JAX_COORDINATOR_ADDRESS those of all machines.
 
     Attributes:
-        count: how many there are in all.
-        processes: how many these have in all.
+        count: number of devices, over all processes.
+        processes: number of processes.
         chief: whether this process writes files.
-        loops: whether several steps may be folded into one dispatch.
+        loops: whether several steps may run in one dispatch.
     """
 
     def __init__(self) -> None:
@@ -103,15 +103,16 @@ class Replicas:
         self.count = jax.device_count()
         self.processes = jax.process_count()
         self.chief = jax.process_index() == 0
-        self.loops = jax.default_backend() != "cpu"  # there XLA runs convolutions inside a loop on one core
+        self.loops = jax.default_backend() != "cpu"  # on CPUs XLA runs convolutions inside a loop on one core only
         self._mesh = Mesh(np.array(jax.devices()), (_AXIS,))
         self._everywhere = NamedSharding(self._mesh, PartitionSpec())
         self._split = NamedSharding(self._mesh, PartitionSpec(None, _AXIS))
 
     def compile(self, function: Callable[..., Any], xla: bool = True) -> Callable[..., Any]:
-        """`function(state, steps, shared)`: state and shared as `replicate` gives them, steps NumPy arrays (K, B, ...).
+        """Compiles `function(state, steps, shared)` to run on all devices.
 
-        Each replica gets its part of the batch axis, and calls `mean_over_replicas` where results must agree.
+        State and shared come from `replicate`; steps are NumPy arrays (K, B, ...). Each replica gets its part of the
+        batch axis, and calls `mean_over_replicas` where results must agree.
         """
         if self.count == 1:
             return jax.jit(function)
@@ -140,12 +141,12 @@ class Replicas:
         return tree if self.count == 1 else jax.tree.map(lambda array: array.addressable_data(0), tree)
 
     def agree(self, *numbers: float) -> Sequence[float]:
-        """The largest of each number among all processes, which call this at the same time."""
+        """The maximum of each number over all processes; all of them must call this together."""
         if self.processes == 1:
             return numbers
         return [float(number) for number in multihost_utils.process_allgather(np.array(numbers, np.float32)).max(0)]
 
 
 def _spread(array: Any, sharding: NamedSharding) -> Any:
-    """Every process knows the whole array and gives its devices their parts."""
+    """Distributes an array that every process holds whole: each device gets its part."""
     return jax.make_array_from_callback(array.shape, sharding, lambda part: array[part])

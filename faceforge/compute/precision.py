@@ -1,4 +1,4 @@
-"""Which arithmetic this machine is fast in."""
+"""The number format to compute in on this machine, and the peak rate of its GPU."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from faceforge.compute import backend
 
-# What Linux calls the x86 extensions for bfloat16; without them it is emulated, and slower than float32.
+# Linux' names of the x86 extensions for bfloat16. Without them bfloat16 is emulated and slower than float32.
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
-def choose_precision(wanted: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """A Keras dtype policy: `wanted`, or for `auto` the fastest that trains as well on this machine.
+def choose_precision(setting: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The Keras dtype policy for a `train.precision` setting; `auto` picks the faster one that trains as well.
 
     Returns:
-        `mixed_bfloat16` with GPUs or a CPU that compute in bfloat16, else `float32`. Weights, penalties' sums, logits
-        and moving averages are float32 in both.
+        For `auto`, `mixed_bfloat16` where the GPUs or the CPU compute in bfloat16, else `float32`; any other setting
+        unchanged. Weights, sums of penalties, logits and moving averages are float32 under both policies.
     """
-    if wanted != "auto":
-        return wanted
+    if setting != "auto":
+        return setting
     if backend.accelerators():
         return "mixed_bfloat16" if backend.computes_bfloat16() else "float32"
     text = cpuinfo.read_text() if cpuinfo.is_file() else ""
@@ -26,16 +26,16 @@ def choose_precision(wanted: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return "mixed_bfloat16" if _CPU_FLAGS & set(flags.split()) else "float32"
 
 
-def use_xla(wanted: str) -> bool:
-    """Whether TensorFlow compiles by XLA: `on`, `off`, or for `auto` on GPUs only, since it is slower on CPUs."""
-    return wanted == "on" or (wanted == "auto" and bool(backend.accelerators()))
+def use_xla(setting: str) -> bool:
+    """Whether TensorFlow compiles with XLA under a `train.xla` setting; `auto` is GPUs only (XLA is slower on CPUs)."""
+    return setting == "on" or (setting == "auto" and bool(backend.accelerators()))
 
 
 def peak_flops(precision: str) -> float:
-    """What the first GPU could do per second in bfloat16, as its maker says; 0 where that is not known.
+    """Peak floating-point operations per second of the first GPU in bfloat16, from its data sheet; 0 if unknown.
 
     Args:
-        precision: the dtype policy in use; float32 runs in one of several formats, so that there is no one peak.
+        precision: the dtype policy in use. float32 has no single peak, because GPUs run it in several formats.
     """
     names = backend.accelerators()
     if precision != "mixed_bfloat16" or not names:
@@ -43,7 +43,7 @@ def peak_flops(precision: str) -> float:
     return next((peak * 1e12 for part, peak in _PEAKS.items() if part in names[0].upper()), 0.0)
 
 
-# Dense bfloat16 TFLOP/s from the data sheets, the longest matching names first.
+# Dense bfloat16 TFLOP/s from the data sheets, longest names first.
 _PEAKS = {
     **{"GH200": 989, "H200": 989, "H100 PCIE": 756, "H100": 989, "A100": 312},
     **{"L40S": 362, "L40": 181, "A10G": 70, "L4": 121},

@@ -1,4 +1,4 @@
-"""`faceforge.compute.backend` by TensorFlow."""
+"""The functions of `faceforge.compute.backend` for TensorFlow; see there."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def vjp(function: Callable[..., Any], *primals: Pytree, has_aux: bool = False) -
     value, aux = output if has_aux else (output, None)
 
     def pullback(cotangents: Any) -> tuple[Pytree, ...]:
-        found = tape.gradient(
+        gradients = tape.gradient(
             value, primals, output_gradients=cotangents, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return tf.nest.map_structure(tf.convert_to_tensor, found)  # those of embeddings come as slices
+        return tf.nest.map_structure(tf.convert_to_tensor, gradients)  # gradients of embeddings are IndexedSlices
 
     return (value, pullback, aux) if has_aux else (value, pullback)
 
 
 def jit(function: Callable[..., Any], xla: bool = False) -> Callable[..., Any]:
-    """See `faceforge.compute.backend`; one compilation per set of shapes and Python values."""
+    """See `faceforge.compute.backend`; compiles once per combination of shapes and Python values."""
     return tf.function(function, autograph=False, reduce_retracing=False, jit_compile=xla or None)
 
 
 def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
-    """See `faceforge.compute.backend`; by XLA, which pays for such arithmetic on CPUs too."""
+    """See `faceforge.compute.backend`; with XLA, which is faster for such arithmetic on CPUs too."""
     return tf.function(function, autograph=False, jit_compile=True)
 
 
@@ -78,19 +78,19 @@ def accelerators() -> list[str]:
 def computes_bfloat16() -> bool:
     """See `faceforge.compute.backend`."""
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
-    return all(found.get("compute_capability", (8, 0)) >= (8, 0) for found in details)
+    return all(device.get("compute_capability", (8, 0)) >= (8, 0) for device in details)
 
 
 def memory() -> int:
-    """See `faceforge.compute.backend`; what the process may still take, 0 if there is no GPU."""
-    from tensorflow.python.client import device_lib  # the only place where TensorFlow says it
+    """See `faceforge.compute.backend`; what this process may still allocate."""
+    from tensorflow.python.client import device_lib  # the only API that reports it
 
-    found = [device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"]
-    return min(found, default=0)
+    limits = [device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"]
+    return min(limits, default=0)
 
 
 def be_deterministic() -> None:
-    """Sums are added up in one order, not in that in which threads finish."""
+    """See `faceforge.compute.backend`; sums no longer depend on the order in which threads finish."""
     tf.config.experimental.enable_op_determinism()
 
 
@@ -100,17 +100,17 @@ def version() -> dict[str, str]:
 
 
 class Replicas:
-    """The devices that train together: those of this machine, and with TF_CONFIG those of all its workers.
+    """The devices that train together: all of this machine, and with TF_CONFIG those of all workers.
 
     Attributes:
-        count: how many there are in all.
-        processes: how many these have in all.
+        count: number of devices, over all processes.
+        processes: number of processes.
         chief: whether this process writes files.
-        loops: whether several steps may be folded into one dispatch.
+        loops: whether several steps may run in one dispatch.
     """
 
     def __init__(self) -> None:
-        # It fails on branches that hold gradients, says so on the terminal, and slows the rest down.
+        # Grappler's remapping fails on branches that hold gradients: it prints errors and slows the graph down.
         tf.config.optimizer.set_experimental_options({"remapping": False})
         self._strategy: Any = None
         first = 0
@@ -126,14 +126,15 @@ class Replicas:
         workers = isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy)
         self.processes = self._strategy.cluster_resolver.cluster_spec().num_tasks("worker") if workers else 1
         self.chief = first == 0
-        self._meet = tf.function(lambda value: self._strategy.run(_sum, [value]), autograph=False)
-        self.loops = self._strategy is None  # replicas cannot meet inside a loop
+        self._all_reduce_sum = tf.function(lambda value: self._strategy.run(_sum, [value]), autograph=False)
+        self.loops = self._strategy is None  # replicas cannot synchronise inside a loop
 
     def compile(self, function: Callable[..., Any], xla: bool = False) -> Callable[..., Any]:
-        """`function(state, steps, shared)`: state and shared as `replicate` gives them, steps NumPy arrays (K, B, ...).
+        """Compiles `function(state, steps, shared)` to run on all devices.
 
-        Each replica gets its part of the batch axis, and calls `mean_over_replicas` where results must agree. Several
-        replicas cannot meet inside what XLA compiles.
+        State and shared come from `replicate`; steps are NumPy arrays (K, B, ...). Each replica gets its part of the
+        batch axis, and calls `mean_over_replicas` where results must agree. Several
+        replicas run without XLA, since they cannot synchronise inside an XLA computation.
         """
         if self._strategy is None:
             compiled = jit(function, xla)
@@ -158,13 +159,15 @@ class Replicas:
         return tf.nest.map_structure(lambda value: self._strategy.experimental_local_results(value)[0], tree)
 
     def agree(self, *numbers: float) -> Sequence[float]:
-        """The largest of each number among all processes, which call this at the same time."""
+        """The maximum of each number over all processes; all of them must call this together."""
         if self.processes == 1:
             return numbers
         rows = np.zeros((self.processes, len(numbers)), np.float32)
         rows[self._strategy.cluster_resolver.task_id] = numbers
-        each = self.count // self.processes  # of a process's devices brings the same row
-        return [float(number) / each for number in np.max(self.first(self._meet(self.replicate(rows))), axis=0)]
+        each = self.count // self.processes  # all devices of a process contribute the same row
+        return [
+            float(number) / each for number in np.max(self.first(self._all_reduce_sum(self.replicate(rows))), axis=0)
+        ]
 
     def _share(self, steps: Pytree) -> Pytree:
         def part(rows: Any) -> Any:
@@ -180,7 +183,7 @@ class Replicas:
 
 
 def _sum(rows: Any) -> Any:
-    # Arguments lie on no device yet, their copies do.
+    # The arguments are not placed on a device yet; their copies (identity) are.
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(rows))
 
 

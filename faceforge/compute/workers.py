@@ -1,4 +1,4 @@
-"""What each of several workers must be told before it starts: who it is, and where the others are."""
+"""Environment variables that tell each of several workers its place and where the others are."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from faceforge.errors import FaceForgeError
 
 
 def environment(index: int, hosts: Sequence[str]) -> dict[str, str]:
-    """Environment variables of one worker, for both backends; `hosts` is the same list everywhere.
+    """Environment variables of one worker, for both backends.
 
     Args:
-        index: of this worker, 0 to N - 1; the first is the chief, who writes files.
-        hosts: N addresses, `name:port`.
+        index: the worker's place in `hosts`, 0 to N - 1. Worker 0 is the chief, which writes the files.
+        hosts: N addresses `name:port`, the same list on every worker.
 
     Raises:
-        FaceForgeError: no such worker, or an address without a port.
+        FaceForgeError: the index is out of range, or an address has no port.
     """
     return {
         "TF_CONFIG": tf_config(index, hosts),
@@ -28,16 +28,18 @@ def environment(index: int, hosts: Sequence[str]) -> dict[str, str]:
 
 
 def is_chief() -> bool:
-    """Whether this process is the only one or the first: who writes files and talks to MLflow."""
+    """Whether this is the only process or the first worker: the one that writes files and logs to MLflow."""
     task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {})
     return not task.get("index", 0) and os.environ.get("JAX_PROCESS_ID", "0") == "0"
 
 
 def tf_config(index: int, hosts: Sequence[str]) -> str:
-    """TensorFlow's part of `environment`: the value of TF_CONFIG."""
+    """The value of TensorFlow's TF_CONFIG for one worker; see `environment`."""
     if not 0 <= index < len(hosts):
-        raise FaceForgeError(f"worker {index} does not exist among {len(hosts)}; they are counted from 0")
+        raise FaceForgeError(
+            f"worker {index} does not exist; with {len(hosts)} hosts, workers are 0 to {len(hosts) - 1}"
+        )
     for host in hosts:
         if not host.rpartition(":")[2].isdecimal() or host.startswith(":"):
-            raise FaceForgeError(f"{host!r} is no worker's address; it should look like machine:2222")
+            raise FaceForgeError(f"worker address {host!r} has no port; write it as machine:2222")
     return json.dumps({"cluster": {"worker": list(hosts)}, "task": {"type": "worker", "index": index}})

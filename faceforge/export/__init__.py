@@ -1,1 +1,1 @@
-"""Model formats for people and programs that do not know the bundle."""
+"""Export of model bundles to formats that other programs read."""

@@ -1,13 +1,13 @@
-"""From a bundle to the formats that others read, each checked against the bundle before it is handed out.
+"""Exports a model bundle to other formats, each of which is read back and compared with the bundle.
 
-bundle/                    the bundle itself (holds generator.keras and discriminator.keras)
+bundle/                    the bundle itself
 generator.keras            Keras 3
 generator.h5               Keras' legacy whole-model file
 generator.weights.h5       weights alone
-generator.onnx             ONNX, with vocabularies and sampling facts inside: all that `faceforge[lite]` needs
+generator.onnx             ONNX, with label vocabularies in its metadata: all that `faceforge[lite]` needs
 saved_model/               TensorFlow SavedModel; signature "serve": latents [, labels] -> images in [-1, 1]
-samples/CLASS.png, all.png sheets of samples
-export.json                what there is: bytes and SHA-256 of every file
+samples/CLASS.png, all.png contact sheets of samples
+export.json                size and SHA-256 of every file
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     import keras
 
 TOLERANCE = 1e-5  # of images in [-1, 1], in float32 on a CPU
-SHEET_SIDE = 8  # a sheet shows 8 x 8 images
-MAX_SHEETS = 48  # more combinations of classes than this: a sheet per class of each column instead
+SHEET_SIDE = 8  # a contact sheet shows 8 x 8 images
+MAX_SHEETS = 48  # with more combinations of classes, there is a contact sheet per class of each column instead
 
-_PROBES = 8  # latents that every format must turn into the same images
+_PROBES = 8  # latents from which all formats are compared
 
 
-def export(bundle: Path, out: Path) -> dict[str, Path]:
-    """Writes all formats of a bundle into the folder `out`, which appears whole or not at all.
+def export_bundle(bundle: Path, out: Path) -> dict[str, Path]:
+    """Writes a bundle in all formats into the folder `out`, atomically.
 
     Args:
-        bundle: folder of a bundle.
-        out: folder to make; replaced if it exists.
+        bundle: the bundle's folder.
+        out: folder to write; replaced if it exists.
 
     Returns:
         Name -> path: bundle, keras, h5, weights, onnx, saved_model, samples (folder), sheet (`samples/all.png`),
@@ -58,11 +58,13 @@ def export(bundle: Path, out: Path) -> dict[str, Path]:
     """
     bundle, out = Path(bundle), Path(out)
     if out.resolve() == bundle.resolve() or out.resolve() in bundle.resolve().parents:
-        raise FaceForgeError(f"export folder {out} holds the bundle {bundle} and would replace it; name another")
+        raise FaceForgeError(
+            f"export folder {out} contains the bundle {bundle} and would replace it; choose another folder"
+        )
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        raise FaceForgeError("export writes a SavedModel, which takes TensorFlow; unset KERAS_BACKEND and run it again")
+        raise FaceForgeError("export writes a SavedModel, which needs TensorFlow; unset KERAS_BACKEND and run it again")
     loaded = Bundle.load(bundle)
     names = {
         "bundle": "bundle",
@@ -80,19 +82,19 @@ def export(bundle: Path, out: Path) -> dict[str, Path]:
         shutil.copytree(bundle, paths["bundle"])
         shutil.copyfile(bundle / "generator.keras", paths["keras"])
         _write_models(loaded, paths)
-        _write_sheets(Generator(loaded), paths["samples"])
+        _write_contact_sheets(Generator(loaded), paths["samples"])
         _write_listing(loaded, partial, paths["listing"])
     return {name: out / path for name, path in names.items()}
 
 
 def _write_models(loaded: Bundle, paths: dict[str, Path]) -> None:
-    """The derived formats; each is read back and compared."""
+    """Writes the derived formats; each is read back and compared."""
     import keras
 
     generator, probe = loaded.generator, _probe(loaded)
     expected = _images(generator, probe)
-    twin = keras.models.clone_model(generator)  # the same layers, other weights
-    with _without_advice():
+    twin = keras.models.clone_model(generator)  # the same layers with other weights
+    with _without_keras_warning():
         keras.saving.save_model(generator, paths["h5"])
     generator.save_weights(paths["weights"])
     for name in ("h5", "weights"):
@@ -109,7 +111,7 @@ def _write_models(loaded: Bundle, paths: dict[str, Path]) -> None:
 
 
 def saved_model_images(folder: Path, inputs: list[NDArray[Any]]) -> NDArray[np.float32]:
-    """What an exported SavedModel makes of latents float32 (N, Z) [, labels int32 (N, columns)]."""
+    """Images float32 (N, H, W, C) from an exported SavedModel; inputs are latents (N, Z) [, labels (N, columns)]."""
     import tensorflow as tf
 
     restored = tf.saved_model.load(str(folder))
@@ -117,7 +119,7 @@ def saved_model_images(folder: Path, inputs: list[NDArray[Any]]) -> NDArray[np.f
 
 
 def _probe(loaded: Bundle) -> list[NDArray[Any]]:
-    """Inputs that use every class of every column."""
+    """Latents [and labels] that use every class of every column."""
     info = loaded.info
     count = max(_PROBES, *(len(classes) for classes in info.labels.values()), 0)
     latents = draw_latents(0, count, info.spec.latent_size)
@@ -130,8 +132,8 @@ def _images(network: keras.Model, probe: list[NDArray[Any]]) -> NDArray[np.float
 
 
 @contextmanager
-def _without_advice() -> Iterator[None]:
-    """Keras warns that HDF5 is legacy; that is why it is asked for."""
+def _without_keras_warning() -> Iterator[None]:
+    """Suppresses Keras' warning that HDF5 is a legacy format, since it is written for legacy programs."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -148,40 +150,40 @@ def _compare(name: str, images: NDArray[np.float32], expected: NDArray[np.float3
 
 
 def _tolerance(loaded: Bundle) -> float:
-    """Reduced precision, of the network or of a GPU's matrix units, rounds differently under another compilation."""
+    """Allowed difference: larger if the network or the GPU computes in reduced precision, whose rounding varies."""
     import tensorflow as tf
 
     reduced = any(layer.compute_dtype != "float32" for layer in loaded.generator.layers if layer.weights)
     return 0.05 if reduced or tf.config.list_physical_devices("GPU") else TOLERANCE
 
 
-def _write_sheets(generator: Generator, folder: Path) -> None:
-    """A sheet per combination of classes (or class), and one that shows a row of each."""
+def _write_contact_sheets(generator: Generator, folder: Path) -> None:
+    """Writes a contact sheet per combination of classes (or class), and one with a row of each."""
     folder.mkdir()
     rows = []
-    for wanted in _sheets(generator.labels):
-        images = generator.generate(SHEET_SIDE**2, attributes=wanted).images
+    for classes in _sheet_classes(generator.labels):
+        images = generator.generate(SHEET_SIDE**2, attributes=classes).images
         rows.append(images[:SHEET_SIDE])
-        if wanted:
-            save_png(folder / f"{sheet_name(wanted)}.png", image_grid(images, SHEET_SIDE))
+        if classes:
+            save_png(folder / f"{sheet_name(classes)}.png", image_grid(images, SHEET_SIDE))
         else:
             rows = [images]
     save_png(folder / "all.png", image_grid(np.concatenate(rows), SHEET_SIDE))
 
 
-def _sheets(labels: dict[str, list[str]]) -> list[dict[str, str]]:
-    """What each sheet shows: column -> class."""
+def _sheet_classes(labels: dict[str, list[str]]) -> list[dict[str, str]]:
+    """The classes that each contact sheet shows, as column -> class."""
     if prod(len(classes) for classes in labels.values()) > MAX_SHEETS:
         return [{column: name} for column, classes in labels.items() for name in classes]
     combinations: list[dict[str, str]] = [{}]
     for column, classes in labels.items():
-        combinations = [{**wanted, column: name} for wanted in combinations for name in classes]
+        combinations = [{**combination, column: name} for combination in combinations for name in classes]
     return combinations
 
 
-def sheet_name(wanted: dict[str, str]) -> str:
+def sheet_name(classes: dict[str, str]) -> str:
     """`{"expression": "smiling"}` -> "expression-smiling"; several columns are joined by "_"."""
-    return "_".join(f"{safe_name(column)}-{safe_name(name)}" for column, name in wanted.items())
+    return "_".join(f"{safe_name(column)}-{safe_name(name)}" for column, name in classes.items())
 
 
 def _write_listing(loaded: Bundle, root: Path, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The generator as one ONNX file that needs nothing beside it to be sampled.
+"""Export of the generator as one self-contained ONNX file.
 
 Inputs:  `latents` float32 (batch, Z), standard normal; `labels` int32 (batch, columns), class numbers, where the model
          is conditional. The batch is dynamic.
@@ -6,8 +6,8 @@ Output:  `images` float32 (batch, H, W, C), about [-1, 1].
 Facts:   metadata key `faceforge`, JSON: sizes, label vocabularies in the order of the columns and of the class numbers,
          dataset digest, and how FaceForge draws the latents of a seed.
 
-Written node by node from the Keras graph with ONNX's own library: the layers that our families are made of, and no
-others. Feature maps are channels first inside, as ONNX has it; the weights are float32 whatever the training precision.
+The graph is written node by node from the Keras graph with the `onnx` package; it supports the layers that our model
+families use. Feature maps inside are channels first, as ONNX requires; weights are always float32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import keras
 
 OPSET = 17  # read by onnxruntime 1.12 and later
-IR_VERSION = 8  # the file format that goes with it
+IR_VERSION = 8  # the file format that belongs to this opset
 
 _LATENTS = "rows 256 b to 256 b + 255 of seed s: numpy.random.Generator(Philox(key=[s, b])).standard_normal float32"
 
@@ -37,7 +37,7 @@ def write_onnx(bundle: Bundle, path: Path) -> None:
     """Writes the bundle's generator as an ONNX file.
 
     Raises:
-        FaceForgeError: the network has a layer that has no counterpart here.
+        FaceForgeError: the network has a layer that this exporter does not support.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -63,12 +63,12 @@ def write_onnx(bundle: Bundle, path: Path) -> None:
 
 
 def onnx_images(path: Path, inputs: list[NDArray[Any]]) -> NDArray[np.float32]:
-    """What an exported file makes of latents float32 (N, Z) [, labels int32 (N, columns)]: float32 (N, H, W, C)."""
+    """Images float32 (N, H, W, C) from an exported file; inputs are latents (N, Z) [, labels (N, columns)]."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    given = dict(zip(("latents", "labels"), inputs, strict=False))
-    return np.asarray(session.run(["images"], given)[0])
+    arguments = dict(zip(("latents", "labels"), inputs, strict=False))
+    return np.asarray(session.run(["images"], arguments)[0])
 
 
 def _facts(bundle: Bundle) -> dict[str, Any]:
@@ -93,32 +93,32 @@ class _Value(NamedTuple):
 
 
 class _Graph:
-    """Nodes and weights, made by walking back from an output to the inputs."""
+    """ONNX nodes and weights, collected by walking back from an output to the inputs."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
-        self._made: dict[int, _Value] = {}
+        self._converted: dict[int, _Value] = {}
 
     def value(self, tensor: keras.KerasTensor) -> _Value:
-        """The ONNX counterpart of a symbolic tensor; makes all it depends on."""
-        if id(tensor) not in self._made:
+        """The ONNX counterpart of a symbolic tensor; converts everything it depends on first."""
+        if id(tensor) not in self._converted:
             layer, node_index, _ = tensor._keras_history
             node = layer._inbound_nodes[node_index]
             kind = type(layer).__name__
             if kind == "InputLayer":
-                made = _Value(layer.name)
+                value = _Value(layer.name)
             elif kind not in _LAYERS:
                 raise FaceForgeError(f"layer {layer.name} ({kind}) has no ONNX counterpart in this exporter")
             elif kind == "GetItem":
-                made = _LAYERS[kind](self, node.arguments.args[1], [self.value(node.arguments.args[0])])
+                value = _LAYERS[kind](self, node.arguments.args[1], [self.value(node.arguments.args[0])])
             else:
-                made = _LAYERS[kind](self, layer, [self.value(given) for given in node.input_tensors])
-            self._made[id(tensor)] = made
-        return self._made[id(tensor)]
+                value = _LAYERS[kind](self, layer, [self.value(tensor) for tensor in node.input_tensors])
+            self._converted[id(tensor)] = value
+        return self._converted[id(tensor)]
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """A node with one output; returns the output's name."""
+        """Adds a node with one output; returns the output's name."""
         from onnx import helper
 
         name = f"{kind.lower()}_{len(self.nodes)}"
@@ -126,7 +126,7 @@ class _Graph:
         return name
 
     def weight(self, values: Any) -> str:
-        """A constant; floats as float32, whole numbers as int64."""
+        """Adds a constant, floats as float32 and integers as int64; returns its name."""
         from onnx import numpy_helper
 
         array = np.asarray(values)
@@ -140,7 +140,7 @@ class _Graph:
         return value.name if value.channels_first else self.add("Transpose", value.name, perm=[0, 3, 1, 2])
 
     def channels_last(self, value: _Value) -> str:
-        """The name of a tensor as Keras has it."""
+        """The name of a tensor in Keras' layout, channels last."""
         return self.add("Transpose", value.name, perm=[0, 2, 3, 1]) if value.channels_first else value.name
 
 
@@ -183,12 +183,12 @@ def _transposed_convolution(graph: _Graph, layer: Any, inputs: list[_Value]) -> 
 
 def _upsampling(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
     scales = graph.weight(np.array([1, 1, *layer.size], np.float32))
-    how = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-    return _Value(graph.add("Resize", graph.channels_first(inputs[0]), "", scales, **how), True)
+    attributes = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    return _Value(graph.add("Resize", graph.channels_first(inputs[0]), "", scales, **attributes), True)
 
 
 def _average(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
-    """Means over the pixels that there are, in Keras and here: padding does not count."""
+    """Average pooling; padding does not count, in Keras and in ONNX."""
     sizes = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
     pad = "SAME_UPPER" if layer.padding == "same" else "VALID"
     return _Value(graph.add("AveragePool", graph.channels_first(inputs[0]), auto_pad=pad, **sizes), True)

@@ -1,10 +1,10 @@
-"""A generator without TensorFlow: one ONNX file, onnxruntime and numpy.
+"""Sampling an exported ONNX file with onnxruntime and numpy, without TensorFlow.
 
 >>> from faceforge import Generator
 >>> Generator.load("generator.onnx").generate(label="smiling", num_images=20, seed=1)   # uses this module
 
-The file knows its label vocabularies and sizes; latents are drawn as everywhere else, so that a seed gives the images
-of the bundle it was exported from. Loading it runs no code from the file.
+The file contains its label vocabularies and sizes. A seed gives the same images as the bundle that the file was
+exported from. Loading it runs no code from the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class OnnxSpec:
 
 @dataclass(frozen=True)
 class OnnxInfo:
-    """What the file says of itself; the part of `BundleInfo` that sampling needs."""
+    """The file's metadata: the part of `BundleInfo` that sampling needs."""
 
     spec: OnnxSpec
     labels: dict[str, list[str]]
@@ -43,10 +43,10 @@ class OnnxInfo:
 
 
 class OnnxModel:
-    """Draws images as a bundle does; it has no discriminator.
+    """Samples like a bundle; has no discriminator.
 
     Attributes:
-        info: the facts.
+        info: sizes, labels and provenance.
     """
 
     def __init__(self, info: OnnxInfo, session: Any) -> None:
@@ -57,7 +57,7 @@ class OnnxModel:
         """Reads a file that `faceforge export` wrote.
 
         Raises:
-            FaceForgeError: no such file, not ours, unreadable, or onnxruntime is missing.
+            FaceForgeError: the file is missing, unreadable or not from FaceForge, or onnxruntime is not installed.
         """
         if not Path(path).is_file():
             raise FaceForgeError(f"{path} does not exist; make it with faceforge export")
@@ -78,14 +78,14 @@ class OnnxModel:
         images = np.empty((len(latents), spec.image_size, spec.image_size, spec.channels), np.uint8)
         for at in range(0, len(latents), batch):
             rows = slice(at, at + batch)
-            given: dict[str, NDArray[Any]] = {"latents": latents[rows].astype(np.float32)}
+            inputs: dict[str, NDArray[Any]] = {"latents": latents[rows].astype(np.float32)}
             if self.info.labels:
-                given["labels"] = labels[rows].astype(np.int32)
-            images[rows] = to_uint8(self._session.run(["images"], given)[0])
+                inputs["labels"] = labels[rows].astype(np.int32)
+            images[rows] = to_uint8(self._session.run(["images"], inputs)[0])
         return images
 
     def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
-        """An ONNX file cannot score.
+        """Not available: the file holds no discriminator.
 
         Raises:
             FaceForgeError: always.
@@ -95,7 +95,7 @@ class OnnxModel:
 
 def _facts(path: str | Path, metadata: dict[str, str]) -> OnnxInfo:
     if FACTS_KEY not in metadata:
-        raise FaceForgeError(f"{path} was not made by FaceForge: it does not say what its inputs mean")
+        raise FaceForgeError(f"{path} was not exported by FaceForge: its metadata lacks labels and sizes")
     try:
         facts = json.loads(metadata[FACTS_KEY])
         if facts["format_version"] != FORMAT_VERSION:

@@ -1,8 +1,8 @@
 """The model that `mlflow.pyfunc.load_model("models:/faceforge@champion")` returns.
 
-Input: a DataFrame with a row per wanted image; a string column per label column, or, for an unconditional model, the
-column `index` (which image of the seed's series). Parameters: `seed`, `truncation`. Output: a DataFrame with `image`
-(PNG bytes) and the label columns.
+Input: a DataFrame with one row per image to draw and a string column per label column or, for an unconditional model,
+the column `index` (number of the image in the seed's series). Parameters: `seed`, `truncation`. Output: a DataFrame
+with `image` (PNG bytes) and the label columns.
 """
 
 from __future__ import annotations
@@ -29,42 +29,43 @@ _ONE_OF = ("tensorflow-cpu", "tensorflow")
 
 
 class BundleModel(mlflow.pyfunc.PythonModel):
-    """Samples the bundle among its artifacts."""
+    """Samples the model bundle that is stored among its artifacts."""
 
     def load_context(self, context: Any) -> None:
         """Loads the networks."""
         self._generator = Generator.load(context.artifacts[BUNDLE_ARTIFACT])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Draws one image per row; see the module.
+        """Draws one image per row; see the module's docstring.
 
         Raises:
             FaceForgeError: an unknown class, or a missing column or value.
         """
-        given = params or {}
-        options: dict[str, Any] = {"seed": int(given.get("seed", 0)), "truncation": float(given.get("truncation", 1.0))}
+        params = params or {}
+        options: dict[str, Any] = {
+            "seed": int(params.get("seed", 0)),
+            "truncation": float(params.get("truncation", 1.0)),
+        }
         vocabularies = self._generator.labels
         for column in vocabularies or ["index"]:
             if column not in model_input or model_input[column].isna().any():
-                raise FaceForgeError(
-                    f"column {column!r} is missing or has empty values; give one value per wanted image"
-                )
+                raise FaceForgeError(f"column {column!r} is missing or has empty values; give one value per image")
         if vocabularies:
             labels = {column: [str(value) for value in model_input[column]] for column in vocabularies}
             samples = self._generator.generate(len(model_input), labels=labels, **options)
         else:
-            samples = self._of_series([int(value) for value in model_input["index"]], options)
+            samples = self._draw_indices([int(value) for value in model_input["index"]], options)
         return pd.DataFrame({"image": [_png(image) for image in samples.images], **samples.labels})
 
-    def _of_series(self, indices: list[int], options: dict[str, Any]) -> Samples:
-        """Images `indices` of an unconditional model's series; runs of neighbours are drawn together."""
+    def _draw_indices(self, indices: list[int], options: dict[str, Any]) -> Samples:
+        """Images `indices` of an unconditional model's series; consecutive ones are drawn together."""
         runs = np.split(np.array(indices, np.int64), np.flatnonzero(np.diff(indices) != 1) + 1)
         parts = [self._generator.generate(len(run), start=int(run[0]), **options).images for run in runs if len(run)]
         return Samples(np.concatenate(parts) if parts else self._generator.generate(0).images, {})
 
 
 def signature(labels: dict[str, list[str]]) -> ModelSignature:
-    """Input, output and parameters of a model with these label columns."""
+    """The MLflow signature of a model with these label columns."""
     columns = [ColSpec("string", name) for name in labels]
     return ModelSignature(
         inputs=Schema(columns or [ColSpec("long", "index")]),
@@ -74,7 +75,7 @@ def signature(labels: dict[str, list[str]]) -> ModelSignature:
 
 
 def pip_requirements() -> list[str]:
-    """What the model needs beside FaceForge itself, pinned to what is installed here."""
+    """The model's requirements apart from FaceForge itself, pinned to the installed versions."""
     versions = {name: _version(name) for name in (*_REQUIRED, *_ONE_OF)}
     backend = [name for name in _ONE_OF if versions[name]][:1]
     return [f"{name}=={versions[name]}" for name in (*_REQUIRED, *backend) if versions[name]]

@@ -1,4 +1,4 @@
-"""From a model bundle to a registered version that `mlflow.pyfunc.load_model` can load."""
+"""Registers a model bundle as a version that `mlflow.pyfunc.load_model` can load."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ def register_bundle(
     auto_promote: bool = True,
     reason: str = "",
 ) -> str:
-    """Makes a bundle a version of the registered model `name`; call it inside `step_run`.
+    """Registers a bundle as a version of the model `name`; call it inside `step_run`. Returns the version's number.
 
-    One version per run key: a retry returns the version that is there, after completing what an interruption left
-    undone. Unless rejected it becomes `challenger`; decided "promote" also `champion`, if nobody has to approve that.
+    There is one version per run key: a retry completes and returns the existing one. Unless rejected, it becomes
+    `challenger`; with the decision "promote" also `champion`, if no approval is required.
 
     Args:
-        bundle: folder.
-        name: registered model; created when missing.
+        bundle: the bundle's folder.
+        name: registered model; created if missing.
         run: the open step.
-        decision: of the evaluation.
-        tags: more facts for the version, beside data digest, code revision, run ids and decision.
-        extra_artifacts: name -> file or folder to keep inside the version, for example report and sample sheet.
-        auto_promote: False: leave `champion` as it is whatever the decision.
-        reason: of the decision, for the history.
+        decision: the evaluation's decision.
+        tags: tags of the version, in addition to data digest, code revision, run ids and decision.
+        extra_artifacts: name -> file or folder to store in the version, for example the report.
+        auto_promote: False leaves `champion` unchanged whatever the decision.
+        reason: why it was decided so, for the history.
 
     Returns:
         The version's number.
 
     Raises:
-        FaceForgeError: the bundle is unreadable, or the registry does not answer.
+        FaceForgeError: the bundle is unreadable, or the registry cannot be reached.
     """
     import mlflow
 
@@ -101,13 +101,13 @@ def register_bundle(
 
 
 def _registered(client: MlflowClient, name: str, run_key: str) -> ModelVersion | None:
-    """The version that this pipeline run has made before."""
+    """The version that an earlier attempt of this pipeline run registered, if any."""
     mine = [item for item in all_versions(client, name) if item.tags.get(RUN_KEY_TAG) == run_key]
     return min(mine, key=lambda item: int(item.version), default=None)
 
 
 def _logged(client: MlflowClient, run: StepRun, name: str) -> str:
-    """The id of a model that an attempt of this step logged completely but did not register; empty = none."""
+    """The id of a model that an earlier attempt logged completely but did not register; empty = none."""
     from mlflow.entities import LoggedModelStatus
 
     found = client.search_logged_models(
@@ -123,7 +123,9 @@ def _log(bundle: Path, info: BundleInfo, run: StepRun, name: str, extra: Mapping
     if active is None or active.info.run_id != run.run_id:
         raise RuntimeError("register_bundle must be called inside its step_run")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input example")  # drawing one would load TensorFlow
+        warnings.filterwarnings(
+            "ignore", message=".*input example"
+        )  # an input example would be run, which loads TensorFlow
         logged = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(pyfunc.CODE_FILE),

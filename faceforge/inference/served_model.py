@@ -1,4 +1,4 @@
-"""What MLflow stores as the model's code ("models from code"): no pickled object, only this reference."""
+"""The code that MLflow stores with a model ("models from code") in place of a pickled object."""
 
 from mlflow.models import set_model
 

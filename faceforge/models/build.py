@@ -1,4 +1,4 @@
-"""From a specification to the two networks, as they are trained and as a bundle keeps them."""
+"""Builds the two networks of a specification, for training and for bundles."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ def build_networks(
 ) -> tuple[keras.Model, keras.Model]:
     """Generator and discriminator with fresh weights that depend on `seed` only.
 
-    Every layer is named after its role and resolution, so that `variable.path` ("conv32/kernel") tells which variables
-    of two networks belong together.
+    Every layer is named after its role and resolution, so that variables of two networks correspond by
+    `variable.path` ("conv32/kernel").
 
     Args:
         spec: family and sizes.
-        seed: of the weights.
+        seed: seed of the initial weights.
         precision: a Keras dtype policy, `float32` or `mixed_bfloat16`; weights, images and logits are float32 in both.
-        weighted: for training: both get one input more, `weights`, float32 (B, 1), by which the sum of the label
-            embeddings is multiplied; ignored without classes.
-        levels: for training: above 0, the discriminator gets `levels` last, int32 (B, 1) below this number: the noise
-            in its images (Diffusion-GAN), embedded and projected like a label.
+        weighted: for training: both networks get a further input `weights`, float32 (B, 1), which multiplies the sum of
+            the label embeddings; ignored without classes.
+        levels: for training: number of noise levels (Diffusion-GAN). Above 0, the discriminator gets a last input
+            `levels`, int32 (B, 1), which is embedded and projected like a label.
 
     Returns:
         generator: latents float32 (B, Z) [, labels int32 (B, columns)] -> images float32 (B, H, W, C).
         discriminator: images float32 (B, H, W, C) [, labels] -> logits float32 (B, 1).
     """
-    random.seed(seed)  # where Keras takes its initialisers' seeds from; its own function would import TensorFlow
+    random.seed(
+        seed
+    )  # Keras draws its initialisers' seeds from here; keras.utils.set_random_seed would import TensorFlow
     family = FAMILIES[spec.family]
     policy = keras.DTypePolicy(precision)
     generator = family.generator(spec, Conditions.make(spec, weighted), policy)
@@ -44,12 +46,12 @@ def build_networks(
 def plain_networks(
     spec: ModelSpec, generator: keras.Model, discriminator: keras.Model
 ) -> tuple[keras.Model, keras.Model]:
-    """Networks as in bundles that compute in float32 what trained ones do with weights of 1 and at level 0.
+    """Networks for a bundle: float32, without the training inputs, equal to the trained ones at weight 1 and level 0.
 
     Args:
-        spec: what the trained networks were built from.
-        generator: of `build_networks`, for training.
-        discriminator: of `build_networks`, for training.
+        spec: architecture and sizes of the trained networks.
+        generator: from `build_networks`, as it was trained.
+        discriminator: from `build_networks`, as it was trained.
     """
     plain = build_networks(spec)
     for network, trained in zip(plain, (generator, discriminator), strict=True):

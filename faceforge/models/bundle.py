@@ -1,10 +1,10 @@
-"""The model bundle: a folder with two networks and the facts about them.
+"""The model bundle: a folder with the two trained networks and a description of them.
 
-    generator.keras       weights are the moving average where one was kept
+    generator.keras       its weights are the moving average, if training kept one
     discriminator.keras
     bundle.json           architecture, sizes, label vocabularies, dataset digest, training summary, versions
 
-Everything that samples or scores loads a bundle. `BundleInfo.read` needs no TensorFlow.
+All code that samples or scores loads a bundle. `BundleInfo.read` needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ FORMAT_VERSION = 1
 
 
 class BundleInfo(BaseModel):
-    """What `bundle.json` holds."""
+    """Contents of `bundle.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = FORMAT_VERSION
     spec: ModelSpec
-    labels: dict[str, list[str]]  # condition columns in the networks' order -> vocabulary; empty = unconditional
-    loss: str  # decides how logits may be read: with "relativistic", only differences mean anything
+    labels: dict[str, list[str]]  # condition columns in the networks' order -> classes; empty = unconditional
+    loss: str  # with "relativistic", only differences of logits have a meaning
     dataset_digest: str
-    holdout_digest: str = ""  # of the images kept from training; models with the same one can be compared
-    holdout_sketch: list[str] = []  # some of them, by which a set that has grown since is known again
+    holdout_digest: str = ""  # of the holdout images; models with the same digest can be compared
+    holdout_sketch: list[str] = []  # digests of some holdout images, to recognise the same set after it has grown
     config: dict[str, Any]
     training: dict[str, Any]  # images_seen, seconds, images_per_second, ...
     versions: dict[str, str]
 
     @staticmethod
     def read(folder: Path) -> BundleInfo:
-        """The facts of the bundle in `folder`.
+        """Reads the `bundle.json` of a folder.
 
         Raises:
-            FaceForgeError: no bundle there, or one this version cannot read.
+            FaceForgeError: no bundle there, or one that this version cannot read.
         """
         path = Path(folder) / "bundle.json"
         if not path.is_file():
@@ -63,10 +63,10 @@ class BundleInfo(BaseModel):
 
 
 class Bundle:
-    """A trained pair of networks, ready to sample and to score.
+    """A trained generator and discriminator.
 
     Attributes:
-        info: the facts.
+        info: sizes, labels and history.
         generator: latents float32 (B, Z) [, labels int32 (B, columns)] -> float32 (B, H, W, C) in about [-1, 1].
         discriminator: images float32 (B, H, W, C) in [-1, 1] [, labels] -> logits float32 (B, 1).
     """
@@ -95,7 +95,7 @@ class Bundle:
         return Bundle(info, *networks)
 
     def save(self, folder: Path) -> Path:
-        """Writes the bundle; it appears whole or not at all. Returns `folder`."""
+        """Writes the bundle atomically and returns `folder`."""
         with atomic_folder(Path(folder)) as partial:
             self.generator.save(partial / "generator.keras")
             self.discriminator.save(partial / "discriminator.keras")
@@ -113,11 +113,11 @@ class Bundle:
         return self._run(self.discriminator, from_uint8(images), labels, batch).reshape(-1)
 
     def _run(self, network: keras.Model, x: NDArray[Any], labels: NDArray[Any], batch: int) -> NDArray[np.float32]:
-        """Outputs in the inputs' order; the last of several batches is filled up, so that one graph serves all."""
+        """Outputs in input order; the last of several batches is filled up, so that all batches share one graph."""
         parts = []
         for at in range(0, len(x), batch):
             rows = np.arange(at, at + batch) % len(x) if len(x) > batch else np.arange(len(x))
             inputs = x[rows].astype(np.float32)
-            given = [inputs, labels[rows].astype(np.int32)] if self.info.labels else inputs
-            parts.append(np.asarray(network.predict_on_batch(given)))
+            arguments = [inputs, labels[rows].astype(np.int32)] if self.info.labels else inputs
+            parts.append(np.asarray(network.predict_on_batch(arguments)))
         return np.concatenate(parts)[: len(x)] if parts else np.zeros((0, 1), np.float32)

@@ -1,4 +1,4 @@
-"""The default family: small plain convolutions that learn fast on few images and few cores.
+"""The default family `compact`: small plain convolutions that learn fast on few images and few cores.
 
 The generator doubles the resolution by repeating pixels, then convolves (Odena et al., 2016: no checkerboards), with
 batch normalisation. The discriminator folds 2 x 2 pixels into channels, so that its first convolution runs at half the
@@ -17,11 +17,11 @@ from faceforge.models.folding import fold
 from faceforge.models.spec import BATCH_NORM_MOMENTUM, FIRST_SIZE, ModelSpec
 
 
-def generator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model:
+def generator(spec: ModelSpec, conditions: Conditions, dtype: Any) -> keras.Model:
     """Latents float32 (B, Z) [, labels int32 (B, columns)] -> images float32 (B, H, W, C), about [-1, 1]."""
     latents = keras.Input((spec.latent_size,), name="latents")
     first = spec.width_at(FIRST_SIZE)
-    x = conditioned_latents(spec, latents, given, dtype)
+    x = conditioned_latents(spec, latents, conditions, dtype)
     x = layers.Dense(FIRST_SIZE**2 * first, use_bias=False, kernel_initializer=_init(1.0), dtype=dtype, name="first")(x)
     x = layers.Reshape((FIRST_SIZE, FIRST_SIZE, first), dtype=dtype, name="grid")(x)
     x = _relu(_normalise(x, f"norm{FIRST_SIZE}", dtype), f"relu{FIRST_SIZE}", dtype)
@@ -32,10 +32,10 @@ def generator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model:
     images = layers.Conv2D(
         spec.channels, 3, padding="same", kernel_initializer=_init(0.5), dtype="float32", name="image"
     )(x)
-    return keras.Model(given.after(latents), images, name="generator")
+    return keras.Model(conditions.after(latents), images, name="generator")
 
 
-def discriminator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model:
+def discriminator(spec: ModelSpec, conditions: Conditions, dtype: Any) -> keras.Model:
     """Images float32 (B, H, W, C) [, labels int32 (B, columns)] -> logits float32 (B, 1)."""
     images = keras.Input((spec.image_size, spec.image_size, spec.channels), name="images")
     *sizes, folded, _ = spec.stages()
@@ -47,8 +47,8 @@ def discriminator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model
         x = _relu(x, f"relu{size}", dtype)
     x = layers.Flatten(dtype=dtype, name="flat")(x)
     x = layers.Dense(spec.width_at(FIRST_SIZE), kernel_initializer=_init(2.0), dtype=dtype, name="features")(x)
-    logits = projected_logits(spec, _relu(x, "relu_features", dtype), given, dtype)
-    return keras.Model(given.after(images), logits, name="discriminator")
+    logits = projected_logits(spec, _relu(x, "relu_features", dtype), conditions, dtype)
+    return keras.Model(conditions.after(images), logits, name="discriminator")
 
 
 def _conv(x: Any, width: int, name: str, dtype: Any, bias: bool = True) -> Any:

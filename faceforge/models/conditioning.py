@@ -1,4 +1,4 @@
-"""What the networks are told besides latents and images: labels always, two more things while training."""
+"""Conditional inputs of the networks: labels, and during training label weights and noise levels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Conditions(NamedTuple):
 
     Attributes:
         labels: int32 (B, columns).
-        weights: float32 (B, 1): how much each image's labels count, 1 in full.
-        levels: int32 (B, 1): how much noise was added to each image; the discriminator's only.
-        level_count: how many levels there are.
+        weights: float32 (B, 1): weight of each image's label embedding, 0 to 1.
+        levels: int32 (B, 1): noise level of each image; discriminator only.
+        level_count: number of noise levels.
     """
 
     labels: Any = None
@@ -29,7 +29,7 @@ class Conditions(NamedTuple):
 
     @staticmethod
     def make(spec: ModelSpec, weighted: bool = False, levels: int = 0) -> Conditions:
-        """The inputs of a network: labels if `spec` has classes, weights of them if wanted, and so many levels."""
+        """Inputs for labels if `spec` has classes, for their weights if `weighted`, and for `levels` noise levels."""
         count = len(spec.classes)
         return Conditions(
             labels=keras.Input((count,), dtype="int32", name="labels") if count else None,
@@ -39,50 +39,52 @@ class Conditions(NamedTuple):
         )
 
     def after(self, first: Any) -> Any:
-        """The network's inputs: `first`, or the list of it, labels, weights and levels as far as they exist."""
-        more = [given for given in self[:3] if given is not None]
+        """The network's inputs: `first` alone, or a list of it and those of labels, weights and levels that exist."""
+        more = [condition for condition in self[:3] if condition is not None]
         return [first, *more] if more else first
 
 
-def conditioned_latents(spec: ModelSpec, latents: Any, given: Conditions, dtype: Any) -> Any:
-    """Latents (B, Z) with the sum of the columns' embeddings appended: (B, 2Z); the latents alone if unconditional."""
-    if given.labels is None:
+def conditioned_latents(spec: ModelSpec, latents: Any, conditions: Conditions, dtype: Any) -> Any:
+    """Latents with the sum of the label embeddings appended, (B, 2Z); just the latents (B, Z) if unconditional."""
+    if conditions.labels is None:
         return latents
-    embedding = _label_embedding(spec, given, spec.latent_size, 1.0, dtype)
+    embedding = _label_embedding(spec, conditions, spec.latent_size, 1.0, dtype)
     return layers.Concatenate(dtype=dtype, name="latents_and_labels")([latents, embedding])
 
 
-def projected_logits(spec: ModelSpec, features: Any, given: Conditions, dtype: Any) -> Any:
+def projected_logits(spec: ModelSpec, features: Any, conditions: Conditions, dtype: Any) -> Any:
     """Logits (B, 1) = linear(features) + <features, embedding sum> / sqrt(F): Miyato & Koyama (2018), float32.
 
     Args:
         spec: sizes; `classes` says how many labels each column has.
         features: (B, F).
-        given: the sum goes over the labels' columns, times their weights, and the level.
+        conditions: the sum goes over the label columns (times their weights) and the noise level.
         dtype: the policy that `features` was computed under.
     """
     logits = layers.Dense(1, dtype="float32", name="logit")(features)
     size = features.shape[-1]
     terms = []
-    if given.labels is not None:
-        terms.append(_label_embedding(spec, given, size, size**-0.5, dtype))
-    if given.levels is not None:  # last, so that the weights of all else do not depend on it
-        terms.append(_embedding(LEVEL_EMBEDDING, given.levels[:, 0], given.level_count, size, size**-0.5, dtype))
+    if conditions.labels is not None:
+        terms.append(_label_embedding(spec, conditions, size, size**-0.5, dtype))
+    if conditions.levels is not None:  # built last, so that the other layers' initial weights do not depend on it
+        terms.append(
+            _embedding(LEVEL_EMBEDDING, conditions.levels[:, 0], conditions.level_count, size, size**-0.5, dtype)
+        )
     if not terms:
         return logits
     product = layers.Dot(axes=-1, dtype="float32", name="projection")([features, _sum(terms, "embeddings", dtype)])
     return layers.Add(dtype="float32", name="logits")([logits, product])
 
 
-def _label_embedding(spec: ModelSpec, given: Conditions, size: int, scale: float, dtype: Any) -> Any:
+def _label_embedding(spec: ModelSpec, conditions: Conditions, size: int, scale: float, dtype: Any) -> Any:
     columns = [
-        _embedding(f"embedding_{column}", given.labels[:, column], count, size, scale, dtype)
+        _embedding(f"embedding_{column}", conditions.labels[:, column], count, size, scale, dtype)
         for column, count in enumerate(spec.classes)
     ]
     total = _sum(columns, "label_embeddings", dtype)
-    if given.weights is None:
+    if conditions.weights is None:
         return total
-    return layers.Multiply(dtype=dtype, name="weighted_labels")([total, given.weights])
+    return layers.Multiply(dtype=dtype, name="weighted_labels")([total, conditions.weights])
 
 
 def _embedding(name: str, codes: Any, count: int, size: int, scale: float, dtype: Any) -> Any:

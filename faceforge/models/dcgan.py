@@ -1,6 +1,6 @@
-"""The classical family: DCGAN as in Radford et al. (2016), conditional by embedding and projection.
+"""The classical family `dcgan`: DCGAN as in Radford et al. (2016), conditional by embedding and projection.
 
-4 x 4 kernels with stride 2, batch normalisation but at the generator's output and the discriminator's input, ReLU in
+4 x 4 kernels with stride 2, batch normalisation except at the generator's output and the discriminator's input, ReLU in
 the generator, LeakyReLU 0.2 in the discriminator, tanh output, weights from N(0, 0.02).
 """
 
@@ -15,13 +15,13 @@ from faceforge.models.conditioning import Conditions, conditioned_latents, proje
 from faceforge.models.spec import BATCH_NORM_MOMENTUM, ModelSpec
 
 
-def generator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model:
+def generator(spec: ModelSpec, conditions: Conditions, dtype: Any) -> keras.Model:
     """Latents float32 (B, Z) [, labels int32 (B, columns)] -> images float32 (B, H, W, C) in [-1, 1]."""
     latents = keras.Input((spec.latent_size,), name="latents")
     first, *sizes, _ = spec.stages()
-    # A stage's width is that of the resolution it makes the next one from: 512-256-128-64 at 64 px.
+    # Each stage is as wide as `spec` makes the next resolution: 512-256-128-64 at 64 px.
     width = spec.width_at(2 * first)
-    x = conditioned_latents(spec, latents, given, dtype)
+    x = conditioned_latents(spec, latents, conditions, dtype)
     x = layers.Dense(first**2 * width, use_bias=False, kernel_initializer=_init(), dtype=dtype, name="first")(x)
     x = layers.Reshape((first, first, width), dtype=dtype, name="grid")(x)
     x = layers.ReLU(dtype=dtype, name=f"relu{first}")(_normalise(x, first, dtype))
@@ -47,10 +47,10 @@ def generator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model:
         dtype="float32",
         name="image",
     )(x)
-    return keras.Model(given.after(latents), images, name="generator")
+    return keras.Model(conditions.after(latents), images, name="generator")
 
 
-def discriminator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model:
+def discriminator(spec: ModelSpec, conditions: Conditions, dtype: Any) -> keras.Model:
     """Images float32 (B, H, W, C) [, labels int32 (B, columns)] -> logits float32 (B, 1)."""
     images = keras.Input((spec.image_size, spec.image_size, spec.channels), name="images")
     x: Any = images
@@ -70,8 +70,8 @@ def discriminator(spec: ModelSpec, given: Conditions, dtype: Any) -> keras.Model
         x = x if first else _normalise(x, size, dtype)
         x = layers.LeakyReLU(0.2, dtype=dtype, name=f"relu{size}")(x)
     x = layers.Flatten(dtype=dtype, name="flat")(x)
-    logits = projected_logits(spec, x, given, dtype)
-    return keras.Model(given.after(images), logits, name="discriminator")
+    logits = projected_logits(spec, x, conditions, dtype)
+    return keras.Model(conditions.after(images), logits, name="discriminator")
 
 
 def _init() -> keras.initializers.Initializer:

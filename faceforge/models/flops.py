@@ -1,4 +1,4 @@
-"""How much arithmetic the networks and a training step take: the denominator of MFU."""
+"""Counts the arithmetic of the networks and of a training step, for TFLOP/s and MFU."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from keras import layers
 
 
 def macs(network: keras.Model) -> int:
-    """Multiply-accumulates per image of a forward pass, of convolutions and dense layers; the rest is small."""
+    """Multiply-accumulates per image of a forward pass: convolutions and dense layers; all else is negligible."""
     return sum(_layer_macs(layer) for layer in network.layers)
 
 
 def step_flops(generator_macs: int, discriminator_macs: int, penalised: int, interval: int) -> float:
     """Floating-point operations per real image of one training step (`faceforge.training.step`), on average.
 
-    A pass back through a layer to its inputs takes as many as the pass forward, one to its weights as many again.
+    A backward pass to a layer's inputs costs as much as the forward pass; one to its weights costs the same again.
 
-    - Generator: forward, back to inputs and weights: 3 passes.
-    - Discriminator: forward on real and fake images; back to inputs and weights on both; and, for the generator, back
-      from the fakes' logits to their pixels once more: 2 + 4 + 1 = 7 passes.
-    - Penalties, every `interval` steps: forward; back to the pixels; and back through that second pass, to its inputs
-      and weights: 4 passes. Nothing comes back through the first, because (leaky) ReLUs have no curvature.
+    - Generator: forward, backward to inputs and to weights: 3 passes.
+    - Discriminator: forward on real and fake images (2); backward to inputs and weights on both (4); and, for the
+      generator, backward from the logits of the fakes to their pixels (1): 7 passes.
+    - Penalties, every `interval` steps: forward (1); backward to the pixels (1); backward through that pass, to its
+      inputs and weights (2): 4 passes. The forward pass gets no gradient, because (leaky) ReLUs have no curvature.
 
-    What computing anew to save memory or an optimizer's own work may add is not counted: these are the operations that
-    the mathematics needs.
+    Only operations that the mathematics needs are counted: no recomputation to save memory, no optimizer.
 
     Args:
-        generator_macs: of `macs`.
-        discriminator_macs: of `macs`.
-        penalised: sets of images that are penalised: 0 none, 1 R1 or interpolates, 2 R1 and R2.
-        interval: steps from one penalty to the next.
+        generator_macs: `macs` of the generator.
+        discriminator_macs: `macs` of the discriminator.
+        penalised: image sets under a penalty: 0 none, 1 R1 or interpolates, 2 R1 and R2.
+        interval: steps between penalties.
 
     Returns:
         FLOPs per image; a multiply-accumulate counts as two.
@@ -40,8 +39,8 @@ def step_flops(generator_macs: int, discriminator_macs: int, penalised: int, int
 
 
 def _layer_macs(layer: keras.Layer) -> int:
-    if isinstance(layer, layers.Conv2DTranspose):  # a product with the whole kernel for every pixel that goes in
+    if isinstance(layer, layers.Conv2DTranspose):  # one product with the whole kernel per input pixel
         return math.prod(layer.kernel.shape) * math.prod(layer.input.shape[1:3])
-    if isinstance(layer, layers.Conv2D):  # and here for every pixel that comes out
+    if isinstance(layer, layers.Conv2D):  # one per output pixel
         return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
     return math.prod(layer.kernel.shape) if isinstance(layer, layers.Dense) else 0

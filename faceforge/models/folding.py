@@ -1,4 +1,4 @@
-"""Pixels into channels and back, of stock layers so that a saved network needs no code of ours."""
+"""Space-to-depth and back, from stock layers, so that loading a saved network needs no custom code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def fold(x: Any, dtype: Any) -> Any:
 
 
 def unfold(x: Any, dtype: Any) -> Any:
-    """(B, H, W, 4C) -> (B, 2H, 2W, C): what `fold` takes apart, joined."""
+    """(B, H, W, 4C) -> (B, 2H, 2W, C): the inverse of `fold`."""
     height, width, channels = x.shape[1:]
     x = layers.Reshape((height, width, 2, 2, channels // 4), dtype=dtype, name="unfold_split")(x)
     x = layers.Permute((1, 3, 2, 4, 5), dtype=dtype, name="unfold_order")(x)

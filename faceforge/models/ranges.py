@@ -1,4 +1,4 @@
-"""The networks' pixel range, [-1, 1], and the images' own, 0..255."""
+"""Conversion between the networks' pixel range [-1, 1] and uint8 images."""
 
 from __future__ import annotations
 

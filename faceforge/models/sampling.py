@@ -1,4 +1,4 @@
-"""Latents and labels of samples, reproducible whatever the batch size."""
+"""Latents and labels of samples, reproducible for every batch size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 256  # latents are drawn in blocks of this many rows, each from a stream of its own
+_BLOCK = 256  # latents are drawn in blocks of this many rows, each block from its own random stream
 
 
 def draw_latents(seed: int, count: int, size: int, start: int = 0) -> NDArray[np.float32]:
@@ -24,26 +24,26 @@ def draw_latents(seed: int, count: int, size: int, start: int = 0) -> NDArray[np
 
 
 def label_combinations(vocabularies: Mapping[str, Sequence[str]]) -> NDArray[np.int32]:
-    """Every combination of the columns' classes, int32 (combinations, columns); (1, 0) if there are no columns."""
+    """Codes of all combinations of the columns' classes, int32 (combinations, columns); (1, 0) without columns."""
     rows = list(product(*(range(len(classes)) for classes in vocabularies.values())))
     return np.array(rows, np.int32).reshape(len(rows), len(vocabularies))
 
 
 def cycle_labels(vocabularies: Mapping[str, Sequence[str]], count: int) -> NDArray[np.int32]:
-    """`count` rows of labels that take every combination in turn, int32 (count, columns)."""
+    """Codes int32 (count, columns) that cycle through all combinations of classes."""
     combinations = label_combinations(vocabularies)
     return combinations[np.arange(count) % len(combinations)]
 
 
 def path_between(ends: NDArray[np.float32], steps: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Latents on the way from each end to the next: along the arc between their directions, lengths changing evenly.
+    """Latents between consecutive ends: spherical interpolation of the directions, linear interpolation of the lengths.
 
     Args:
         ends: float32 (N, Z), N at least 2.
         steps: latents per leg, both ends included, at least 2.
 
     Returns:
-        float32 ((N - 1) * (steps - 1) + 1, Z), the ends as they were given; and which end is the nearer, int64.
+        float32 ((N - 1) * (steps - 1) + 1, Z), with the ends unchanged; and the index of the nearest end, int64.
     """
     legs = np.arange((len(ends) - 1) * (steps - 1) + 1)
     leg = np.minimum(legs // (steps - 1), len(ends) - 2)
@@ -52,7 +52,7 @@ def path_between(ends: NDArray[np.float32], steps: int) -> tuple[NDArray[np.floa
     lengths = [np.linalg.norm(end, axis=1, keepdims=True) for end in (a, b)]
     cosine = (a * b).sum(1, keepdims=True) / np.maximum(lengths[0] * lengths[1], 1e-12)
     angle = np.arccos(np.clip(cosine, -1, 1))
-    flat = (angle < 1e-4) | (angle > np.pi - 1e-4)  # no arc to speak of: the straight line
+    flat = (angle < 1e-4) | (angle > np.pi - 1e-4)  # (anti)parallel directions define no arc: interpolate linearly
     sine = np.where(flat, 1.0, np.sin(angle))
     units = [end / np.maximum(length, 1e-12) for end, length in zip((a, b), lengths, strict=True)]
     turned = (np.sin((1 - share) * angle) * units[0] + np.sin(share * angle) * units[1]) / sine

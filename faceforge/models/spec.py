@@ -1,11 +1,11 @@
-"""What two networks are made of, in numbers: enough to build them again."""
+"""Architecture and sizes of a generator and its discriminator: enough to build them again."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-BATCH_NORM_MOMENTUM = 0.9  # of both families: share of the old moments that each batch leaves
-FIRST_SIZE = 4  # the generator starts, and the discriminator ends, on 4 x 4 pixels
+BATCH_NORM_MOMENTUM = 0.9  # share of the old moments that each batch keeps
+FIRST_SIZE = 4  # the generator starts and the discriminator ends at 4 x 4 pixels
 
 
 class ModelSpec(BaseModel):

@@ -1,7 +1,7 @@
-"""What each step is fed, as a pure function of the seed and the step's number.
+"""Image indices, latents and other random numbers of each step, as pure functions of the seed and the step's number.
 
-Nothing has to be saved to resume: step k of a run gets the same images and latents whether or not the run was
-interrupted before it, and on whatever backend it computes.
+Nothing has to be saved to resume: step k gets the same images and latents whether or not the run was interrupted
+before it, on every backend.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ _SHUFFLE, _LATENTS, _UNIFORMS = 0, 1, 4  # separate streams of one seed; 2 and 3
 
 
 class Batches:
-    """Indices and latents of every step.
+    """Random numbers of every step.
 
     Args:
-        images: how many images the training split has.
+        images: number of training images.
         batch_size: images per step.
         latent_size: dimensions of a latent.
-        seed: of order and latents.
+        seed: seed of everything random.
     """
 
     def __init__(self, images: int, batch_size: int, latent_size: int, seed: int) -> None:
@@ -27,7 +27,7 @@ class Batches:
         self._epoch, self._order = -1, np.zeros(0, np.int64)
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """Positions (B,) in the training split: epoch after epoch, each in an order of its own, cut in batches."""
+        """Positions (B,) in the training split: shuffled epochs one after the other, cut into batches."""
         positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
         epochs, places = np.divmod(positions, self._images)
         return np.concatenate([self._shuffled(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
@@ -41,7 +41,7 @@ class Batches:
         return self._stream(_UNIFORMS, step).random((self._batch_size, columns), np.float32)
 
     def seeds(self, step: int) -> NDArray[np.int32]:
-        """Seeds for what is drawn on the device, int32 (B, 2): the step and the row."""
+        """Seeds for random numbers drawn on the device, int32 (B, 2): the step and twice the row."""
         return np.stack([np.full(self._batch_size, step), np.arange(self._batch_size) * 2], 1).astype(np.int32)
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:

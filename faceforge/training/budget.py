@@ -1,4 +1,4 @@
-"""How long a run is, in images or in minutes, and what changes over it."""
+"""The length of a run, in images or minutes, and the hyperparameters scheduled over it."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from dataclasses import dataclass
 from faceforge.config import TrainConfig
 from faceforge.training.schedules import cosine, ema_decay, ramp
 
-ADAPTATION = 0.1  # of the budget: what diffaugment's strength takes from 0 to 1, if it only rises
-MOST_AT_ONCE = 16  # steps in one dispatch
+ADAPTATION = 0.1  # share of the budget in which diffaugment's strength can rise from 0 to 1
+MAX_BLOCK = 16  # steps per dispatch
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How far a run goes.
+    """The length of a run.
 
     Attributes:
         recipe: the training recipe.
-        images: training images in the set.
-        at_once: whether several steps may be dispatched together.
+        images: number of training images.
+        folds: whether several steps may run in one dispatch.
     """
 
     recipe: TrainConfig
     images: int
-    at_once: bool = True
+    folds: bool = True
 
     @property
     def block(self) -> int:
-        """Steps in one dispatch: as many as leave every point, grid and checkpoint its own."""
-        if not self.at_once:
+        """Steps per dispatch, few enough that every point, grid and checkpoint gets a dispatch of its own."""
+        if not self.folds:
             return 1
         if self.recipe.minutes:
-            return MOST_AT_ONCE
+            return MAX_BLOCK
         marks = max(self.recipe.log_points, self.recipe.grids, self.recipe.checkpoints)
-        return min(MOST_AT_ONCE, max(1, self._wanted // marks))
+        return min(MAX_BLOCK, max(1, self._requested_steps // marks))
 
     @property
     def steps(self) -> int:
-        """Steps of the whole run, in whole blocks; 0 if time decides."""
-        return 0 if self.recipe.minutes else math.ceil(self._wanted / self.block) * self.block
+        """Steps of the whole run, in whole blocks; 0 for a budget in minutes."""
+        return 0 if self.recipe.minutes else math.ceil(self._requested_steps / self.block) * self.block
 
     @property
-    def _wanted(self) -> int:
+    def _requested_steps(self) -> int:
         recipe = self.recipe
         kimg = recipe.epochs * self.images / 1000 if recipe.epochs else recipe.kimg
         return max(1, math.ceil(kimg * 1000 / recipe.batch_size))
 
     def progress(self, step: int, seconds: float) -> float:
-        """Share of the budget that is spent, 0 to 1; a budget of minutes makes it a matter of the machine's speed."""
+        """Spent share of the budget, 0 to 1, after so many steps or, for a budget in minutes, seconds."""
         spent = seconds / (60 * self.recipe.minutes) if self.recipe.minutes else step / self.steps
         return min(1.0, spent)
 
     def scalars(self, step: int, seconds: float, gentler: int, pace: float = 0.0) -> dict[str, float]:
-        """The scheduled numbers of a step.
+        """Hyperparameters and flags of a step.
 
         Args:
-            step: its number, from 0.
-            seconds: of training before it.
-            gentler: each halves the learning rate and doubles the penalty.
-            pace: seconds that a step takes; in a budget of minutes diffaugment's strength moves by it.
+            step: number of the step, from 0.
+            seconds: training time before it.
+            gentler: number of rollbacks; each halves the learning rate and doubles the penalty.
+            pace: seconds per step; sets the speed of diffaugment's adaptation for a budget in minutes.
         """
         recipe, progress = self.recipe, self.progress(step, seconds)
         rate, seen = recipe.learning_rate / 2**gentler, step * recipe.batch_size
@@ -79,13 +79,13 @@ class Budget:
 
 
 class Marks:
-    """Says when a thing that happens `count` times over the budget is due; the last time is its end."""
+    """Decides when something that happens `count` times over the budget is due; the last time is the end."""
 
     def __init__(self, count: int, progress: float) -> None:
         self._count, self._next = count, math.floor(progress * count + 1e-9) + 1
 
     def due(self, progress: float) -> bool:
-        """Whether a mark was passed since the last call."""
+        """Whether a mark was passed since the last call that returned True."""
         if progress * self._count + 1e-9 < self._next:
             return False
         self._next = math.floor(progress * self._count + 1e-9) + 1

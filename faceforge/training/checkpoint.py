@@ -1,8 +1,8 @@
-"""Checkpoints: the training state as one `.npz` of plain arrays and a JSON header. Two generations are kept.
+"""Checkpoints: the training state as one `.npz` of plain arrays with a JSON header. The newest two are kept.
 
-They live in a folder or at any address that fsspec knows (`s3://bucket/run`, `gs://...`). A local file is renamed into
-place and object stores show a file only when all of it has come; elsewhere a file cut short is found out by its
-checksums, and the generation before it is taken.
+They live in a folder or at any fsspec address (`s3://bucket/run`, `gs://...`). A local file is renamed into place, and
+object stores publish only complete uploads. In other stores the archive's checksums reveal a truncated file, and the
+previous checkpoint is loaded instead.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file
 
-GENERATIONS = 2
+KEEP = 2
 FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A point to go on from.
+    """A state to continue from.
 
     Attributes:
-        step: steps done.
-        seconds: time spent training so far, over all attempts.
-        arrays: the state's arrays in their order, of numpy's own dtypes.
-        facts: whatever else a run must not forget, JSON-able: tuples come back as lists, floats to the last bit.
+        step: steps taken.
+        seconds: training time so far, over all attempts.
+        arrays: the state's arrays in order, of numpy's own dtypes.
+        facts: everything else that a run needs to continue, as JSON; tuples come back as lists, floats are exact.
     """
 
     step: int
@@ -45,12 +45,12 @@ class Checkpoint:
 
 
 def save_checkpoint(place: str | Path, checkpoint: Checkpoint, fingerprint: dict[str, Any]) -> str:
-    """Writes a checkpoint, whole or not at all, and removes all but the newest two.
+    """Writes a checkpoint atomically and removes all but the newest two.
 
     Args:
-        place: where checkpoints live: a folder, or an address that fsspec knows. One run writes there at a time.
+        place: folder or fsspec address of the checkpoints; only one run may write there at a time.
         checkpoint: what to write.
-        fingerprint: what a later run must have in common to go on from here, JSON-able.
+        fingerprint: settings and data that a run must share to continue from here, as JSON.
 
     Returns:
         The new file's path or address.
@@ -70,46 +70,46 @@ def save_checkpoint(place: str | Path, checkpoint: Checkpoint, fingerprint: dict
     stream = io.BytesIO()
     np.savez(stream, header=text, **arrays)
     name = f"step-{checkpoint.step:09d}.npz"
-    with _told(place, "written to"):
-        shelf = _shelf(place)
-        shelf.write(name, stream.getvalue())
-        for old in shelf.names()[GENERATIONS:]:
-            shelf.remove(old)
+    with _store_errors(place, "written to"):
+        store = _store(place)
+        store.write(name, stream.getvalue())
+        for old in store.names()[KEEP:]:
+            store.remove(old)
     return f"{str(place).rstrip('/')}/{name}"
 
 
 def load_checkpoint(place: str | Path, fingerprint: dict[str, Any]) -> Checkpoint | None:
-    """The newest readable checkpoint; None if there is none at all, and the place can be written to.
+    """The newest readable checkpoint; None if there are none. A first run thus also checks that it can write there.
 
     Raises:
-        FaceForgeError: every checkpoint is unreadable, the newest belongs to a run with another fingerprint, or the
-            place is out of reach.
+        FaceForgeError: all checkpoints are unreadable, the newest belongs to a run with another fingerprint, or the
+            place cannot be reached or written to.
     """
-    with _told(place, "read"):
-        shelf = _shelf(place)
-        names = shelf.names()
+    with _store_errors(place, "read"):
+        store = _store(place)
+        names = store.names()
     if not names:
-        with _told(place, "written to"):  # a run should learn it now, not at its first checkpoint
-            trial = f".trial-{uuid4().hex[:8]}"  # of one worker: others may be about to begin as well
-            shelf.write(trial, b"")
-            shelf.remove(trial)
+        with _store_errors(place, "written to"):  # fail now rather than at the first checkpoint
+            trial = f".trial-{uuid4().hex[:8]}"  # a name of its own, since other workers may start at the same time
+            store.write(trial, b"")
+            store.remove(trial)
         return None
     for name in names:
-        with _told(place, "read"):
-            content = shelf.read(name)
+        with _store_errors(place, "read"):
+            content = store.read(name)
         try:
             header, arrays = _parse(content)
-        except Exception as reason:  # damage takes every shape
-            print(f"warning: checkpoint {name} in {place} is unreadable ({_line(reason)})", file=sys.stderr)
-            why = _line(reason)
+        except Exception as error:  # damaged archives raise many types
+            print(f"warning: checkpoint {name} in {place} is unreadable ({_describe(error)})", file=sys.stderr)
+            reason = _describe(error)
             continue
         if differences := _differences(header["fingerprint"], fingerprint):
             raise FaceForgeError(
                 f"checkpoints in {place} belong to a run with other settings ({'; '.join(differences)}); "
-                "train into another folder, or remove that one to start anew"
+                "train into another folder, or remove that one to start again"
             )
         return Checkpoint(header["step"], header["seconds"], arrays, header["facts"])
-    raise FaceForgeError(f"no checkpoint in {place} is readable ({why}); remove that folder to start anew")
+    raise FaceForgeError(f"no checkpoint in {place} is readable ({reason}); remove that folder to start again")
 
 
 class _Folder:
@@ -136,7 +136,7 @@ class _Folder:
 
 
 class _Remote:
-    """A folder of any kind of store, through fsspec."""
+    """A folder in any store that fsspec supports."""
 
     def __init__(self, address: str) -> None:
         import fsspec
@@ -157,7 +157,7 @@ class _Remote:
     def write(self, name: str, content: bytes) -> None:
         try:
             self._files.pipe_file(f"{self._path}/{name}", content)
-        except FileNotFoundError:  # no such folder; but a bucket that is missing was misspelt: it is not created
+        except FileNotFoundError:  # create a missing folder, but not a missing bucket: its name is probably misspelt
             if not self._files.exists(self._path[: f"{self._path}/".find("/", 1)]):
                 raise
             self._files.makedirs(self._path, exist_ok=True)
@@ -167,7 +167,7 @@ class _Remote:
         self._files.rm_file(f"{self._path}/{name}")
 
 
-def _shelf(place: str | Path) -> _Folder | _Remote:
+def _store(place: str | Path) -> _Folder | _Remote:
     path = str(place).removeprefix("file://")
     return _Remote(path) if "://" in path else _Folder(Path(path))
 
@@ -186,13 +186,13 @@ def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _told(place: str | Path, verb: str) -> Iterator[None]:
-    """Stores fail in as many ways as there are stores: each in one line."""
+def _store_errors(place: str | Path, verb: str) -> Iterator[None]:
+    """Turns the errors of any store into a one-line `FaceForgeError`."""
     try:
         yield
     except Exception as error:
-        raise FaceForgeError(f"checkpoints: {place} cannot be {verb} ({_line(error)})") from error
+        raise FaceForgeError(f"checkpoints: {place} cannot be {verb} ({_describe(error)})") from error
 
 
-def _line(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line(error, 200)}"

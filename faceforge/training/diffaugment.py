@@ -1,6 +1,6 @@
-"""Changes to all images that the discriminator sees, differentiable, so that few real images last longer.
+"""Differentiable augmentation of all images that the discriminator sees, so that small image sets train longer.
 
-Randomness comes in as uniform draws: one row per image, and each kind reads its own columns.
+Randomness comes in as uniform draws: one row per image, and each kind of augmentation reads its own columns.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 from keras import ops
 
 DRAWS = 13  # columns of `draws`
-LEVELS = 64  # of noise; level 0 is none
+LEVELS = 64  # noise levels; level 0 has no noise
 TRANSLATION, CUTOUT = 1 / 8, 1 / 2  # of the image's height and width
 CHAIN, BETA_FIRST, BETA_LAST, NOISE = 1000, 1e-4, 0.02, 0.05  # Diffusion-GAN's steps, betas and standard deviation
 
 
 def change(images: Any, draws: Any, strength: Any, kinds: Collection[str]) -> Any:
-    """Images after random changes: DiffAugment, Zhao et al. (2020), in its order, and flips.
+    """Randomly augmented images: DiffAugment, Zhao et al. (2020), in its order, plus flips.
 
     Args:
         images: float32 (B, H, W, C) in [-1, 1].
@@ -39,7 +39,7 @@ def change(images: Any, draws: Any, strength: Any, kinds: Collection[str]) -> An
 
 
 def diffuse(images: Any, draws: Any, noise: Any, strength: Any) -> tuple[Any, Any]:
-    """Images with noise of random levels t, and the levels: Diffusion-GAN, Wang et al. (2023), section 3.
+    """Images with noise of random levels t, and these levels: Diffusion-GAN, Wang et al. (2023), section 3.
 
         sqrt(abar_t) x + sqrt(1 - abar_t) 0.05 noise
 
@@ -50,7 +50,7 @@ def diffuse(images: Any, draws: Any, noise: Any, strength: Any) -> tuple[Any, An
     Args:
         images: float32 (B, H, W, C) in [-1, 1].
         draws: float32 (B, DRAWS), uniform in [0, 1).
-        noise: standard normal, like images.
+        noise: standard normal, of the shape of `images`.
         strength: float32 scalar in [0, 1].
 
     Returns:
@@ -60,14 +60,15 @@ def diffuse(images: Any, draws: Any, noise: Any, strength: Any) -> tuple[Any, An
     # P(t <= k) = k (k + 1) / (T (T + 1)), inverted.
     level = ops.floor(0.5 * (1.0 + ops.sqrt(1.0 + 4.0 * draws[:, 12] * top * (top + 1.0))))
     level = ops.cast(ops.where(draws[:, 11] < 0.5, ops.minimum(level, top), 0.0), "int32")
-    kept = _each(ops.take(ops.convert_to_tensor(_kept()), level))
-    return ops.sqrt(kept) * images + ops.sqrt(1.0 - kept) * NOISE * noise, level[:, None]
+    signal = _each(ops.take(ops.convert_to_tensor(_signal_shares()), level))
+    return ops.sqrt(signal) * images + ops.sqrt(1.0 - signal) * NOISE * noise, level[:, None]
 
 
 def overfitting(real: Any, fake: Any) -> Any:
-    """2 P(D(x) > D(G(z))) - 1 over all pairs of logits (B, 1): 0 if the discriminator guesses, 1 if it always knows.
+    """2 P(D(x) > D(G(z))) - 1 over all pairs of logits (B, 1): 0 for a random discriminator, 1 for a perfect one.
 
-    Takes the place of Karras et al. (2020), eq. 1, E[sign D(x)]: a relativistic loss leaves signs without a meaning.
+    Replaces E[sign D(x)] of Karras et al. (2020), eq. 1, because relativistic losses give the sign of one logit no
+    meaning.
     """
     return ops.mean(ops.sign(real - ops.transpose(fake)))
 
@@ -80,7 +81,8 @@ def adapt(strength: Any, signal: Any, target: float, rate: Any) -> Any:
 def _colour(images: Any, draws: Any, chosen: Any) -> Any:
     """Brightness b in [-0.5, 0.5), then saturation s in [0, 2), then contrast c in [0.5, 1.5), in one expression.
 
-    c s x + c (1 - s) grey + (1 - c) mean + b, grey a pixel's mean over channels and mean the image's, as they came.
+    c s x + c (1 - s) grey + (1 - c) mean + b, where grey is a pixel's mean over channels and mean the image's, both of
+    the unchanged image.
     """
     brightness = _each(chosen * (draws[:, 0] - 0.5))
     saturation = _each(1.0 + chosen * (2.0 * draws[:, 1] - 1.0))
@@ -92,7 +94,7 @@ def _colour(images: Any, draws: Any, chosen: Any) -> Any:
 
 
 def _move(images: Any, draws: Any, mirrored: Any, moved: Any) -> Any:
-    """Mirrors, then moves by whole pixels, up to an eighth of the size either way; zeros come in."""
+    """Mirrors, then shifts by whole pixels, up to an eighth of the size; empty places become zero."""
     _, height, width, _ = images.shape
     rows = _sources(height, draws[:, 0], moved)
     columns = _sources(width, draws[:, 1], moved)
@@ -102,14 +104,14 @@ def _move(images: Any, draws: Any, mirrored: Any, moved: Any) -> Any:
 
 
 def _sources(size: int, draws: Any, moved: Any) -> Any:
-    """(B, size): the row that each row comes from; outside [0, size) there is none."""
+    """(B, size): the source row of each row; outside [0, size) there is none."""
     most = int(size * TRANSLATION + 0.5)
     shift = moved * (ops.floor(draws * (2 * most + 1)) - most)
     return _count(size)[None, :] - shift[:, None]
 
 
 def _rows(images: Any, sources: Any) -> Any:
-    """Each image's rows by number. A product of matrices: its gradient is one too, where a gather's would scatter."""
+    """Each image's rows by number, as a matrix product: the gradient of a gather would be a slow scatter."""
     _, height, width, channels = images.shape
     chosen = ops.cast(ops.equal(sources[:, :, None], _count(height)), "float32")
     rows = ops.matmul(chosen, ops.reshape(images, (-1, height, width * channels)))
@@ -117,7 +119,7 @@ def _rows(images: Any, sources: Any) -> Any:
 
 
 def _cut_out(images: Any, draws: Any, chosen: Any) -> Any:
-    """Zeros in a rectangle of half the height and width; its centre is anywhere, so that edges cut it."""
+    """Sets a rectangle of half the height and width to zero; its centre is anywhere, so edges may cut it."""
     _, height, width, _ = images.shape
     rows, columns = _span(height, draws[:, 0]), _span(width, draws[:, 1])
     hole = chosen[:, None, None] * rows[:, :, None] * columns[:, None, :]
@@ -125,7 +127,7 @@ def _cut_out(images: Any, draws: Any, chosen: Any) -> Any:
 
 
 def _span(size: int, draws: Any) -> Any:
-    """(B, size): 1 inside."""
+    """(B, size): 1 inside the cut-out span, 0 outside."""
     length = int(size * CUTOUT + 0.5)
     first = ops.floor(draws * (size + 1 - length % 2)) - length // 2
     offset = _count(size)[None, :] - first[:, None]
@@ -145,7 +147,7 @@ def _each(values: Any) -> Any:
     return ops.reshape(values, (-1, 1, 1, 1))
 
 
-def _kept() -> Any:
-    """abar of each level, float32 (LEVELS,): the product of (1 - beta) up to its step."""
+def _signal_shares() -> Any:
+    """abar of each level, float32 (LEVELS,): the product of (1 - beta) up to the level's step of the chain."""
     chain = np.concatenate([[1.0], np.cumprod(1.0 - np.linspace(BETA_FIRST, BETA_LAST, CHAIN))])
     return chain[np.round(np.linspace(0, CHAIN, LEVELS)).astype(int)].astype("float32")

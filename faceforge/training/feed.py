@@ -1,4 +1,4 @@
-"""Where training gets its images from: the GPU's memory or the machine's where they fit, else Parquet."""
+"""The source of training batches: images in GPU memory or main memory if they fit, else streamed from Parquet."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from faceforge.data.imageset.stream import Stream
 from faceforge.data.pixels import Pixels
 from faceforge.training.batches import Batches
 
-SHARE_OF_MEMORY = 0.5  # the rest is for the networks and everything else
+SHARE_OF_MEMORY = 0.5  # of the machine or container; the rest is for everything else
 SHARE_OF_DEVICE = 0.25
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 class Feed(Protocol):
-    """What training reads.
+    """Batches of training images.
 
     Attributes:
-        codes: classes of all images, int32 (N, columns).
-        resident: `images` and `labels` of the whole set, to be kept where the networks are; empty if they do not fit.
+        codes: class codes of all images, int32 (N, columns).
+        resident: `images` and `labels` of the whole set, to be kept on the device; empty if they do not fit.
     """
 
     codes: NDArray[np.int32]
@@ -33,20 +33,21 @@ class Feed(Protocol):
 
     @property
     def waited(self) -> float:
-        """Seconds that steps have waited for images to be decoded."""
+        """Seconds that training has waited for images to be decoded."""
 
     def batch(self, step: int) -> dict[str, NDArray[Any]]:
-        """`images` uint8 (B, H, W, C) and `labels` int32 (B, columns) of a step, a function of its number.
+        """The batch of a step, which depends on the step's number alone.
 
-        With a resident set, its rows in it: `rows` int32 (B,).
+        `images` uint8 (B, H, W, C) and `labels` int32 (B, columns); for a resident set its row numbers instead, `rows`
+        int32 (B,).
         """
 
     def close(self) -> None:
-        """No more batches are wanted."""
+        """Stops reading ahead and frees resources."""
 
 
 class InMemory:
-    """All images decoded, shuffled anew for every epoch."""
+    """All images decoded in memory; every epoch has an order of its own."""
 
     def __init__(
         self, images: Pixels, codes: NDArray[np.int32], batch_size: int, seed: int, resident: bool = False
@@ -68,7 +69,7 @@ class InMemory:
 
 
 class Streamed:
-    """Decoded from Parquet ahead of the steps; see `faceforge.data.imageset.stream.Stream`."""
+    """Images decoded from Parquet ahead of the steps; see `faceforge.data.imageset.stream.Stream`."""
 
     def __init__(self, stream: Stream) -> None:
         self.codes, self._stream = stream.codes, stream
@@ -92,30 +93,30 @@ class Streamed:
 def open_feed(
     images: ImageSet, labels: Sequence[str], batch_size: int, seed: int, device_memory: int = 0
 ) -> tuple[Feed, str]:
-    """The feed of the train split, and where its images are, in words.
+    """The feed of the train split, and a description of where its images are kept.
 
-    They are held in memory if they take up to half of what this machine, or its container, has in all: not of what
-    happens to be free, so that a run that is continued goes on with the same batches. `device_memory` is what a GPU
-    has, bytes; up to a quarter of it they are kept there.
+    Images stay on the GPU if they take at most a quarter of `device_memory` (bytes), else in memory if they take at
+    most half of the machine's or container's total. Total rather than free memory decides, so that a resumed run gets
+    the same batches.
     """
     info = images.info
     size = info.counts["train"].total * info.image_size**2 * info.channels
     room = total_memory() * SHARE_OF_MEMORY
     if size > room:
-        words = f"streamed from Parquet ({size / 2**30:,.2f} GiB, room for {room / 2**30:,.1f})"
-        return Streamed(Stream(images, "train", labels, batch_size, seed)), words
+        location = f"streamed from Parquet ({size / 2**30:,.2f} GiB, room for {room / 2**30:,.1f})"
+        return Streamed(Stream(images, "train", labels, batch_size, seed)), location
     resident = 0 < size <= device_memory * SHARE_OF_DEVICE
     feed = InMemory(*images.load("train", labels), batch_size, seed, resident)
-    where, has = ("on the GPU", device_memory * SHARE_OF_DEVICE) if resident else ("in memory", room)
-    return feed, f"{where} ({size / 2**30:,.2f} GiB, room for {has / 2**30:,.1f})"
+    location, room = ("on the GPU", device_memory * SHARE_OF_DEVICE) if resident else ("in memory", room)
+    return feed, f"{location} ({size / 2**30:,.2f} GiB, room for {room / 2**30:,.1f})"
 
 
 def total_memory() -> int:
     """Bytes of memory of this machine, or of its container if that has less."""
-    found = [psutil.virtual_memory().total]
+    totals = [psutil.virtual_memory().total]
     for file in _CGROUP_LIMITS:
         try:
-            found.append(int(Path(file).read_text()))
-        except (OSError, ValueError):  # no such limit
+            totals.append(int(Path(file).read_text()))
+        except (OSError, ValueError):  # no such limit here
             continue
-    return min(found)
+    return min(totals)

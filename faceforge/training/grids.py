@@ -1,4 +1,4 @@
-"""Pictures of a run: always the same latents and labels, so that they can be compared."""
+"""Sample grids of a run, always from the same latents and labels, so that they can be compared over time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Sample = Callable[[NDArray[np.float32], NDArray[np.int32]], Pixels]
 
 
 class Grids:
-    """Latents and labels of the pictures.
+    """Fixed latents and labels for sample grids and interpolations.
 
     Args:
         labels: the condition columns' vocabularies.
         latent_size: dimensions of a latent.
-        seed: of the latents.
+        seed: seed of the latents.
     """
 
     def __init__(self, labels: dict[str, list[str]], latent_size: int, seed: int) -> None:
@@ -36,10 +36,10 @@ class Grids:
         self._ends = draw_latents(seed, 2 * PATHS, latent_size, start=1000)
 
     def samples(self, sample: Sample) -> NDArray[np.uint8]:
-        """A row per class (without classes, of other latents), uint8 (H, W, C)."""
+        """A grid with a row per class, each from the same latents, uint8 (H, W, C); without classes, latents vary."""
         return image_grid(sample(self._latents, np.repeat(self._labels[: self._rows], COLUMNS, axis=0)), COLUMNS)
 
     def interpolations(self, sample: Sample) -> NDArray[np.uint8]:
-        """A row per pair of latents: what lies between them, uint8 (H, W, C)."""
+        """A grid with a row per pair of latents: the path from one to the other, uint8 (H, W, C)."""
         paths = [path_between(self._ends[2 * path : 2 * path + 2], COLUMNS)[0] for path in range(PATHS)]
         return image_grid(sample(np.concatenate(paths), np.repeat(self._labels[:PATHS], COLUMNS, axis=0)), COLUMNS)

@@ -19,7 +19,7 @@ def relativistic(ahead: Any, behind: Any) -> Any:
 def bce_discriminator(real: Any, fake: Any, smoothing: float = 0.0) -> Any:
     """mean [softplus(-real) + smoothing real] + mean softplus(fake): binary cross-entropy, Goodfellow et al. (2014).
 
-    Real images' target is 1 - smoothing, one-sided: Salimans et al. (2016), section 3.4.
+    The target of real images is 1 - smoothing (one-sided label smoothing): Salimans et al. (2016), section 3.4.
     """
     return ops.mean(ops.softplus(-real) + smoothing * real) + ops.mean(ops.softplus(fake))
 
@@ -35,17 +35,17 @@ def hinge_discriminator(real: Any, fake: Any) -> Any:
 
 
 def wasserstein_discriminator(real: Any, fake: Any) -> Any:
-    """mean fake - mean real. Arjovsky et al. (2017), eq. 3; means something only while the slope is held near 1."""
+    """mean fake - mean real. Arjovsky et al. (2017), eq. 3; valid only while the discriminator is about 1-Lipschitz."""
     return ops.mean(fake) - ops.mean(real)
 
 
-def highest_score(fake: Any) -> Any:
-    """-mean fake: the generator's side of both hinge and Wasserstein."""
+def negative_mean(fake: Any) -> Any:
+    """-mean fake: the generator's loss of both hinge and Wasserstein."""
     return -ops.mean(fake)
 
 
 def discriminator_loss(kind: str, real: Any, fake: Any, smoothing: float = 0.0) -> Any:
-    """The discriminator's loss of the named kind (`TrainConfig.loss`); `smoothing` is bce's alone."""
+    """The discriminator's loss of the named kind (`TrainConfig.loss`); `smoothing` is used by bce only."""
     match kind:
         case "relativistic":
             return relativistic(real, fake)
@@ -66,5 +66,5 @@ def generator_loss(kind: str, real: Any, fake: Any) -> Any:
         case "bce":
             return bce_generator(fake)
         case "hinge" | "wasserstein":
-            return highest_score(fake)
+            return negative_mean(fake)
     raise ValueError(f"no loss is called {kind!r}")

@@ -1,4 +1,4 @@
-"""Optimizers as pure functions of lists of tensors, so that a training state is nothing but arrays."""
+"""Optimizers as pure functions of lists of tensors, so that a training state consists of arrays only."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Tensors = list[Any]
 
 
 def slots(optimizer: str) -> int:
-    """How many arrays of a parameter's shape the named optimizer keeps for each parameter."""
+    """Number of state arrays per parameter, each of the parameter's shape."""
     return {"adam": 2, "rmsprop": 1}[optimizer]
 
 
 def update(
     optimizer: str, parameters: Tensors, gradients: Tensors, state: list[Tensors], hyper: dict[str, Any]
 ) -> tuple[Tensors, list[Tensors]]:
-    """One update by the named optimizer; `hyper` holds float32 scalars learning_rate, beta1, beta2, time (from 1)."""
+    """One update: new parameters and state. `hyper` has float32 scalars learning_rate, beta1, beta2, time (from 1)."""
     return (
         adam(parameters, gradients, state, hyper)
         if optimizer == "adam"
@@ -31,7 +31,7 @@ def adam(
     """Kingma & Ba (2015), algorithm 1, with bias correction."""
     beta1, beta2, time = hyper["beta1"], hyper["beta2"], hyper["time"]
     step = hyper["learning_rate"] * ops.sqrt(1.0 - ops.power(beta2, time)) / (1.0 - ops.power(beta1, time))
-    # epsilon is scaled like the denominator it stands beside, so that this form equals the paper's.
+    # Bias correction is folded into the step size, so epsilon is scaled to keep the form equal to the paper's.
     floor = epsilon * ops.sqrt(1.0 - ops.power(beta2, time))
     means = [beta1 * m + (1.0 - beta1) * g for m, g in zip(state[0], gradients, strict=True)]
     squares = [beta2 * v + (1.0 - beta2) * ops.square(g) for v, g in zip(state[1], gradients, strict=True)]

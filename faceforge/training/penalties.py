@@ -9,17 +9,17 @@ from keras import ops
 
 from faceforge.compute import backend
 
-_TINY = 1e-12  # under the square root: its slope at zero is infinite
+_TINY = 1e-12  # under the square root, whose derivative at zero is infinite
 
 
 def squared_gradient_norm(score: Callable[[Any], Any], images: Any) -> Any:
     """mean over the batch of |d score(x) / d x|^2, a float32 scalar.
 
-    On real images this is R1, on generated ones R2 (Mescheder et al., 2018, eq. 9), there weighted by gamma / 2.
+    R1 on real images, R2 on generated ones: Mescheder et al. (2018), eq. 9, where gamma / 2 is the weight.
 
     Args:
-        score: images (B, H, W, C) -> logits (B, 1); an image's logit must depend on that image only.
-        images: where to differentiate.
+        score: images (B, H, W, C) -> logits (B, 1); each logit must depend on its own image only.
+        images: the points at which to differentiate, float32 (B, H, W, C).
     """
     return ops.mean(_squared_norms(score, images))
 
@@ -27,10 +27,10 @@ def squared_gradient_norm(score: Callable[[Any], Any], images: Any) -> Any:
 def gradient_norm_gap(score: Callable[[Any], Any], real: Any, fake: Any, shares: Any) -> Any:
     """mean over the batch of (|d score(x) / d x| - 1)^2 at x = s real + (1 - s) fake, a float32 scalar.
 
-    WGAN-GP: Gulrajani et al. (2017), eq. 3, there weighted by 10.
+    WGAN-GP: Gulrajani et al. (2017), eq. 3, where 10 is the weight.
 
     Args:
-        score: images (B, H, W, C) -> logits (B, 1); an image's logit must depend on that image only.
+        score: images (B, H, W, C) -> logits (B, 1); each logit must depend on its own image only.
         real: images, float32 (B, H, W, C).
         fake: images, float32 (B, H, W, C).
         shares: s, float32 (B, 1), uniform in [0, 1).

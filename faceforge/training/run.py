@@ -1,4 +1,4 @@
-"""The state of a training run in memory, and the few things one can do with it."""
+"""A training run in memory: take steps, sample, score, roll back, save and restore."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ from faceforge.training.budget import Budget
 from faceforge.training.checkpoint import Checkpoint
 from faceforge.training.feed import Feed
 from faceforge.training.outputs import Outputs
-from faceforge.training.step import State, initial_state, make_step, metric_names
+from faceforge.training.state import State, initial_state, metric_names
+from faceforge.training.step import make_step
 
 MOST_ROLLBACKS = 3
-# A check is noisy: the newest networks are the best unless earlier ones were better by more than this share.
-BETTER = 0.05
+# Checks are noisy: the newest networks count as the best unless earlier ones scored better by more than this share.
+TOLERANCE = 0.05
 
 
 class Run:
     """Networks, state and data of a run.
 
     Attributes:
-        budget: how far it goes.
+        budget: length of the run.
         done: steps taken.
-        seconds: spent on them, over all attempts; the caller counts.
-        idle: checks since the holdout was last matched better than ever.
-        transferred: what `start` gave to the networks, in words.
+        seconds: training time over all attempts; kept up to date by the caller.
+        idle: holdout checks since the best score so far.
+        transferred: one line about the weights taken from `init_from`; empty without it.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Run:
         labels: dict[str, list[str]],
         feed: Feed,
         replicas: backend.Replicas,
-        start: Path | None = None,
+        init_from: Path | None = None,
     ) -> None:
         if not backend.accelerators():
             backend.be_deterministic()
@@ -74,9 +75,9 @@ class Run:
             levels=diffaugment.LEVELS if "noise" in recipe.diffaugment else 0,
         )
         self.transferred = ""
-        if start is not None:
-            found = transfer(Bundle.load(start), labels, self._generator, self._discriminator)
-            self.transferred = found.summary()
+        if init_from is not None:
+            transferred = transfer(Bundle.load(init_from), labels, self._generator, self._discriminator)
+            self.transferred = transferred.summary()
         self._state = replicas.replicate(initial_state(self._generator, self._discriminator, recipe))
         step = make_step(self._generator, self._discriminator, recipe, replicas.count)
         self._dispatch = replicas.compile(_dispatch(step, metric_names(recipe)), use_xla(recipe.xla))
@@ -84,8 +85,8 @@ class Run:
         self._outputs = Outputs(spec, self._generator, self._discriminator, feed.codes, recipe.seed)
         self.done, self.seconds, self.idle = 0, 0.0, 0
         self._gentler = 0
-        self._clock: list[tuple[int, float]] = []  # steps done and seconds, when they were read last
-        self._good = self._state  # of the last checkpoint, to go back to
+        self._clock: list[tuple[int, float]] = []  # steps done and seconds at the last readings
+        self._good = self._state  # the last checkpoint's state, for rollbacks
         self._best: list[NDArray[Any]] = []
         self._best_score = self._record = float("inf")
 
@@ -96,11 +97,11 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is spent, 0 to 1."""
+        """Spent share of the budget, 0 to 1."""
         return self.budget.progress(self.done, self.seconds)
 
     def advance(self) -> dict[str, Any]:
-        """One dispatch of `budget.block` steps; sums of their metrics, as unread tensors."""
+        """Takes `budget.block` steps in one dispatch; returns the sums of their metrics as tensors, without waiting."""
         numbers = range(self.done, self.done + self.budget.block)
         columns = 2 + 2 * diffaugment.DRAWS
         rows = [
@@ -123,11 +124,11 @@ class Run:
         return self._replicas.first(totals)
 
     def scalars(self) -> dict[str, float]:
-        """The scheduled numbers of the next step."""
+        """Scheduled hyperparameters of the next step."""
         return self.budget.scalars(self.done, self.seconds, self._gentler)
 
     def flops(self) -> float:
-        """Floating-point operations that training takes per image."""
+        """Floating-point operations of training per image."""
         recipe = self.recipe
         sets = {"r1": 1, "r1+r2": 2, "interpolates": 1}[recipe.penalty] if recipe.gamma else 0
         return step_flops(macs(self._generator), macs(self._discriminator), sets, recipe.penalty_interval)
@@ -145,36 +146,36 @@ class Run:
         return self._outputs.logits(self._replicas.first(self._state), images, labels)
 
     def note_score(self, score: float) -> None:
-        """Keeps the present networks as the best unless earlier ones were clearly better; a smaller score is better."""
+        """Keeps the current networks as the best unless earlier ones scored clearly better; smaller is better."""
         self.idle = 0 if score < self._record else self.idle + 1
         self._record = min(self._record, score)
-        if score <= self._record * (1 + BETTER):
+        if score <= self._record * (1 + TOLERANCE):
             self._best, self._best_score = self._values(), score
 
     def rollback(self) -> None:
-        """Back to the last checkpoint's weights, with half the learning rate and twice the penalty.
+        """Restores the last checkpoint's weights, then halves the learning rate and doubles the penalty.
 
         Raises:
-            FaceForgeError: that has been done three times already.
+            FaceForgeError: after three rollbacks.
         """
         self._gentler += 1
         if self._gentler > MOST_ROLLBACKS:
             raise FaceForgeError(
-                f"losses beyond all measure after {self.images_seen:,} images, and going back {MOST_ROLLBACKS} times "
-                "with a lower learning rate did not help; lower train.learning_rate or raise train.gamma, and "
-                "remove the checkpoints to start anew"
+                f"losses diverge after {self.images_seen:,} images, and {MOST_ROLLBACKS} rollbacks with a lower "
+                "learning rate did not help; lower train.learning_rate or raise train.gamma, and remove the "
+                "checkpoints to start again"
             )
         self._state = self._good
 
     def checkpoint(self) -> Checkpoint:
-        """The present state, to be saved; a rollback leads here."""
+        """The current state, to be saved; later rollbacks restore it."""
         self._good = self._state
         arrays = [np.asarray(array) for array in tree.flatten(self._replicas.first(self._state))]
         facts = {name: getattr(self, f"_{name}") for name in _FACTS} | {"idle": self.idle}
         return Checkpoint(self.done, self.seconds, [*arrays, *self._best], facts)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes back, or forward, to a saved state."""
+        """Continues from a saved state."""
         state = self._replicas.first(self._state)
         count = len(tree.flatten(state))
         arrays, self._best = checkpoint.arrays[:count], checkpoint.arrays[count:]
@@ -185,14 +186,14 @@ class Run:
             setattr(self, f"_{name}", checkpoint.facts[name])
 
     def networks(self) -> tuple[keras.Model, keras.Model]:
-        """The best pair of networks in float32, the generator with its averaged weights."""
+        """Generator (averaged weights) and discriminator of the best check, in float32."""
         variables = [*self._generator.variables, *self._discriminator.variables]
         for variable, value in zip(variables, self._best or self._values(), strict=True):
             variable.assign(value)
         return plain_networks(self.spec, self._generator, self._discriminator)
 
     def summary(self) -> dict[str, Any]:
-        """What the bundle says about its training."""
+        """Facts about the training, for the bundle."""
         return {
             "images_seen": self.images_seen,
             "steps": self.done,
@@ -207,7 +208,7 @@ class Run:
         }
 
     def _pace(self) -> float:
-        """Seconds that a step takes of late; 0 while all that is known is the first dispatch, which compiles."""
+        """Recent seconds per step; 0 before the second dispatch, because the first one includes compilation."""
         if not self._clock or self.seconds > self._clock[-1][1]:
             self._clock = [*self._clock[-2:], (self.done, self.seconds)]
         if len(self._clock) < 3:
@@ -225,7 +226,7 @@ _FACTS = ("gentler", "best_score", "record")
 def _dispatch(
     step: Callable[..., tuple[State, dict[str, Any]]], metrics: tuple[str, ...]
 ) -> Callable[..., tuple[State, dict[str, Any]]]:
-    """Several steps as one function of the state, their rows, and what is the same for all."""
+    """Several steps as one function of the state, the steps' rows, and (resident images, scheduled scalars)."""
 
     def dispatch(state: State, steps: dict[str, Any], shared: tuple[Any, Any]) -> tuple[State, dict[str, Any]]:
         resident, scalars = shared

@@ -1,14 +1,14 @@
-"""What changes over the budget, as pure functions of the number of images seen."""
+"""Schedules as pure functions of the progress or of the number of images seen."""
 
 from __future__ import annotations
 
 import math
 
-EMA_RAMP = 0.05  # the half-life never exceeds this share of the images seen so far (StyleGAN2-ADA's rampup)
+EMA_RAMP = 0.05  # upper limit of the half-life, as a share of the images seen so far (StyleGAN2-ADA's rampup)
 
 
 def cosine(start: float, end: float, progress: float) -> float:
-    """From `start` (progress 0) to `end` (progress 1) along half a cosine."""
+    """Cosine schedule from `start` at progress 0 to `end` at progress 1."""
     return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
 
 
@@ -19,5 +19,5 @@ def ema_decay(half_life_images: float, images_seen: int, batch_size: int) -> flo
 
 
 def ramp(progress: float, share: float) -> float:
-    """From 0 to 1 in a straight line over the first `share` of the budget; 1 throughout if the share is 0."""
+    """Linear ramp from 0 to 1 over the first `share` of the budget; always 1 if the share is 0."""
     return min(progress / share, 1.0) if share > 0 else 1.0

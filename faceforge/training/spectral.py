@@ -1,4 +1,4 @@
-"""Spectral normalisation as a change of the weights before a network is called: Miyato et al. (2018)."""
+"""Spectral normalisation, applied to the weights before a network is called: Miyato et al. (2018)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 WARM_UP = 15  # power iterations on the initial weights
-_TINY = 1e-8  # a kernel of zeros (the last of a residual block, at first) has no direction and stays as it is
+_TINY = 1e-8  # a zero kernel (the last of a residual block, at the start) has no direction and is left unchanged
 
 Tensors = list[Any]
 
@@ -16,11 +16,11 @@ Tensors = list[Any]
 def initial_vectors(weights: Tensors, seed: int) -> Tensors:
     """One unit vector float32 (last axis of the kernel,) for each weight of two or more dimensions, in their order.
 
-    Near the kernels' first right singular vectors, from random starts.
+    They approximate the kernels' first right singular vectors, by power iteration from random starts.
 
     Args:
         weights: all trainable weights of a network, with their values.
-        seed: of the random starts.
+        seed: seed of the random starts.
     """
     rng = np.random.default_rng(seed)
     vectors = []
@@ -38,12 +38,12 @@ def initial_vectors(weights: Tensors, seed: int) -> Tensors:
 
 
 def normalise(weights: Tensors, vectors: Tensors) -> tuple[Tensors, Tensors]:
-    """Each kernel W as W / sigma, sigma its largest singular value; vectors moved by one power iteration.
+    """Each kernel W as W / sigma, sigma its largest singular value; vectors after one more power iteration.
 
         v = W u / |W u|,   u' = W^T v / |W^T v|,   sigma = v^T W u'
 
-    (algorithm 1). W is the kernel as a matrix (all other axes, last axis). u' and v count as constants, so the gradient
-    of sigma is v u'^T. Weights of one dimension pass through.
+    (algorithm 1). W is the kernel as a matrix (all other axes, last axis). u' and v are treated as constants, so the
+    gradient of sigma is v u'^T. Weights of one dimension are returned unchanged.
 
     Args:
         weights: all trainable weights of a network.
@@ -74,6 +74,6 @@ def _matrix(kernel: Any) -> Any:
 
 
 def _unit(vector: Any, otherwise: Any) -> Any:
-    """The vector at length 1; `otherwise` if it has no length."""
+    """The vector scaled to length 1; `otherwise` if its length is zero."""
     length = ops.sqrt(ops.sum(ops.square(vector)))
     return ops.where(length > _TINY, vector / ops.maximum(length, _TINY), otherwise)

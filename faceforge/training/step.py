@@ -1,90 +1,38 @@
-"""One training step: a pure function from a state and a batch to the next state and its metrics.
+"""One training step: a pure function from a state and a batch to the next state and the step's metrics.
 
-The generator runs once a step and the discriminator once over its images: both updates learn from the same fakes and
-the same logits, where alternating updates pass the fakes through the discriminator twice.
+    forward        one fake per real image, and the discriminator's logits of both
+    loss_gradients the losses, and their gradients for both networks
+    add_penalties  R1, R2 or WGAN-GP, every `penalty_interval` steps
+    is_sound       whether losses and gradients are finite and of a sane size
+    update         both optimizers and the generator's moving average
+
+The generator runs once a step, and the discriminator once over its images: both updates use the same fakes and the same
+logits, where alternating updates pass the fakes through the discriminator twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import keras
 from keras import ops
 
 from faceforge.compute import backend
 from faceforge.config import TrainConfig
-from faceforge.training import diffaugment, losses, optimizers, spectral
+from faceforge.training import diffaugment, losses, optimizers
+from faceforge.training.forward import GAN, Batch, Passes, Views, forward, normalised, score
 from faceforge.training.penalties import gradient_norm_gap, squared_gradient_norm
+from faceforge.training.state import ACCURACIES, State, Tensors, metric_names
 
-Tensors = list[Any]
+Step = Callable[[State, Batch], tuple[State, dict[str, Any]]]
 
-DIVERGED = 1e4  # losses beyond are no accident; those of runs that learn stay below a hundred
-
-# Metrics of every step, float32 scalars; penalties are 0 in steps without them, `penalised` counts the others. A step
-# that is skipped has `skipped` 1 and all others 0.
-METRICS = (
-    "loss/generator",
-    "loss/discriminator",
-    "discriminator/pairwise_batch",
-    "gradient/generator",
-    "gradient/discriminator",
-    "samples/variety",
-    "diffaugment/strength",
-    "penalty/r1",
-    "penalty/r2",
-    "penalised",
-    "skipped",
-)
-ACCURACIES = ("discriminator/accuracy_real_batch", "discriminator/accuracy_fake_batch")
+DIVERGED = 1e4  # sum of both losses; runs that learn stay below a hundred
 
 
-class State(NamedTuple):
-    """Everything that training changes. Lists follow the order of the networks' Keras variables, all float32."""
-
-    generator: Tensors
-    generator_statistics: Tensors  # non-trainable: batch-norm moments
-    generator_slots: list[Tensors]
-    average: Tensors  # moving average of `generator`
-    discriminator: Tensors
-    discriminator_statistics: Tensors
-    discriminator_slots: list[Tensors]
-    vectors: Tensors  # of spectral normalisation; none without
-    strength: Any  # of diffaugment where it adapts
-
-
-def metric_names(config: TrainConfig) -> tuple[str, ...]:
-    """What a step tells; the sign of a logit means something only to losses that have a threshold."""
-    return METRICS + (ACCURACIES if config.loss in ("bce", "hinge") else ())
-
-
-def initial_state(generator: keras.Model, discriminator: keras.Model, config: TrainConfig) -> State:
-    """The state of freshly built networks."""
-
-    def copy(variables: list[Any]) -> Tensors:
-        return [ops.convert_to_tensor(ops.copy(variable.value)) for variable in variables]
-
-    def zeros(variables: list[Any]) -> list[Tensors]:
-        return [[ops.zeros(v.shape, "float32") for v in variables] for _ in range(optimizers.slots(config.optimizer))]
-
-    weights = copy(discriminator.trainable_variables)
-    return State(
-        generator=copy(generator.trainable_variables),
-        generator_statistics=copy(generator.non_trainable_variables),
-        generator_slots=zeros(generator.trainable_variables),
-        average=copy(generator.trainable_variables),
-        discriminator=weights,
-        discriminator_statistics=copy(discriminator.non_trainable_variables),
-        discriminator_slots=zeros(discriminator.trainable_variables),
-        vectors=spectral.initial_vectors(weights, config.seed) if config.spectral_norm else [],
-        strength=ops.zeros(()),
-    )
-
-
-def make_step(
-    generator: keras.Model, discriminator: keras.Model, config: TrainConfig, replicas: int = 1
-) -> Callable[[State, dict[str, Any]], tuple[State, dict[str, Any]]]:
-    """The step of two networks from `models.build.build_networks`, to be compiled.
+def make_step(generator: keras.Model, discriminator: keras.Model, config: TrainConfig, replicas: int = 1) -> Step:
+    """The training step of two networks from `models.build.build_networks`, to be compiled by the caller.
 
     Args:
         generator: its inputs, in order: latents [, labels [, weights]].
@@ -97,169 +45,166 @@ def make_step(
         (B, columns), `latents` float32 (B, Z), `uniforms` float32 (B, 2 + 2 * DRAWS) in [0, 1), `seeds` int32 (B, 2)
         and the scalars of `Budget.scalars`.
     """
-    changes = tuple(kind for kind in config.diffaugment if kind != "noise")
-    noisy = "noise" in config.diffaugment
+    gan = GAN(generator, discriminator, config)
+    # One kernel for both optimizers and the average, where the backend can fuse them.
+    optimise = backend.fuse(partial(_optimise, config.optimizer))
 
-    def inputs(network: keras.Model, *given: Any) -> Any:
-        """What the network takes of what there is: labels, their weights and levels are used by some only."""
-        return list(given)[: len(network.inputs)] if len(network.inputs) > 1 else given[0]
-
-    def conditions(batch: dict[str, Any]) -> list[Any]:
-        """Labels and how much they count: fewer at first (Shahbazi et al., 2022), some never (Ho & Salimans, 2022)."""
-        if not batch["labels"].shape[1]:
-            return []
-        if not (config.label_dropout or config.label_ramp):
-            return [batch["labels"]]
-        seen = ops.cast(batch["uniforms"][:, :1] >= config.label_dropout, "float32")
-        return [batch["labels"], seen * batch["label_weight"]]
-
-    def prepare(images: Any, batch: dict[str, Any], strength: Any, side: int) -> tuple[Any, Any]:
-        """What the discriminator gets to see of images, and their noise levels; `side` 0 = real, 1 = fake."""
-        levels = ops.zeros((images.shape[0], 1), "int32")
-        draws = batch["uniforms"][:, 2 + side * diffaugment.DRAWS :][:, : diffaugment.DRAWS]
-        if changes:
-            images = diffaugment.change(images, draws, strength, changes)
-        if noisy:
-            noise = backend.normal(images.shape, batch["seeds"][0] + side)
-            # Real and fake at the same level: a relativistic pair is compared.
-            same = batch["uniforms"][:, 2:][:, : diffaugment.DRAWS]
-            images, levels = diffaugment.diffuse(images, same, noise, strength)
-        return images, levels
-
-    def judge(weights: Tensors, statistics: Tensors, images: Any, given: list[Any]) -> tuple[Any, Tensors]:
-        return discriminator.stateless_call(weights, statistics, inputs(discriminator, images, *given), training=True)
-
-    @backend.fuse
-    def update(
-        for_generator: tuple[Tensors, Tensors, list[Tensors]],
-        for_discriminator: tuple[Tensors, Tensors, list[Tensors]],
-        average: Tensors,
-        hyper: dict[str, Any],
-    ) -> tuple[Tensors, list[Tensors], Tensors, Tensors, list[Tensors]]:
-        """Both optimizers and the moving average."""
-        generator, generator_slots = optimizers.update(config.optimizer, *for_generator, hyper)
-        discriminator, discriminator_slots = optimizers.update(config.optimizer, *for_discriminator, hyper)
-        decay = hyper["ema_decay"]
-        average = [a * decay + w * (1.0 - decay) for a, w in zip(average, generator, strict=True)]
-        return generator, generator_slots, average, discriminator, discriminator_slots
-
-    def step(state: State, batch: dict[str, Any]) -> tuple[State, dict[str, Any]]:
-        real = ops.cast(batch["images"], "float32") / 127.5 - 1.0
-        given = conditions(batch)
+    def step(state: State, batch: Batch) -> tuple[State, dict[str, Any]]:
         strength = state.strength if config.diffaugment_target else ops.convert_to_tensor(config.diffaugment_strength)
-
-        def kernels(weights: Tensors) -> tuple[Tensors, Tensors]:
-            return spectral.normalise(weights, state.vectors) if config.spectral_norm else (weights, state.vectors)
-
-        def fakes(weights: Tensors) -> tuple[Any, Tensors]:
-            return generator.stateless_call(
-                weights, state.generator_statistics, inputs(generator, batch["latents"], *given), training=True
-            )
-
-        def logits(weights: Tensors, fake: Any) -> tuple[tuple[Any, Any], Any]:
-            weights, vectors = kernels(weights)
-            (on, at), (on_fake, at_fake) = prepare(real, batch, strength, 0), prepare(fake, batch, strength, 1)
-            # Separate calls: batch statistics of real and fake images must not mix (DCGAN, section 4).
-            real_logits, between = judge(weights, state.discriminator_statistics, on, [*given, at])
-            fake_logits, statistics = judge(weights, between, on_fake, [*given, at_fake])
-            return (real_logits, fake_logits), (statistics, vectors, (on, at), (on_fake, at_fake))
-
-        def penalties(weights: Tensors, seen: Any, seen_fake: Any) -> tuple[Any, tuple[Any, Any]]:
-            weights, _ = kernels(weights)
-
-            def score(images: Any, levels: Any) -> Any:
-                return judge(weights, state.discriminator_statistics, images, [*given, levels])[0]
-
-            on_real, on_fake = (lambda x: score(x, seen[1])), (lambda x: score(x, seen_fake[1]))
-            if config.penalty == "interpolates":
-                gap = gradient_norm_gap(on_real, seen[0], seen_fake[0], batch["uniforms"][:, 1:2])
-                return gap, (gap, ops.zeros(()))
-            r1 = squared_gradient_norm(on_real, seen[0])
-            r2 = squared_gradient_norm(on_fake, seen_fake[0]) if config.penalty == "r1+r2" else ops.zeros(())
-            return 0.5 * (r1 + r2), (r1, r2)
-
-        fake, pull_generator, generator_statistics = backend.vjp(fakes, state.generator, has_aux=True)
-        (on_real, on_fake), pull_discriminator, (discriminator_statistics, vectors, seen, seen_fake) = backend.vjp(
-            logits, state.discriminator, fake, has_aux=True
-        )
-        d_loss, pull_d_loss = backend.vjp(
-            lambda r, f: losses.discriminator_loss(config.loss, r, f, config.label_smoothing), on_real, on_fake
-        )
-        g_loss, pull_g_loss = backend.vjp(lambda r, f: losses.generator_loss(config.loss, r, f), on_real, on_fake)
-        one = ops.ones(())
-        d_gradients, _ = pull_discriminator(pull_d_loss(one))
-        _, on_images = pull_discriminator(pull_g_loss(one))
-        (g_gradients,) = pull_generator(on_images)
-
-        def with_penalties() -> tuple[Tensors, Any, Any]:
-            _, pull, (r1, r2) = backend.vjp(
-                lambda weights: penalties(weights, seen, seen_fake), state.discriminator, has_aux=True
-            )
-            (slopes,) = pull(one)
-            weight = batch["gamma"] * config.penalty_interval
-            return [g + weight * p for g, p in zip(d_gradients, slopes, strict=True)], r1, r2
-
-        d_gradients, r1, r2 = (
-            ops.cond(batch["penalise"] > 0, with_penalties, lambda: (d_gradients, ops.zeros(()), ops.zeros(())))
-            if config.gamma > 0
-            else (d_gradients, ops.zeros(()), ops.zeros(()))
-        )
-        signal = diffaugment.overfitting(on_real, on_fake)
-        metrics = {
-            "loss/generator": g_loss,
-            "loss/discriminator": d_loss,
-            "discriminator/pairwise_batch": ops.mean(ops.cast(on_real > on_fake, "float32")),
-            "samples/variety": ops.mean(ops.var(fake, axis=0)) / (ops.mean(ops.var(real, axis=0)) + 1e-6),
-            "penalty/r1": r1,
-            "penalty/r2": r2,
-        }
-        right = (ops.mean(ops.cast(logits > 0, "float32")) for logits in (on_real, -on_fake))
-        metrics |= {name: share for name, share in zip(ACCURACIES, right, strict=True) if name in metric_names(config)}
+        passes = forward(gan, state, batch, strength)
+        g_loss, d_loss, g_gradients, d_gradients = loss_gradients(config, passes)
+        d_gradients, r1, r2 = add_penalties(gan, state, batch, passes, d_gradients)
+        metrics = {"loss/generator": g_loss, "loss/discriminator": d_loss, "penalty/r1": r1, "penalty/r2": r2}
+        metrics |= _observed(config, passes)
+        signal = diffaugment.overfitting(passes.real_logits, passes.fake_logits)
         if replicas > 1:
-            g_gradients, d_gradients, generator_statistics, discriminator_statistics, metrics, signal = (
-                backend.mean_over_replicas(
-                    (g_gradients, d_gradients, generator_statistics, discriminator_statistics, metrics, signal)
-                )
+            shared = (g_gradients, d_gradients, passes.generator_statistics, passes.discriminator_statistics)
+            shared, metrics, signal = backend.mean_over_replicas((shared, metrics, signal))
+            g_gradients, d_gradients, generator_statistics, discriminator_statistics = shared
+            passes = passes._replace(
+                generator_statistics=generator_statistics, discriminator_statistics=discriminator_statistics
             )
         metrics |= {"gradient/generator": _norm(g_gradients), "gradient/discriminator": _norm(d_gradients)}
-        # Losses that grow without end stay finite for long; the comparison is false for what is not a number too.
-        small = ops.abs(metrics["loss/generator"]) + ops.abs(metrics["loss/discriminator"]) < DIVERGED
-        sound = ops.logical_and(small, ops.isfinite(sum(metrics[name] for name in _NORMS)))
-
-        def moved() -> State:
-            generator_after, generator_slots, average, discriminator_after, discriminator_slots = update(
-                (state.generator, g_gradients, state.generator_slots),
-                (state.discriminator, d_gradients, state.discriminator_slots),
-                state.average,
-                {name: batch[name] for name in ("learning_rate", "beta1", "beta2", "time", "ema_decay")},
-            )
-            return State(
-                generator=generator_after,
-                generator_statistics=generator_statistics,
-                generator_slots=generator_slots,
-                average=average,
-                discriminator=discriminator_after,
-                discriminator_statistics=discriminator_statistics,
-                discriminator_slots=discriminator_slots,
-                vectors=vectors,
-                strength=diffaugment.adapt(state.strength, signal, config.diffaugment_target, batch["adapt_rate"])
-                if config.diffaugment_target
-                else state.strength,
-            )
-
-        # What is not a number would spoil the weights for good: such a step changes nothing.
-        after = ops.cond(sound, moved, lambda: state)
-        used = ops.cast(batch["penalise"], "float32") if config.gamma > 0 else ops.zeros(())
-        metrics |= {"diffaugment/strength": strength, "penalised": used}
+        sound = is_sound(metrics)
+        # A step with NaN or exploding values would spoil the weights for good, so it changes nothing.
+        after = ops.cond(
+            sound,
+            lambda: update(config, state, batch, passes, g_gradients, d_gradients, signal, optimise),
+            lambda: state,
+        )
+        penalised = ops.cast(batch["penalise"], "float32") if config.gamma > 0 else ops.zeros(())
+        metrics |= {"diffaugment/strength": strength, "penalised": penalised}
         counted = {name: ops.where(sound, value, 0.0) for name, value in metrics.items()}
         return after, counted | {"skipped": 1.0 - ops.cast(sound, "float32")}
 
     return step
 
 
-_NORMS = ("gradient/generator", "gradient/discriminator")
+def loss_gradients(config: TrainConfig, passes: Passes) -> tuple[Any, Any, Tensors, Tensors]:
+    """Generator loss, discriminator loss, and the gradients of each for the weights of its network."""
+    logits = passes.real_logits, passes.fake_logits
+    d_loss, d_loss_pullback = backend.vjp(
+        lambda real, fake: losses.discriminator_loss(config.loss, real, fake, config.label_smoothing), *logits
+    )
+    g_loss, g_loss_pullback = backend.vjp(lambda real, fake: losses.generator_loss(config.loss, real, fake), *logits)
+    one = ops.ones(())
+    # The chain rule, twice through the one recorded pass of the discriminator: to its weights for its own loss, and to
+    # the pixels of the fakes, and from there to the generator's weights, for the generator's loss.
+    d_gradients, _ = passes.discriminator_pullback(d_loss_pullback(one))
+    _, fake_gradients = passes.discriminator_pullback(g_loss_pullback(one))
+    (g_gradients,) = passes.generator_pullback(fake_gradients)
+    return g_loss, d_loss, g_gradients, d_gradients
+
+
+def add_penalties(gan: GAN, state: State, batch: Batch, passes: Passes, gradients: Tensors) -> tuple[Tensors, Any, Any]:
+    """Adds the gradient penalty to the discriminator's gradients in steps that have one (`batch["penalise"]` > 0).
+
+    The weight is gamma times the interval, so that the penalty's mean over all steps is that of one at every step:
+    lazy regularisation, Karras et al. (2020, StyleGAN2), section 3.
+
+    Returns:
+        The discriminator's gradients, R1 (with `interpolates`, the WGAN-GP term) and R2, both before weighting.
+    """
+    if not gan.config.gamma > 0:
+        return gradients, ops.zeros(()), ops.zeros(())
+
+    def penalised() -> tuple[Tensors, Any, Any]:
+        _, pullback, (r1, r2) = backend.vjp(
+            lambda weights: _penalty(gan, state, batch, passes, weights), state.discriminator, has_aux=True
+        )
+        (slopes,) = pullback(ops.ones(()))
+        weight = batch["gamma"] * gan.config.penalty_interval
+        return [g + weight * slope for g, slope in zip(gradients, slopes, strict=True)], r1, r2
+
+    return ops.cond(batch["penalise"] > 0, penalised, lambda: (gradients, ops.zeros(()), ops.zeros(())))
+
+
+def is_sound(metrics: dict[str, Any]) -> Any:
+    """Whether a step may change the weights: losses within `DIVERGED` and gradients finite; a boolean scalar.
+
+    Losses that grow without end stay finite for long, hence the limit. Comparisons with NaN are false.
+    """
+    small = ops.abs(metrics["loss/generator"]) + ops.abs(metrics["loss/discriminator"]) < DIVERGED
+    return ops.logical_and(small, ops.isfinite(metrics["gradient/generator"] + metrics["gradient/discriminator"]))
+
+
+def update(
+    config: TrainConfig,
+    state: State,
+    batch: Batch,
+    passes: Passes,
+    g_gradients: Tensors,
+    d_gradients: Tensors,
+    signal: Any,
+    optimise: Callable[..., Any],
+) -> State:
+    """The next state: both networks moved along their gradients, the average and the statistics brought up to date."""
+    generator, generator_slots, average, discriminator, discriminator_slots = optimise(
+        (state.generator, g_gradients, state.generator_slots),
+        (state.discriminator, d_gradients, state.discriminator_slots),
+        state.average,
+        {name: batch[name] for name in ("learning_rate", "beta1", "beta2", "time", "ema_decay")},
+    )
+    target = config.diffaugment_target
+    return State(
+        generator=generator,
+        generator_statistics=passes.generator_statistics,
+        generator_slots=generator_slots,
+        average=average,
+        discriminator=discriminator,
+        discriminator_statistics=passes.discriminator_statistics,
+        discriminator_slots=discriminator_slots,
+        vectors=passes.vectors,
+        strength=diffaugment.adapt(state.strength, signal, target, batch["adapt_rate"]) if target else state.strength,
+    )
+
+
+def _optimise(
+    optimizer: str,
+    for_generator: tuple[Tensors, Tensors, list[Tensors]],
+    for_discriminator: tuple[Tensors, Tensors, list[Tensors]],
+    average: Tensors,
+    hyper: dict[str, Any],
+) -> tuple[Tensors, list[Tensors], Tensors, Tensors, list[Tensors]]:
+    """Both optimizers and the moving average; weights, gradients and slots of each network come as one tuple."""
+    generator, generator_slots = optimizers.update(optimizer, *for_generator, hyper)
+    discriminator, discriminator_slots = optimizers.update(optimizer, *for_discriminator, hyper)
+    decay = hyper["ema_decay"]
+    average = [a * decay + w * (1.0 - decay) for a, w in zip(average, generator, strict=True)]
+    return generator, generator_slots, average, discriminator, discriminator_slots
+
+
+def _penalty(gan: GAN, state: State, batch: Batch, passes: Passes, weights: Tensors) -> tuple[Any, tuple[Any, Any]]:
+    """The penalty before weighting, and its two parts for the log."""
+    weights, _ = normalised(gan.config, weights, state.vectors)
+
+    def logits(levels: Any, images: Any) -> Any:
+        return score(gan, weights, state.discriminator_statistics, Views(images, levels), passes.conditions)[0]
+
+    real, fake = passes.real_views, passes.fake_views
+    if gan.config.penalty == "interpolates":
+        shares = batch["uniforms"][:, 1:2]
+        gap = gradient_norm_gap(partial(logits, real.levels), real.images, fake.images, shares)
+        return gap, (gap, ops.zeros(()))
+    r1 = squared_gradient_norm(partial(logits, real.levels), real.images)
+    both = gan.config.penalty == "r1+r2"
+    r2 = squared_gradient_norm(partial(logits, fake.levels), fake.images) if both else ops.zeros(())
+    return 0.5 * (r1 + r2), (r1, r2)
+
+
+def _observed(config: TrainConfig, passes: Passes) -> dict[str, Any]:
+    """Metrics that are read off logits and images."""
+    real, fake = passes.real_logits, passes.fake_logits
+    metrics = {
+        "discriminator/pairwise_batch": ops.mean(ops.cast(real > fake, "float32")),
+        "samples/variety": ops.mean(ops.var(passes.fake, axis=0)) / (ops.mean(ops.var(passes.real, axis=0)) + 1e-6),
+    }
+    if set(ACCURACIES) <= set(metric_names(config)):
+        correct = (ops.mean(ops.cast(logits > 0, "float32")) for logits in (real, -fake))
+        metrics |= dict(zip(ACCURACIES, correct, strict=True))
+    return metrics
 
 
 def _norm(gradients: Tensors) -> Any:
-    """The length of all gradients taken together."""
+    """The Euclidean norm of all gradients taken together."""
     return ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients))

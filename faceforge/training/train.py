@@ -24,18 +24,19 @@ from faceforge.errors import FaceForgeError
 from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.spec import ModelSpec
 from faceforge.progress import Progress
-from faceforge.training.budget import MOST_AT_ONCE, Marks
+from faceforge.training.budget import MAX_BLOCK, Marks
 from faceforge.training.checkpoint import load_checkpoint, save_checkpoint
 from faceforge.training.checks import DISTANCE, HoldoutCheck, warnings
 from faceforge.training.feed import open_feed
 from faceforge.training.grids import Grids
+from faceforge.training.meter import Meter
 from faceforge.training.run import Run
-from faceforge.training.training_log import Journal, Observer
+from faceforge.training.training_log import Observer, TrainingLog
 
-TOO_MANY_SKIPPED = 0.1  # share of the steps between two points: a single one is an accident, these are a bad state
+TOO_MANY_SKIPPED = 0.1  # share of the steps between two points; a single skipped step is an accident
 
 
-def train(
+def train_bundle(
     data: Path,
     out: Path,
     config: Config,
@@ -43,25 +44,25 @@ def train(
     checkpoints: Path | str | None = None,
     init_from: Path | None = None,
 ) -> Path:
-    """Trains on the `train` split of an image set and writes a model bundle.
+    """Trains a GAN on the `train` split of an image set and writes a model bundle.
 
-    Run again with the same arguments it goes on from the newest checkpoint; the weights that come out are those of
-    an undisturbed run, bit by bit, on the same machine without a GPU, if the budget is in images.
+    Called again with the same arguments, it continues from the newest checkpoint. If the budget is in images, the
+    final weights are those of an uninterrupted run, bit for bit, on the same machine without a GPU.
 
     Args:
         data: an image set.
         out: gets `bundle/`, `metrics.jsonl` and `grids/`.
         config: sections `model` and `train` are used.
-        observer: is told of every point and grid.
-        checkpoints: a folder or an address (`s3://...`) to keep them at; default `out/checkpoints`.
-        init_from: a bundle whose weights to start from, as far as they fit.
+        observer: gets every point and grid.
+        checkpoints: a folder or an address (`s3://...`) for checkpoints; default `out/checkpoints`.
+        init_from: a bundle to take the initial weights from, as far as they fit.
 
     Returns:
         The bundle's folder; only the chief of several workers writes it.
 
     Raises:
-        FaceForgeError: unusable data, bundle or checkpoints, or losses beyond all measure.
-        KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint was written first.
+        FaceForgeError: unusable data, bundle or checkpoints, or losses that diverge.
+        KeyboardInterrupt: on SIGINT or SIGTERM, after a checkpoint was written.
     """
     dataset = ImageSet.open(data)
     recipe = config.train
@@ -84,12 +85,12 @@ def train(
         **{f"train.{k}": v for k, v in recipe.model_dump(mode="json").items()},
     }
     replicas = backend.Replicas()
-    feed, place = open_feed(dataset, tuple(labels), recipe.batch_size, recipe.seed, backend.memory())
-    print(f"training images: {count:,} {place}", file=sys.stderr, flush=True)
+    feed, location = open_feed(dataset, tuple(labels), recipe.batch_size, recipe.seed, backend.memory())
+    print(f"training images: {count:,} {location}", file=sys.stderr, flush=True)
     with closing(feed):
         run = Run(spec, recipe, labels, feed, replicas, init_from)
         loop = _Loop(run, Path(out), str(checkpoints or Path(out) / "checkpoints"), fingerprint, replicas)
-        loop.begin(observer, place)
+        loop.begin(observer, location)
         grids = Grids(labels, spec.latent_size, recipe.seed)
         loop.fit(HoldoutCheck(dataset, labels), grids)
     info = BundleInfo(
@@ -109,7 +110,7 @@ def train(
 
 
 class _Loop:
-    """Steps until the budget is spent, logging, drawing, checking and saving on the way."""
+    """Trains until the budget is spent; logs, draws grids, checks the holdout and saves checkpoints on the way."""
 
     def __init__(
         self, run: Run, out: Path, place: str, fingerprint: dict[str, Any], replicas: backend.Replicas
@@ -120,86 +121,91 @@ class _Loop:
         saved = load_checkpoint(place, fingerprint)
         if saved is not None:
             run.restore(saved)
-        mark = crc32(json.dumps([fingerprint, run.done]).encode()) % 2**20  # float32 holds it
+        # All workers must hold the same hash; `agree` takes the maximum, so the minimum comes from the negative.
+        mark = crc32(json.dumps([fingerprint, run.done]).encode()) % 2**20  # exact in float32
         most, least = replicas.agree(mark, -mark)
         if most != -least:
             raise FaceForgeError(
-                f"the workers differ in settings, data or checkpoints: all must be started alike, and {place} "
-                "must be a folder or address that they share"
+                "the workers differ in settings, data or checkpoints: start all with the same command, and make "
+                f"{place} a folder or address that all of them share"
             )
-        self._out, self._meter = out, _Meter(run.flops(), replicas.count * peak_flops(run.precision), run.seconds)
-        self._spent = 0.0  # since the workers have met: whatever they decide by must be the same for all
+        self._out, self._meter = out, Meter(run.flops(), replicas.count * peak_flops(run.precision), run.seconds)
+        # Time since the workers last synchronised. `run.seconds` changes at synchronisation only, because every worker
+        # must take its decisions from the same numbers.
+        self._unshared_seconds = 0.0
         self._warned: set[str] = set()
 
     def begin(self, observer: Observer | None, images: str) -> None:
-        """Opens the journal and says what is about to happen."""
+        """Opens the training log and reports what is about to happen."""
         run, budget = self._run, self._run.budget
-        self._journal = Journal(self._out, run.images_seen, observer if self._chief else None, writes=self._chief)
+        self._log = TrainingLog(self._out, run.images_seen, observer if self._chief else None, writes=self._chief)
         size = {"minutes": budget.recipe.minutes} if budget.recipe.minutes else {"steps": budget.steps}
         started = {"started_from": run.transferred} if run.transferred else {}
-        self._journal.start({**size, "resumed_at_step": run.done, "images": images, **started})
+        self._log.start({**size, "resumed_at_step": run.done, "images": images, **started})
         if run.transferred and not run.done:
             print(f"start: {run.transferred}", file=sys.stderr, flush=True)
 
     def fit(self, check: HoldoutCheck, grids: Grids) -> None:
-        """All that is left of the budget."""
+        """Trains for the rest of the budget."""
         run, recipe = self._run, self._run.recipe
         log, draw, save = (Marks(n, run.progress) for n in (recipe.log_points, recipe.grids, recipe.checkpoints))
         total = int(recipe.minutes * 60) if recipe.minutes else run.budget.steps * recipe.batch_size
 
         def spent() -> int:
-            """Of the total, in its unit."""
+            """Seconds or images, like `total`."""
             return min(int(run.seconds), total) if recipe.minutes else run.images_seen
 
         done, unit = spent(), "second" if recipe.minutes else "image"
-        meet, halt = (MOST_AT_ONCE if self._several else 1), 0.0
+        synchronise_every, halt = (MAX_BLOCK if self._several else 1), 0.0
         with _stop_signals() as stopped, Progress("train", total, unit, done) as bar:
             while run.progress < 1 and not (recipe.patience and run.idle >= recipe.patience):
                 began = time.monotonic()
                 totals = run.advance()
                 self._meter.add(totals, run.budget.block, recipe.batch_size)
-                self._spent += time.monotonic() - began
-                if run.done % meet < run.budget.block:
-                    run.seconds, halt = self._agree(run.seconds + self._spent, len(stopped))
-                    self._spent = 0.0
+                self._unshared_seconds += time.monotonic() - began
+                if run.done % synchronise_every < run.budget.block:
+                    run.seconds, halt = self._agree(run.seconds + self._unshared_seconds, len(stopped))
+                    self._unshared_seconds = 0.0
                 if draw.due(run.progress):
                     self._check(check, grids)
                 if log.due(run.progress) or self._checked:
-                    self._log()
+                    self._log_point()
                 bar.advance(spent() - done, note=self._meter.note)
                 done = spent()
-                # A state that has just led to a skipped step may be bad, and is nothing to go back to.
+                # A state that has just led to a skipped step may be bad: never save it as one to roll back to.
                 if (save.due(run.progress) or halt) and not float(totals["skipped"]):
                     self._save(last=bool(halt))
                 if halt and run.progress < 1:
-                    raise KeyboardInterrupt(f"stopped after {run.images_seen:,} images; run the same command to go on")
-        run.seconds += self._spent
+                    raise KeyboardInterrupt(
+                        f"stopped after {run.images_seen:,} images; run the same command to continue"
+                    )
+        run.seconds += self._unshared_seconds
 
     def finish(self, grids: Grids, bundle: Bundle) -> None:
-        """The picture that belongs to what has come out, which need not be the last state."""
-        self._journal.grid(grids.interpolations(bundle.generate), self._run.images_seen, "interpolations")
+        """Draws interpolations with the networks that are kept, which need not be the last ones."""
+        self._log.grid(grids.interpolations(bundle.generate), self._run.images_seen, "interpolations")
 
     def _check(self, check: HoldoutCheck, grids: Grids) -> None:
-        self._journal.grid(grids.samples(self._run.sample), self._run.images_seen, "samples")
+        self._log.grid(grids.samples(self._run.sample), self._run.images_seen, "samples")
         self._checked = check.measure(self._run.sample_like, self._run.logits)
         self._run.note_score(self._checked[DISTANCE])
         self._run.idle = int(*self._agree(self._run.idle))
 
-    def _log(self) -> None:
+    def _log_point(self) -> None:
         run = self._run
-        point = self._meter.read(run.seconds + self._spent) | self._checked
+        point = self._meter.read(run.seconds + self._unshared_seconds) | self._checked
         self._checked = {}
         scalars = run.scalars()
         point |= {f"schedule/{name}": scalars[name] for name in ("learning_rate", "gamma", "beta2")}
         if point["skipped"] > TOO_MANY_SKIPPED:
             run.rollback()
-            why = "losses are beyond all measure: back to the last checkpoint, with half the learning rate"
-            self._warn({f"skipped {run.done}": why})
+            message = "losses diverge: back to the last checkpoint, with half the learning rate"
+            self._warn({f"skipped {run.done}": message})
         self._warn(warnings(point))
-        self._journal.metrics(point, run.images_seen)
+        self._log.metrics(point, run.images_seen)
 
     def _save(self, last: bool) -> None:
-        """A store that fails now and then ends no run, unless there is no other chance to save it."""
+        """Saves a checkpoint; a failing store ends the run only where there is no later chance to save."""
         checkpoint = self._run.checkpoint()
         if not self._chief:
             return
@@ -210,60 +216,20 @@ class _Loop:
                 raise
             self._warn({f"checkpoint {self._run.done}": str(error)})
 
-    def _warn(self, found: Mapping[str, str]) -> None:
-        """Each kind of warning is said once."""
-        for name in found.keys() - self._warned:
-            print(f"warning: after {self._run.images_seen:,} images, {found[name]}", file=sys.stderr, flush=True)
-        self._warned |= found.keys()
-
-
-class _Meter:
-    """Collects sums of metrics without waiting for them; reads them when a point is due."""
-
-    def __init__(self, flops: float, peak: float, seconds: float) -> None:
-        self._flops, self._peak = flops, peak
-        self.note = ""
-        self._reset(seconds)
-
-    def add(self, totals: dict[str, Any], steps: int, batch_size: int) -> None:
-        """What a dispatch of `steps` has returned. Waits for the one before, so that none run far ahead."""
-        if self._totals:
-            float(self._totals[-1]["skipped"])
-        self._totals.append(totals)
-        self._steps += steps
-        self._images += steps * batch_size
-
-    def read(self, seconds: float) -> dict[str, float]:
-        """Means since the last reading, of the steps that have them, and the rate; `seconds` of training so far."""
-        sums = {name: sum(float(totals[name]) for totals in self._totals) for name in self._totals[0]}
-        penalised = sums.pop("penalised")
-        penalties = {name: sums.pop(name) for name in list(sums) if name.startswith("penalty/")}
-        skipped = sums.pop("skipped")
-        point = {"skipped": skipped / self._steps}
-        if skipped < self._steps:
-            point |= {name: value / (self._steps - skipped) for name, value in sums.items()}
-            self.note = f"loss G {point['loss/generator']:.3f} D {point['loss/discriminator']:.3f}"
-        if penalised:
-            point |= {name: value / penalised for name, value in penalties.items()}
-        rate = self._images / max(seconds - self._since, 1e-9)
-        point |= {"throughput/images_per_second": rate, "throughput/tflops": rate * self._flops / 1e12}
-        if self._peak:
-            point["throughput/mfu"] = rate * self._flops / self._peak
-        self._reset(seconds)
-        return point
-
-    def _reset(self, seconds: float) -> None:
-        self._totals: list[dict[str, Any]] = []
-        self._steps, self._images, self._since = 0, 0, seconds
+    def _warn(self, messages: Mapping[str, str]) -> None:
+        """Prints each kind of warning once."""
+        for name in messages.keys() - self._warned:
+            print(f"warning: after {self._run.images_seen:,} images, {messages[name]}", file=sys.stderr, flush=True)
+        self._warned |= messages.keys()
 
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Yields a list that fills when SIGINT or SIGTERM comes, so that a step is never cut in half."""
+    """Yields a list that gets the number of each SIGINT or SIGTERM, so that no step is interrupted halfway."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if received:  # a second Ctrl-C is meant
+        if received:  # a second Ctrl-C stops at once
             raise KeyboardInterrupt
         received.append(number)
 

@@ -1,4 +1,4 @@
-"""What training tells the world: metrics and sample grids, to files always and to an observer if there is one."""
+"""The training log: metrics and sample grids, written to files and passed to an observer if there is one."""
 
 from __future__ import annotations
 
@@ -16,23 +16,29 @@ from faceforge.files import atomic_file
 
 
 class Observer(Protocol):
-    """Someone who follows a training run. `images_seen` is the x-axis of everything."""
+    """Receives the metrics and grids of a training run. `images_seen` is the x-axis of everything."""
 
     def on_start(self, summary: dict[str, Any]) -> None:
-        """Training begins or goes on; `summary` holds sizes, budget and where it starts."""
+        """Training starts or resumes; `summary` holds sizes, budget and starting point."""
 
     def on_metrics(self, metrics: Mapping[str, float], images_seen: int) -> None:
         """A point of every curve."""
 
     def on_grid(self, grid: NDArray[np.uint8], images_seen: int, name: str) -> None:
-        """A picture, uint8 (H, W, C): `samples`, or `interpolations` at the end."""
+        """A grid of images, uint8 (H, W, C); `name` is `samples`, or `interpolations` at the end."""
 
 
-class Journal:
-    """Writes `metrics.jsonl`, `grids/<images seen>.png` and `interpolations.png`, and tells the observer the same.
+class TrainingLog:
+    """Writes `metrics.jsonl`, `grids/<images seen>.png` and `interpolations.png`, and passes them to the observer.
 
-    Only one of several workers `writes`. A run that goes on from a checkpoint first drops what was written after it, so
-    that no point stands twice.
+    A run resumed from a checkpoint first removes what was written after that checkpoint, so that no point appears
+    twice.
+
+    Args:
+        folder: where to write.
+        images_seen: images seen at the checkpoint that the run resumes from; 0 for a new run.
+        observer: gets everything as well, or None.
+        writes: False on all workers but one.
     """
 
     def __init__(self, folder: Path, images_seen: int, observer: Observer | None, writes: bool = True) -> None:
@@ -42,15 +48,15 @@ class Journal:
         (folder / "grids").mkdir(parents=True, exist_ok=True)
         self._file = folder / "metrics.jsonl"
         lines = self._file.read_text().splitlines() if self._file.exists() else []
-        kept = [line for line in lines if _images_seen(line) <= images_seen]
+        earlier = [line for line in lines if _images_seen(line) <= images_seen]
         with atomic_file(self._file) as partial:
-            partial.write_text("".join(f"{line}\n" for line in kept))
+            partial.write_text("".join(f"{line}\n" for line in earlier))
         for picture in (folder / "grids").glob("*.png"):
             if int(picture.stem) > images_seen:
                 picture.unlink()
 
     def start(self, summary: dict[str, Any]) -> None:
-        """Training begins or goes on."""
+        """Training starts or resumes."""
         if self._observer is not None:
             self._observer.on_start(summary)
 
@@ -63,7 +69,7 @@ class Journal:
             self._observer.on_metrics(metrics, images_seen)
 
     def grid(self, grid: NDArray[np.uint8], images_seen: int, name: str) -> None:
-        """A picture: `samples` of a moment, or something else that there is one of."""
+        """A grid: `samples` get a file per point of the run, any other name has one file."""
         if self._writes:
             path = f"grids/{images_seen:09d}.png" if name == "samples" else f"{name}.png"
             save_png(self._folder / path, grid)
@@ -72,7 +78,7 @@ class Journal:
 
 
 def _images_seen(line: str) -> float:
-    """A line's position; infinite for a line cut short by a kill."""
+    """`images_seen` of a line of metrics.jsonl; infinite if a kill truncated it."""
     try:
         return int(json.loads(line)["images_seen"])
     except ValueError:

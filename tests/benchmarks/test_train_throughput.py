@@ -14,9 +14,9 @@ PYTORCH = """#!{python}
 import json, sys
 print(json.dumps({{"version": "9", "device": "none", "contenders": ["torch_float32", "torch_compiled"]}}), flush=True)
 for line in sys.stdin:
-    wish = json.loads(line)
-    slow = wish["contender"] == "torch_float32"
-    print(json.dumps({{"seconds": 0.5 * wish["steps"]}} if slow else {{"error": "no compiler"}}), flush=True)
+    request = json.loads(line)
+    slow = request["contender"] == "torch_float32"
+    print(json.dumps({{"seconds": 0.5 * request["steps"]}} if slow else {{"error": "no compiler"}}), flush=True)
 """
 
 
@@ -29,32 +29,32 @@ def test_ratios_follow_from_interleaved_rounds(tmp_path: Path) -> None:
     pytorch = tmp_path / "python"
     pytorch.write_text(PYTORCH.format(python=sys.executable))
     pytorch.chmod(0o755)
-    found = run("--batch", "2", "--steps", "1", "--rounds", "2", "--torch", str(pytorch))
-    assert found.returncode == 0, found.stderr
-    told = json.loads(found.stdout)
-    rates = told["images_per_second"]
+    finished = run("--batch", "2", "--steps", "1", "--rounds", "2", "--torch", str(pytorch))
+    assert finished.returncode == 0, finished.stderr
+    figures = json.loads(finished.stdout)
+    rates = figures["images_per_second"]
     assert rates["torch_float32"] == 4
-    assert "torch_compiled is left out: no compiler" in found.stderr
+    assert "torch_compiled is skipped: no compiler" in finished.stderr
     ours = [name for name in rates if name.startswith("faceforge")]
     assert "faceforge_float32" in ours
-    assert told["ratios"] == {
+    assert figures["ratios"] == {
         f"{name} / torch_float32": pytest.approx(rates[name] / 4, rel=0.05, abs=0.02) for name in ours
     }
     # Two operations each for 3 passes of the generator and 7 of the discriminator, whose sizes are known.
-    assert told["gflop_per_image"] == pytest.approx(2 * (3 * 0.1046 + 7 * 0.1038), rel=0.01)
-    assert told["tflops"]["faceforge_float32"] == pytest.approx(
-        rates["faceforge_float32"] * told["gflop_per_image"] / 1000, abs=0.002
+    assert figures["gflop_per_image"] == pytest.approx(2 * (3 * 0.1046 + 7 * 0.1038), rel=0.01)
+    assert figures["tflops"]["faceforge_float32"] == pytest.approx(
+        rates["faceforge_float32"] * figures["gflop_per_image"] / 1000, abs=0.002
     )
-    rounds = [line.split(":")[0] for line in found.stderr.splitlines() if " steps in " in line]
+    rounds = [line.split(":")[0] for line in finished.stderr.splitlines() if " steps in " in line]
     assert rounds == ["torch_float32", *ours] * 2
 
 
 def test_the_other_side_trains_the_standard_network() -> None:
     pytest.importorskip("torch", reason="PyTorch is not among the development packages")
-    wishes = "".join(json.dumps({"contender": f"torch_{name}", "steps": 1}) + "\n" for name in ("float32", "none"))
+    requests = "".join(json.dumps({"contender": f"torch_{name}", "steps": 1}) + "\n" for name in ("float32", "none"))
     command = [sys.executable, str(BENCHMARKS / "torch_dcgan.py"), "--batch", "2"]
-    found = subprocess.run(command, input=wishes, capture_output=True, text=True, check=True)
-    about, trained, unknown = map(json.loads, found.stdout.splitlines())
+    finished = subprocess.run(command, input=requests, capture_output=True, text=True, check=True)
+    about, trained, unknown = map(json.loads, finished.stdout.splitlines())
     assert about["contenders"][0] == "torch_float32"
     assert trained["seconds"] > 0
     assert "torch_none" in unknown["error"]

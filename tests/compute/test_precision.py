@@ -9,7 +9,7 @@ from faceforge.compute.precision import choose_precision
     ("flags", "expected"),
     [("fpu avx512f avx512_bf16", "mixed_bfloat16"), ("fpu amx_bf16", "mixed_bfloat16"), ("fpu avx2", "float32")],
 )
-def test_auto_goes_by_what_the_processor_computes_in(tmp_path: Path, flags: str, expected: str) -> None:
+def test_auto_follows_the_processors_flags(tmp_path: Path, flags: str, expected: str) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
     assert choose_precision("auto", cpuinfo) == expected

@@ -11,7 +11,7 @@ HOSTS = ["here:2222", "there:2223"]
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_worker_knows_itself_and_the_others(monkeypatch: pytest.MonkeyPatch, index: int) -> None:
+def test_the_environment_names_a_worker_and_its_peers(monkeypatch: pytest.MonkeyPatch, index: int) -> None:
     told = environment(index, HOSTS)
     config = json.loads(told.pop("TF_CONFIG"))
     assert config == {"cluster": {"worker": HOSTS}, "task": {"type": "worker", "index": index}}
@@ -32,12 +32,12 @@ def test_a_worker_knows_itself_and_the_others(monkeypatch: pytest.MonkeyPatch, i
 @pytest.mark.parametrize(
     ("index", "hosts", "message"),
     [
-        (2, HOSTS, "worker 2 does not exist among 2"),
+        (2, HOSTS, "worker 2 does not exist; with 2 hosts, workers are 0 to 1"),
         (-1, HOSTS, "worker -1 does not exist"),
-        (0, ["here:2222", "there"], "'there' is no worker's address; it should look like machine:2222"),
-        (0, [":2222"], "':2222' is no worker's address"),
+        (0, ["here:2222", "there"], "worker address 'there' has no port; write it as machine:2222"),
+        (0, [":2222"], "worker address ':2222'"),
     ],
 )
-def test_what_cannot_be_is_refused(index: int, hosts: list[str], message: str) -> None:
+def test_impossible_workers_are_refused(index: int, hosts: list[str], message: str) -> None:
     with pytest.raises(FaceForgeError, match=message):
         environment(index, hosts)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from faceforge.errors import FaceForgeError
-from faceforge.export.export import export, saved_model_images, sheet_name
+from faceforge.export.export import export_bundle, saved_model_images, sheet_name
 from faceforge.export.onnx import onnx_images
 from faceforge.inference.generator import Generator
 from faceforge.models.bundle import Bundle
@@ -18,7 +18,7 @@ from faceforge.models.sampling import draw_latents
 
 @pytest.fixture(scope="module")
 def exported(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return export(tiny_bundle, tmp_path_factory.mktemp("exported") / "export")
+    return export_bundle(tiny_bundle, tmp_path_factory.mktemp("exported") / "export")
 
 
 def test_every_format_draws_the_same_images(exported: dict[str, Path], tiny_bundle: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_listing_is_complete(exported: dict[str, Path]) -> None:
 def test_an_unconditional_model_exports_too(tiny_unconditional_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "stale").touch()
-    exported = export(tiny_unconditional_bundle, tmp_path / "out")
+    exported = export_bundle(tiny_unconditional_bundle, tmp_path / "out")
     assert not (tmp_path / "out" / "stale").exists()
     latents = draw_latents(2, 3, 8)
     expected = Bundle.load(tiny_unconditional_bundle).generator.predict_on_batch(latents)
@@ -74,13 +74,13 @@ def test_an_unconditional_model_exports_too(tiny_unconditional_bundle: Path, tmp
     assert [path.name for path in exported["samples"].iterdir()] == ["all.png"]
 
 
-def test_a_format_that_differs_is_not_handed_out(
+def test_a_format_with_other_images_is_not_exported(
     tiny_unconditional_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([np.float32(0.5), np.float32("nan")])  # the bundle's, then the first format's
     monkeypatch.setattr("faceforge.export.export._images", lambda *_: next(answers))
     with pytest.raises(FaceForgeError, match=r"generator\.h5 does not reproduce"):
-        export(tiny_unconditional_bundle, tmp_path / "out")
+        export_bundle(tiny_unconditional_bundle, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -89,10 +89,10 @@ def test_a_damaged_bundle_leaves_nothing_behind(tiny_bundle: Path, tmp_path: Pat
     (tmp_path / "bundle" / "bundle.json").write_bytes((tiny_bundle / "bundle.json").read_bytes())
     (tmp_path / "bundle" / "generator.keras").write_text("half a file")
     with pytest.raises(FaceForgeError, match=r"generator\.keras is unreadable"):
-        export(tmp_path / "bundle", tmp_path / "out")
+        export_bundle(tmp_path / "bundle", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(FaceForgeError, match="would replace it"):
-        export(tmp_path / "bundle", tmp_path)
+        export_bundle(tmp_path / "bundle", tmp_path)
 
 
 def test_sheet_names_are_safe_and_distinct() -> None:

@@ -67,14 +67,17 @@ def test_one_file_is_enough_to_sample(tmp_path: Path) -> None:
     made = bundle("compact", {"age": ["child", "älter"], "sex": ["f", "m", "?"]})
     write_onnx(made, tmp_path / "g.onnx")
     alone, whole = Generator(OnnxModel.load(tmp_path / "g.onnx")), Generator(made)
-    for wish in ({"num_images": 300, "seed": 5}, {"num_images": 4, "attributes": {"age": "älter"}, "truncation": 0.5}):
-        ours, theirs = alone.generate(**wish), whole.generate(**wish)
+    for arguments in (
+        {"num_images": 300, "seed": 5},
+        {"num_images": 4, "attributes": {"age": "älter"}, "truncation": 0.5},
+    ):
+        ours, theirs = alone.generate(**arguments), whole.generate(**arguments)
         assert ours.labels == theirs.labels
         assert ours.images.dtype == np.uint8
         assert np.abs(ours.images.astype(int) - theirs.images).max() <= 1
 
 
-def test_the_file_says_what_it_is(tmp_path: Path) -> None:
+def test_the_metadata_describes_the_file(tmp_path: Path) -> None:
     import onnx
 
     made = bundle("compact", {"age": ["child", "old"]})

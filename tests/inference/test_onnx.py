@@ -54,12 +54,12 @@ def test_batches_do_not_matter(tmp_path: Path) -> None:
         model.logits(images, labels)
 
 
-def test_files_that_are_not_ours_are_told(tmp_path: Path) -> None:
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no model")
     for path, told in (
         (tmp_path / "none.onnx", "does not exist"),
         (tmp_path / "text.onnx", "not a readable ONNX file"),
-        (write(tmp_path / "foreign.onnx"), "not made by FaceForge"),
+        (write(tmp_path / "foreign.onnx"), "not exported by FaceForge"),
         (write(tmp_path / "new.onnx", **{**FACTS, "format_version": 2}), "has format 2"),
         (write(tmp_path / "damaged.onnx", format_version=1), "damaged metadata"),
     ):

@@ -56,7 +56,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_a_file_and_the_lite_extra_are_enough(python: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_one_file_and_the_lite_extra_are_enough(python: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     from faceforge.export.onnx import write_onnx
     from faceforge.inference.generator import Generator
     from faceforge.models.bundle import Bundle

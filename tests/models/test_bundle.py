@@ -25,7 +25,7 @@ def folder(tmp_path: Path, bundle: Bundle) -> Path:
     return bundle.save(tmp_path / "bundle")
 
 
-def test_what_is_saved_comes_back(tmp_path: Path, bundle: Bundle) -> None:
+def test_saving_and_loading_keeps_everything(tmp_path: Path, bundle: Bundle) -> None:
     loaded = Bundle.load(folder(tmp_path, bundle))
     latents = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
     labels = np.array([[0], [1], [0], [1], [1]], "int32")
@@ -45,7 +45,7 @@ def test_the_batch_size_does_not_matter(bundle: Bundle) -> None:
     )
 
 
-def test_a_damaged_network_is_one_line(tmp_path: Path, bundle: Bundle) -> None:
+def test_a_damaged_network_is_reported_in_one_line(tmp_path: Path, bundle: Bundle) -> None:
     path = folder(tmp_path, bundle)
     (path / "generator.keras").write_bytes(b"no archive")
     with pytest.raises(FaceForgeError, match="generator.keras is unreadable"):

@@ -7,7 +7,7 @@ from faceforge.models.flops import macs, step_flops
 from faceforge.models.spec import ModelSpec
 
 
-def test_the_standard_dcgan64_takes_what_is_published() -> None:
+def test_the_standard_dcgan64_has_the_published_arithmetic() -> None:
     spec = ModelSpec(
         family="dcgan", image_size=64, channels=3, latent_size=100, width=64, max_width=512, classes=()
     )  # fmt: skip
@@ -28,6 +28,6 @@ def test_layers_are_counted_by_hand() -> None:
     assert macs(keras.Model(image, x)) == 16 * 9 * 3 * 5 + 16 * 16 * 5 * 7 + 8 * 8 * 7 * 2
 
 
-def test_penalties_cost_what_their_interval_leaves() -> None:
+def test_the_cost_of_penalties_is_divided_by_their_interval() -> None:
     costs = [step_flops(10, 100, penalised, interval) for penalised, interval in ((0, 4), (1, 4), (2, 4), (2, 8))]
     np.testing.assert_allclose(np.diff(costs), [200, 200, -200])

@@ -18,7 +18,7 @@ def test_latents_are_standard_normal_and_never_repeat() -> None:
     assert len(np.unique(both, axis=0)) == 8000
 
 
-def test_every_combination_takes_its_turn() -> None:
+def test_labels_cycle_through_every_combination() -> None:
     vocabularies = {"gender": ["f", "m"], "age": ["a", "b", "c"]}
     assert label_combinations(vocabularies).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
     rows, counts = np.unique(cycle_labels(vocabularies, 60), axis=0, return_counts=True)
@@ -27,7 +27,7 @@ def test_every_combination_takes_its_turn() -> None:
     assert cycle_labels({}, 3).shape == (3, 0)
 
 
-def test_a_path_keeps_its_distance_from_the_origin() -> None:
+def test_interpolated_latents_keep_their_distance_from_the_origin() -> None:
     ends = np.array([[3, 0, 0], [0, 5, 0], [0, 5, 0], [0, -1, 0], [0, 0, 0]], np.float32)
     path, nearest = path_between(ends, 5)
     assert path.shape == (17, 3)

@@ -36,7 +36,7 @@ def draw(network: keras.Model, codes: list[list[int]] | None = None) -> np.ndarr
     return np.asarray(network([given, rows] if codes is not None else given))
 
 
-def test_the_same_model_goes_on_as_it_was(tmp_path: object) -> None:
+def test_the_same_architecture_is_copied_completely(tmp_path: object) -> None:
     source = bundle(MOODS)
     networks = build_networks(source.info.spec, seed=3)
     result = transfer(source, MOODS, *networks)
@@ -47,7 +47,7 @@ def test_the_same_model_goes_on_as_it_was(tmp_path: object) -> None:
         np.testing.assert_array_equal(draw(ours, codes), draw(theirs, codes))
 
 
-def test_labels_go_by_name() -> None:
+def test_labels_are_matched_by_name() -> None:
     source = bundle(MOODS)
     labels = {"hat": ["yes", "no"], "mood": ["calm", "cross", "glad"]}
     networks = build_networks(spec(labels), seed=3)
@@ -89,10 +89,10 @@ def test_a_larger_resolution_starts_from_the_inner_layers() -> None:
     np.testing.assert_array_equal(networks[0].get_layer("conv64").kernel, before)
 
 
-def test_what_has_nothing_in_common_is_told() -> None:
+def test_a_model_with_no_fitting_layer_is_refused() -> None:
     networks = build_networks(spec({}, family="dcgan", width=16, max_width=32, latent_size=5), seed=3)
     before = [weights for network in networks for weights in network.get_weights()]
-    with pytest.raises(FaceForgeError, match="nothing of the model to start from fits: it is compact, width 8 up to 8"):
+    with pytest.raises(FaceForgeError, match="no layer of the model .* fits: it is compact, width 8 up to 8"):
         transfer(bundle(MOODS), {}, *networks)
     after = [weights for network in networks for weights in network.get_weights()]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))

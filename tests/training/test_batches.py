@@ -15,7 +15,7 @@ def test_each_epoch_shows_every_image_once() -> None:
     assert not np.array_equal(shown[:10], shown[10:20])
 
 
-def test_a_step_is_the_same_in_whatever_order_it_is_asked_for() -> None:
+def test_a_step_does_not_depend_on_the_order_of_calls() -> None:
     forwards, backwards = (Batches(images=7, batch_size=5, latent_size=3, seed=2) for _ in range(2))
     first = {step: everything(forwards, step) for step in range(6)}
     for step in reversed(range(6)):
@@ -23,7 +23,7 @@ def test_a_step_is_the_same_in_whatever_order_it_is_asked_for() -> None:
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_seeds_and_steps_have_latents_of_their_own() -> None:
+def test_latents_differ_between_seeds_and_steps() -> None:
     ours, others = (Batches(images=7, batch_size=4, latent_size=64, seed=seed).latents(3) for seed in (0, 1))
     later = Batches(images=7, batch_size=4, latent_size=64, seed=0).latents(4)
     assert not np.intersect1d(ours, others).size
@@ -41,7 +41,7 @@ def test_uniforms_are_uniform_and_no_row_or_step_repeats_another() -> None:
     assert len(np.unique(drawn)) > 0.99 * drawn.size
 
 
-def test_seeds_of_the_device_never_meet() -> None:
+def test_device_seeds_never_repeat() -> None:
     """Noise of real images takes a row's seed, that of fakes one more, of whichever row a replica begins with."""
     batches = Batches(images=7, batch_size=4, latent_size=3, seed=1)
     seeds = np.concatenate([batches.seeds(step) for step in range(5)])

@@ -8,25 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceforge.config import resolve
-from faceforge.training.budget import ADAPTATION, MOST_AT_ONCE, Budget, Marks
+from faceforge.training.budget import ADAPTATION, MAX_BLOCK, Budget, Marks
 
 COUNTS = st.integers(20, 400)
 
 
-def budget(settings: str, images: int = 1000, at_once: bool = True) -> Budget:
-    return Budget(resolve("toy", settings).train, images, at_once)
+def budget(settings: str, images: int = 1000, folds: bool = True) -> Budget:
+    return Budget(resolve("toy", settings).train, images, folds)
 
 
 @given(
-    kimg=st.floats(0.01, 50), size=st.integers(2, 64), points=COUNTS, saves=st.integers(1, 1000), at_once=st.booleans()
+    kimg=st.floats(0.01, 50), size=st.integers(2, 64), points=COUNTS, saves=st.integers(1, 1000), folds=st.booleans()
 )
-def test_steps_are_whole_blocks_and_enough(kimg: float, size: int, points: int, saves: int, at_once: bool) -> None:
+def test_steps_are_whole_blocks_and_enough(kimg: float, size: int, points: int, saves: int, folds: bool) -> None:
     found = budget(
         f"train.kimg={kimg}, train.batch_size={size}, train.log_points={points}, train.checkpoints={saves}",
-        at_once=at_once,
+        folds=folds,
     )
     wanted = max(1, ceil(kimg * 1000 / size))
-    assert 1 <= found.block <= (MOST_AT_ONCE if at_once else 1)
+    assert 1 <= found.block <= (MAX_BLOCK if folds else 1)
     assert found.steps % found.block == 0
     assert wanted <= found.steps < wanted + found.block
     assert found.block == 1 or found.steps // found.block >= max(points, saves)  # each mark has a dispatch of its own
@@ -34,11 +34,11 @@ def test_steps_are_whole_blocks_and_enough(kimg: float, size: int, points: int, 
     assert found.progress(found.steps - 1, 1e9) < 1
 
 
-def test_epochs_take_the_place_of_kimg_and_minutes_of_both() -> None:
+def test_epochs_replace_kimg_and_minutes_replace_both() -> None:
     assert budget("train.kimg=1, train.epochs=3, train.batch_size=10").steps == 300
     timed = budget("train.kimg=1, train.epochs=3, train.minutes=2")
     assert timed.steps == 0
-    assert timed.block == MOST_AT_ONCE
+    assert timed.block == MAX_BLOCK
     assert timed.progress(10**9, 30.0) == 0.25
     assert timed.progress(1, 500.0) == 1
 
@@ -72,7 +72,7 @@ def test_each_rollback_halves_the_learning_rate_and_doubles_the_penalty() -> Non
         assert all(after[name] == before[name] for name in before if name not in changed)
 
 
-def test_the_strength_takes_a_tenth_of_the_budget_from_nothing_to_all() -> None:
+def test_the_strength_can_rise_from_zero_to_one_in_a_tenth_of_the_budget() -> None:
     found = budget("train.kimg=16, train.batch_size=16")
     assert sum(found.scalars(step, 0.0, 0)["adapt_rate"] for step in range(100)) == pytest.approx(1)
     timed = budget("train.minutes=1, train.batch_size=16")
@@ -92,7 +92,7 @@ def test_scalars_are_finite_at_any_moment(minutes: float, share: float, step: in
 
 
 @given(count=st.integers(1, 300), dispatches=st.integers(1, 700), stop=st.floats(0, 1))
-def test_marks_are_as_many_as_asked_for_wherever_a_run_resumes(count: int, dispatches: int, stop: float) -> None:
+def test_the_number_of_marks_does_not_depend_on_where_a_run_resumes(count: int, dispatches: int, stop: float) -> None:
     steps = range(1, dispatches + 1)
     marks = Marks(count, 0.0)
     due = [step for step in steps if marks.due(step / dispatches)]
@@ -103,6 +103,6 @@ def test_marks_are_as_many_as_asked_for_wherever_a_run_resumes(count: int, dispa
     assert [s for s in steps if s > resumed and later.due(s / dispatches)] == [s for s in due if s > resumed]
 
 
-def test_marks_that_a_slow_step_has_passed_together_are_due_once() -> None:
+def test_marks_passed_by_one_slow_step_are_due_once() -> None:
     marks = Marks(10, 0.0)
     assert [marks.due(progress) for progress in (0.05, 0.35, 0.39, 0.4, 1.0)] == [False, True, False, True, True]

@@ -60,7 +60,7 @@ def damage(address: str, at: int) -> None:
     files.pipe_file(path, bytes(content))
 
 
-def test_the_newest_of_two_generations_comes_back(place: str | Path) -> None:
+def test_the_newest_of_two_checkpoints_is_loaded(place: str | Path) -> None:
     assert load_checkpoint(place, FINGERPRINT) is None
     for step in (5, 10, 15):
         address = save(place, step)
@@ -74,7 +74,7 @@ def test_the_newest_of_two_generations_comes_back(place: str | Path) -> None:
     assert found.arrays[2].shape == ()
 
 
-def test_a_damaged_newest_falls_back_to_the_one_before(place: str | Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_previous_checkpoint_replaces_a_damaged_one(place: str | Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(place, 5)
     newest = save(place, 10)
     damage(newest, 250)  # inside the header's text: the archive opens all the same
@@ -88,7 +88,7 @@ def test_a_damaged_newest_falls_back_to_the_one_before(place: str | Path, capsys
     assert found.step == 7
 
 
-def test_every_cut_and_every_flipped_byte_is_found_out(tmp_path: Path) -> None:
+def test_every_truncation_and_every_flipped_byte_is_detected(tmp_path: Path) -> None:
     path = Path(save(tmp_path, 10))
     whole = path.read_bytes()
     reference = load_checkpoint(tmp_path, FINGERPRINT)
@@ -111,7 +111,7 @@ def test_every_cut_and_every_flipped_byte_is_found_out(tmp_path: Path) -> None:
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_nothing_readable_is_an_error_and_nothing_at_all_is_not(tmp_path: Path) -> None:
+def test_unreadable_checkpoints_are_an_error_and_no_checkpoints_are_not(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path, FINGERPRINT) is None
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "step-000000001.npz").write_text("no archive")
@@ -125,13 +125,13 @@ def test_other_settings_are_named(place: str | Path) -> None:
         load_checkpoint(place, {"train.kimg": 2.0})
 
 
-def test_what_a_killed_attempt_left_goes_with_the_next_checkpoint(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_attempt_are_removed_by_the_next_checkpoint(tmp_path: Path) -> None:
     (tmp_path / ".step-000000005.npz.partial-0123abcd").write_bytes(b"half")
     save(tmp_path, 10)
     assert names(tmp_path) == ["step-000000010.npz"]
 
 
-def test_places_out_of_reach_are_one_line_before_any_step(
+def test_unreachable_places_are_reported_in_one_line_before_any_step(
     tmp_path: Path, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()

@@ -40,7 +40,7 @@ def measure(dataset: ImageSet, sample: np.ndarray, judge: Callable[[np.ndarray],
     return found
 
 
-def test_a_discriminator_that_knows_its_training_images_is_found_out(dataset: ImageSet) -> None:
+def test_a_memorising_discriminator_is_detected(dataset: ImageSet) -> None:
     known = {image.tobytes() for image in dataset.load("train")[0]}
     noise = pictures(20, 2, 256)
 
@@ -54,14 +54,14 @@ def test_a_discriminator_that_knows_its_training_images_is_found_out(dataset: Im
     assert abs(brightness) < 0.4
 
 
-def test_the_distance_tells_good_samples_from_bad_ones(dataset: ImageSet) -> None:
+def test_the_distance_separates_good_samples_from_bad_ones(dataset: ImageSet) -> None:
     flat = [measure(dataset, pictures(20, 3, top), lambda images: images[:, 0, 0, 0])[DISTANCE] for top in (256, 128)]
     exact = measure(dataset, dataset.load("holdout")[0], lambda images: images[:, 0, 0, 0])[DISTANCE]
     assert exact == 0
     assert exact < flat[0] < flat[1] / 2
 
 
-def test_only_so_many_images_are_looked_at(dataset: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_use_a_limited_number_of_images(dataset: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "IMAGES", 5)
     seen = []
 
@@ -74,7 +74,7 @@ def test_only_so_many_images_are_looked_at(dataset: ImageSet, monkeypatch: pytes
     assert seen == [((5, 16, 16, 3), (5, columns)) for columns in (1, 1, 0, 0)]
 
 
-def test_sets_in_the_order_of_their_classes_are_looked_at_everywhere(tmp_path: Path) -> None:
+def test_checks_cover_all_classes_of_a_set_ordered_by_class(tmp_path: Path) -> None:
     ordered = (pictures(600, 0, 256), np.arange(600)[:, None] // 300)
     images = write_image_set(tmp_path / "set", {"train": ordered, "holdout": ordered}, LABELS)
     seen: list[np.ndarray] = []
@@ -98,7 +98,7 @@ def test_sets_in_the_order_of_their_classes_are_looked_at_everywhere(tmp_path: P
         ({}, None, ""),
     ],
 )
-def test_warnings_name_what_is_wrong_and_what_to_do(point: dict[str, float], named: str | None, advice: str) -> None:
+def test_warnings_name_the_problem_and_the_remedy(point: dict[str, float], named: str | None, advice: str) -> None:
     found = warnings(point)
     assert list(found) == ([named] if named else [])
     assert all(advice in text and "\n" not in text for text in found.values())

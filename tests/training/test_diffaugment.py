@@ -93,13 +93,13 @@ def test_strength_is_the_share_of_images_that_change(kind: str) -> None:
     assert not np.any(moved[1] & ~moved[2])
 
 
-def test_no_kinds_no_changes() -> None:
+def test_no_kinds_leave_images_unchanged() -> None:
     images, draws = batch(2, 4)
     np.testing.assert_array_equal(changed(images, draws, 1.0, ()), images)
     np.testing.assert_array_equal(changed(images, draws, 1.0, ("noise",)), images)
 
 
-def test_kinds_read_draws_of_their_own() -> None:
+def test_each_kind_reads_its_own_draws() -> None:
     images, draws = batch(3, 6)
     readers = []
     for column in range(DRAWS):
@@ -125,7 +125,7 @@ def test_grey_images_have_no_saturation() -> None:
     assert np.all(out.std(axis=(1, 2, 3)) / images.std(axis=(1, 2, 3)) == pytest.approx(draws[:, 4] + 0.5, rel=1e-4))
 
 
-def test_every_shift_is_as_likely() -> None:
+def test_all_shifts_are_equally_likely() -> None:
     count = 5 * 200
     images = np.zeros((count, 16, 16, 1), "float32")
     images[:, 8, 8] = 1
@@ -137,7 +137,7 @@ def test_every_shift_is_as_likely() -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "noise"])
-def test_gradients_come_back_the_way_images_went(kind: str) -> None:
+def test_gradients_flow_back_through_the_same_transformation(kind: str) -> None:
     """<change(x) - change(0), y> = <x, pullback(y)>: all changes are affine."""
     images, draws = batch(5, 8)
     noise, cotangent = (np.random.default_rng(s).normal(size=images.shape).astype("float32") for s in (1, 2))
@@ -170,7 +170,7 @@ def test_higher_levels_are_likelier_in_proportion(strength: float, top: int) -> 
     assert np.abs(counts - 50_000 * expected / expected.sum()).max() <= 2
 
 
-def test_no_strength_no_noise() -> None:
+def test_strength_zero_adds_no_noise() -> None:
     images, draws = batch(6)
     noisy, levels = diffuse(ops.array(images), ops.array(draws), ops.ones(images.shape), ops.zeros(()))
     np.testing.assert_array_equal(noisy, images)

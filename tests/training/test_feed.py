@@ -18,7 +18,7 @@ def small(tmp_path: Path) -> ImageSet:
     return write_image_set(tmp_path / "set", splits, {"odd": ["no", "yes"]})  # type: ignore[arg-type]
 
 
-def test_what_fits_is_held_in_memory(small: ImageSet) -> None:
+def test_images_that_fit_are_kept_in_memory(small: ImageSet) -> None:
     opened, place = open_feed(small, ["odd"], batch_size=4, seed=0)
     assert isinstance(opened, InMemory)
     assert place.startswith("in memory (0.00 GiB, room for ")
@@ -31,7 +31,7 @@ def test_what_fits_is_held_in_memory(small: ImageSet) -> None:
     np.testing.assert_array_equal(np.concatenate([batch["labels"] for batch in batches]), codes[rows])
 
 
-def test_what_fits_a_gpu_stays_there_and_steps_name_its_rows(small: ImageSet) -> None:
+def test_images_that_fit_a_gpu_stay_there_and_steps_name_rows(small: ImageSet) -> None:
     size = 20 * 8 * 8 * 3
     opened, place = open_feed(small, ["odd"], 4, 0, device_memory=4 * size)
     assert place.startswith("on the GPU (0.00 GiB, room for ")
@@ -44,7 +44,7 @@ def test_what_fits_a_gpu_stays_there_and_steps_name_its_rows(small: ImageSet) ->
             np.testing.assert_array_equal(whole[rows], held.batch(step)[name])
 
 
-def test_what_does_not_fit_is_streamed(small: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_do_not_fit_are_streamed(small: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 20 * 8 * 8 * 3
     monkeypatch.setattr(feed, "total_memory", lambda: 2 * size - 1)
     opened, place = open_feed(small, ["odd"], 4, 0, device_memory=10**12)
@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_streamed(small: ImageSet, monkeypatch: pytest.Monk
     assert isinstance(open_feed(small, ["odd"], 4, 0)[0], InMemory)
 
 
-def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "_CGROUP_LIMITS", ())
     machine = feed.total_memory()
     limit = tmp_path / "memory.max"

@@ -28,20 +28,20 @@ def test_a_row_is_a_class_and_a_column_a_latent() -> None:
     np.testing.assert_array_equal(grid[::4, ::4, 0], np.arange(6 * COLUMNS).reshape(6, COLUMNS))
 
 
-def test_without_classes_every_picture_is_another() -> None:
+def test_without_classes_all_samples_differ() -> None:
     sample = Recorder()
     Grids({}, 5, seed=0).samples(sample)
     assert len(np.unique(sample.latents, axis=0)) == ROWS * COLUMNS
     assert sample.labels.shape == (ROWS * COLUMNS, 0)
 
 
-def test_many_classes_get_no_more_rows_than_a_page_has() -> None:
+def test_the_number_of_rows_is_limited() -> None:
     sample = Recorder()
     grid = Grids({"identity": [str(n) for n in range(1000)]}, 5, seed=0).samples(sample)
     assert grid.shape[0] == ROWS * 4
 
 
-def test_paths_lead_from_one_latent_to_another_with_a_label_each() -> None:
+def test_interpolations_connect_two_latents_under_one_label() -> None:
     sample = Recorder()
     for labels in (LABELS, {}, {"odd": ["no", "yes"]}):
         grid = Grids(labels, 5, seed=0).interpolations(sample)
@@ -53,7 +53,7 @@ def test_paths_lead_from_one_latent_to_another_with_a_label_each() -> None:
         assert (sample.labels.reshape(PATHS, COLUMNS, -1) == sample.labels.reshape(PATHS, COLUMNS, -1)[:, :1]).all()
 
 
-def test_pictures_of_a_seed_are_always_the_same() -> None:
+def test_grids_depend_on_the_seed_only() -> None:
     drawn = []
     for seed in (3, 3, 4):
         sample = Recorder()

@@ -50,12 +50,12 @@ def test_wasserstein_is_the_difference_of_means() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hinge", "wasserstein"])
-def test_a_score_is_the_generators_gain(kind: str) -> None:
+def test_the_generator_loss_is_the_negative_mean_score(kind: str) -> None:
     assert float(losses.generator_loss(kind, REAL, FAKE)) == pytest.approx(-1.75)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_side_gains_from_what_the_other_loses_by(kind: str) -> None:
+def test_each_loss_falls_where_the_other_rises(kind: str) -> None:
     better = FAKE + 0.1  # fakes that score higher
     assert float(losses.generator_loss(kind, REAL, better)) < float(losses.generator_loss(kind, REAL, FAKE))
     assert float(losses.discriminator_loss(kind, REAL, better)) > float(losses.discriminator_loss(kind, REAL, FAKE))
@@ -68,7 +68,7 @@ def test_extreme_logits_stay_finite(kind: str) -> None:
     assert np.isfinite(float(losses.generator_loss(kind, high, low)))
 
 
-def test_no_other_losses() -> None:
+def test_unknown_losses_are_refused() -> None:
     for function in (losses.discriminator_loss, losses.generator_loss):
         with pytest.raises(ValueError, match="squared"):
             function("squared", REAL, FAKE)

@@ -64,7 +64,7 @@ def results() -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed")
-def test_jax_finds_what_tensorflow_finds(tmp_path: Path) -> None:
+def test_jax_and_tensorflow_agree(tmp_path: Path) -> None:
     file = tmp_path / "results.npz"
     subprocess.run([sys.executable, __file__, str(file)], check=True, env=os.environ | {"KERAS_BACKEND": "jax"})
     here, there = results(), np.load(file)

@@ -15,7 +15,7 @@ from faceforge.errors import FaceForgeError
 from faceforge.models.spec import ModelSpec
 from faceforge.training.checkpoint import Checkpoint
 from faceforge.training.feed import InMemory
-from faceforge.training.run import BETTER, Run
+from faceforge.training.run import TOLERANCE, Run
 
 SETTINGS = "train.batch_size=4, train.learning_rate=0.01, train.gamma=2, train.spectral_norm=true"
 
@@ -67,7 +67,7 @@ def test_a_checkpoint_holds_everything(run: Run) -> None:
     assert (run.done, run.seconds, run.idle, run.summary()["rollbacks"]) == (20, 12.5, 1, 1)
 
 
-def test_a_rollback_leads_to_the_last_checkpoint_with_a_gentler_recipe(run: Run) -> None:
+def test_a_rollback_restores_the_last_checkpoint_with_a_gentler_recipe(run: Run) -> None:
     first, before = arrays(run), run.scalars()
     move(run, 0.5)
     run.rollback()  # no checkpoint so far: to the start
@@ -82,13 +82,13 @@ def test_a_rollback_leads_to_the_last_checkpoint_with_a_gentler_recipe(run: Run)
         move(run, np.inf)
         run.rollback()
         assert equal(arrays(run), saved)
-    with pytest.raises(FaceForgeError, match=r"beyond all measure after 160 images.*lower train\.learning_rate"):
+    with pytest.raises(FaceForgeError, match=r"diverge after 160 images.*lower train\.learning_rate"):
         run.rollback()
 
 
 def test_the_newest_networks_are_the_best_unless_earlier_ones_were_clearly_better(run: Run) -> None:
     kernels = []
-    for score, better, idle in ((4.0, True, 0), (2.0, True, 0), (2.0 * (1 + BETTER / 2), True, 1), (3.0, False, 2)):
+    for score, better, idle in ((4.0, True, 0), (2.0, True, 0), (2.0 * (1 + TOLERANCE / 2), True, 1), (3.0, False, 2)):
         move(run, 0.01)
         run.note_score(score)
         kernels.append(run._values())
@@ -99,10 +99,10 @@ def test_the_newest_networks_are_the_best_unless_earlier_ones_were_clearly_bette
     generator, discriminator = run.networks()
     found = [np.asarray(v.value) for v in (*generator.variables, *discriminator.variables)]
     assert equal(found, kernels[2])
-    assert run.summary()["best_score"] == 2.0 * (1 + BETTER / 2)
+    assert run.summary()["best_score"] == 2.0 * (1 + TOLERANCE / 2)
 
 
-def test_a_slow_decline_does_not_take_the_best_along(run: Run) -> None:
+def test_a_slow_decline_does_not_replace_the_best_networks(run: Run) -> None:
     for score in (1.0, 1.04, 1.08, 1.12):
         move(run, 0.01)
         run.note_score(score)

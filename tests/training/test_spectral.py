@@ -46,13 +46,13 @@ def test_kernels_get_a_largest_singular_value_of_one() -> None:
             np.testing.assert_array_equal(after, before)
 
 
-def test_the_first_call_is_already_near() -> None:
+def test_the_first_call_is_already_accurate() -> None:
     weights = random_weights(1)
     normal, _ = normalise(weights, initial_vectors(weights, 0))
     assert all(1 - 1e-5 <= sigma(kernel) < 1.1 for kernel in normal if len(kernel.shape) > 1)
 
 
-def test_one_iteration_a_step_keeps_up_with_weights_that_move() -> None:
+def test_one_iteration_per_step_follows_moving_weights() -> None:
     weights = random_weights(2)
     direction = random_weights(3)
     vectors = initial_vectors(weights, 0)
@@ -63,7 +63,7 @@ def test_one_iteration_a_step_keeps_up_with_weights_that_move() -> None:
     assert all(sigma(kernel) == pytest.approx(1, abs=0.03) for kernel in normal if len(kernel.shape) > 1)
 
 
-def test_vectors_are_of_length_one_and_of_their_seed() -> None:
+def test_vectors_have_length_one_and_depend_on_the_seed() -> None:
     weights = random_weights(0)
     first, again, other = (initial_vectors(weights, seed) for seed in (7, 7, 8))
     assert [tuple(v.shape) for v in first] == [(16,), (4,), (1,), (12,)]
@@ -74,7 +74,7 @@ def test_vectors_are_of_length_one_and_of_their_seed() -> None:
     assert any(not np.array_equal(left, right) for left, right in zip(first, other, strict=True))
 
 
-def test_a_kernel_of_zeros_stays_and_recovers() -> None:
+def test_a_zero_kernel_is_unchanged_and_recovers() -> None:
     """The last convolution of a residual block starts at zero."""
     zeros = [ops.zeros((3, 3, 2, 4))]
     vectors = initial_vectors(zeros, 0)
@@ -108,7 +108,7 @@ def test_gradients_go_through_sigma() -> None:
     assert float(np.sum(np.asarray(gradient) * direction)) == pytest.approx(slope, rel=1e-3)
 
 
-def test_vectors_count_as_constants() -> None:
+def test_vectors_are_treated_as_constants() -> None:
     """Far from convergence too: (T - <T, W / sigma> v u'^T) / sigma for the loss <T, W / sigma>."""
     rng = np.random.default_rng(5)
     kernel, target = (rng.normal(size=(6, 4)).astype("float32") for _ in range(2))

@@ -14,7 +14,8 @@ from faceforge.config import TrainConfig, resolve
 from faceforge.models.build import build_networks
 from faceforge.models.spec import ModelSpec
 from faceforge.training import diffaugment, spectral
-from faceforge.training.step import State, initial_state, make_step, metric_names
+from faceforge.training.state import State, initial_state, metric_names
+from faceforge.training.step import make_step
 
 GAMMA, INTERVAL, LATENTS = 2.0, 4, 8
 SCALARS = {
@@ -172,7 +173,7 @@ def test_the_step_descends_the_gradients_of_both_losses(settings: str, classes: 
     assert metrics["gradient/generator"] == pytest.approx(lengths[0], rel=1e-4)
 
 
-def test_weights_move_by_the_optimizer_and_the_average_follows() -> None:
+def test_the_optimizer_moves_the_weights_and_the_average_follows() -> None:
     before, after, metrics = one_step(recipe(""), (2,), batch((2,)))
     for old, new, slope, square in zip(before.generator, after.generator, *after.generator_slots, strict=True):
         np.testing.assert_allclose(square, 0.5 * np.square(slope), rtol=1e-5)
@@ -183,7 +184,7 @@ def test_weights_move_by_the_optimizer_and_the_average_follows() -> None:
     assert metrics["skipped"] == 0
 
 
-def test_spectral_norm_is_a_change_of_the_weights_and_its_vectors_move() -> None:
+def test_spectral_norm_scales_the_weights_and_updates_its_vectors() -> None:
     """Gradients at weights that are a hundred times larger are a hundred times smaller, the losses the same."""
     config, given = recipe("train.spectral_norm=true"), batch(())
     before, after, metrics = one_step(config, (), given)
@@ -199,7 +200,7 @@ def test_spectral_norm_is_a_change_of_the_weights_and_its_vectors_move() -> None
     assert not same(before.vectors, after.vectors)
 
 
-def test_labels_that_nobody_sees_teach_nothing() -> None:
+def test_dropped_labels_give_no_gradient() -> None:
     generator, _ = networks(config := recipe("train.label_dropout=1, train.gamma=0"), (2,))
     _, after, _ = one_step(config, (2,), batch((2,)))
     slopes = {
@@ -210,7 +211,7 @@ def test_labels_that_nobody_sees_teach_nothing() -> None:
     assert all(slope > 0 for path, slope in slopes.items() if path.endswith("kernel"))
 
 
-def test_changes_of_no_strength_change_nothing() -> None:
+def test_diffaugment_of_strength_zero_is_the_identity() -> None:
     kinds = "train.diffaugment=flip+translation+colour+cutout, train.gamma=0, train.diffaugment_strength"
     given = batch(())
     plain = one_step(recipe("train.gamma=0"), (), given)[1]
@@ -222,7 +223,7 @@ def test_changes_of_no_strength_change_nothing() -> None:
     assert strong["loss/discriminator"] != one_step(recipe(f"{kinds}=0"), (), given)[2]["loss/discriminator"]
 
 
-def test_the_strength_rises_while_the_discriminator_knows_real_from_fake() -> None:
+def test_the_strength_rises_while_the_discriminator_separates_real_from_fake() -> None:
     """With all that makes up its logit negated it ranks every pair the other way round."""
     config, given = recipe("train.gamma=0, train.diffaugment=noise, train.diffaugment_target=0.5"), batch(())
     given["images"][:], given["latents"][:] = 255, 1.0  # all alike, so that one pair goes as all do
@@ -253,7 +254,7 @@ def test_the_strength_rises_while_the_discriminator_knows_real_from_fake() -> No
         ("compact", "train.loss=wasserstein", "growth"),
     ],
 )
-def test_a_step_beyond_all_measure_changes_nothing(family: str, settings: str, spoil: str) -> None:
+def test_a_diverging_step_changes_nothing(family: str, settings: str, spoil: str) -> None:
     config, given, changed = recipe(settings), batch((2,)), {}
     if spoil == "pixel":
         given["images"] = given["images"].astype("float32")

@@ -1,4 +1,4 @@
-"""Training as a process: it is killed and goes on, and the outcome is that of an undisturbed run."""
+"""Training as a process: it is killed and resumed, and the result equals that of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def training(data: Path) -> Iterator[Training]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(training: Training, tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Path]:
-    """A run that may be going on still: there are two cores."""
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
+def uninterrupted(training: Training, tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Path]:
+    """A run that may still be running: there are two cores."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "out"
     return training(out), out
 
 
@@ -85,8 +85,8 @@ def reached(out: Path, step: int) -> bool:
     return saved(out) >= step
 
 
-def test_killed_ten_times_it_ends_with_the_weights_of_an_undisturbed_run(
-    training: Training, undisturbed: tuple[Command, Path], tmp_path: Path
+def test_a_run_killed_ten_times_ends_with_the_weights_of_an_uninterrupted_one(
+    training: Training, uninterrupted: tuple[Command, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     rng = np.random.default_rng(11)
@@ -96,8 +96,8 @@ def test_killed_ten_times_it_ends_with_the_weights_of_an_undisturbed_run(
         assert command.wait() == -signal.SIGKILL
     last = training(out)
     assert last.wait() == 0, last.said
-    theirs = undisturbed[1]
-    assert undisturbed[0].wait() == 0, undisturbed[0].said
+    theirs = uninterrupted[1]
+    assert uninterrupted[0].wait() == 0, uninterrupted[0].said
     for ours, other in zip(weights(out), weights(theirs), strict=True):
         np.testing.assert_array_equal(ours, other)
     assert record(out)["best_score"] == record(theirs)["best_score"]
@@ -111,10 +111,10 @@ def test_killed_ten_times_it_ends_with_the_weights_of_an_undisturbed_run(
         assert sorted(p.name for p in (out / folder).iterdir()) == sorted(p.name for p in (theirs / folder).iterdir())
 
 
-def test_what_it_leaves(undisturbed: tuple[Command, Path]) -> None:
+def test_files_of_a_finished_run(uninterrupted: tuple[Command, Path]) -> None:
     from faceforge.models.bundle import BundleInfo
 
-    command, out = undisturbed
+    command, out = uninterrupted
     if not (out / "bundle").exists():
         assert command.wait() == 0
     info = BundleInfo.read(out / "bundle")
@@ -130,7 +130,7 @@ def test_what_it_leaves(undisturbed: tuple[Command, Path]) -> None:
             assert grid.size == (12 * 32, rows * 32)
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
+def test_ctrl_c_saves_and_reports_how_to_continue(data: Path, tmp_path: Path) -> None:
     """A process from the command line, with nothing prepared."""
     process = subprocess.Popen(
         [sys.executable, "-m", "faceforge.cli.main", *arguments(data, tmp_path, f"{SIZES}, train.checkpoints=50")],
@@ -146,7 +146,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
-def test_losses_that_stay_infinite_end_it_after_three_attempts(training: Training, tmp_path: Path) -> None:
+def test_losses_that_stay_infinite_end_the_run_after_three_rollbacks(training: Training, tmp_path: Path) -> None:
     """From a checkpoint whose weights are finite but lead nowhere."""
     out = tmp_path / "out"
     settings = f"{SIZES}, train.kimg=1.6, train.checkpoints=50"
@@ -173,7 +173,7 @@ def test_losses_that_stay_infinite_end_it_after_three_attempts(training: Trainin
     assert after == pytest.approx(before / 4, rel=0.1)
 
 
-def test_a_store_that_fails_now_and_then_ends_no_run(training: Training, tmp_path: Path) -> None:
+def test_a_store_that_fails_sometimes_does_not_end_the_run(training: Training, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = training(out, f"{SIZES}, train.kimg=1.6, train.checkpoints=50")
     kill_when(lambda: saved(out) > 0, command.pid, signal.SIGSTOP)
@@ -186,7 +186,7 @@ def test_a_store_that_fails_now_and_then_ends_no_run(training: Training, tmp_pat
     assert (out / "bundle").is_dir()
 
 
-def test_it_stops_when_the_holdout_is_matched_no_better(training: Training, tmp_path: Path) -> None:
+def test_patience_stops_a_run_that_no_longer_improves(training: Training, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = training(out, f"{SIZES}, train.kimg=16, train.grids=200, train.patience=2")
     assert command.wait() == 0, command.said
@@ -211,7 +211,7 @@ def test_minutes_are_a_budget(training: Training, tmp_path: Path) -> None:
     assert np.isfinite(last["holdout/sliced_wasserstein"])
 
 
-def test_it_starts_from_a_bundle_with_other_labels(
+def test_training_starts_from_a_bundle_with_other_labels(
     training: Training, tmp_path: Path, make_bundle: Callable[[Path, dict[str, list[str]], int], Path]
 ) -> None:
     from faceforge.models.bundle import Bundle
@@ -246,7 +246,7 @@ def test_it_starts_from_a_bundle_with_other_labels(
         ("train.init_from=nowhere", "nowhere"),
     ],
 )
-def test_bad_settings_are_one_line(training: Training, tmp_path: Path, settings: str, said: str) -> None:
+def test_bad_settings_are_reported_in_one_line(training: Training, tmp_path: Path, settings: str, said: str) -> None:
     command = training(tmp_path / "out", settings)
     assert command.wait() == 2
     assert said in command.said.strip().splitlines()[-1]
@@ -254,7 +254,7 @@ def test_bad_settings_are_one_line(training: Training, tmp_path: Path, settings:
     assert not (tmp_path / "out" / "bundle").exists()
 
 
-def test_unreadable_checkpoints_are_one_line(training: Training, tmp_path: Path) -> None:
+def test_unreadable_checkpoints_are_reported_in_one_line(training: Training, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "checkpoints").mkdir(parents=True)
     (out / "checkpoints" / "step-000000010.npz").write_bytes(b"no archive")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from faceforge.training.training_log import Journal
+from faceforge.training.training_log import TrainingLog
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 
@@ -27,10 +27,10 @@ class Listener:
         self.heard.append((grid.shape, images_seen, name))
 
 
-def write(journal: Journal, *positions: int) -> None:
+def write(log: TrainingLog, *positions: int) -> None:
     for position in positions:
-        journal.metrics({"loss": position / 100}, position)
-        journal.grid(PICTURE, position, "samples")
+        log.metrics({"loss": position / 100}, position)
+        log.grid(PICTURE, position, "samples")
 
 
 def positions(folder: Path) -> list[int]:
@@ -39,10 +39,10 @@ def positions(folder: Path) -> list[int]:
 
 def test_files_and_observer_get_the_same(tmp_path: Path) -> None:
     listener = Listener()
-    journal = Journal(tmp_path, 0, listener)
-    journal.start({"steps": 3})
-    write(journal, 100)
-    journal.grid(PICTURE, 100, "interpolations")
+    log = TrainingLog(tmp_path, 0, listener)
+    log.start({"steps": 3})
+    write(log, 100)
+    log.grid(PICTURE, 100, "interpolations")
     assert listener.heard == [
         {"steps": 3}, ({"loss": 1.0}, 100), ((4, 4, 3), 100, "samples"), ((4, 4, 3), 100, "interpolations"),
     ]  # fmt: skip
@@ -51,22 +51,22 @@ def test_files_and_observer_get_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "interpolations.png").is_file()
 
 
-def test_what_was_written_after_the_checkpoint_goes(tmp_path: Path) -> None:
-    write(Journal(tmp_path, 0, None), 100, 200, 300)
+def test_entries_after_the_checkpoint_are_removed(tmp_path: Path) -> None:
+    write(TrainingLog(tmp_path, 0, None), 100, 200, 300)
     with (tmp_path / "metrics.jsonl").open("a") as stream:
         stream.write('{"images_seen": 40')  # cut short by a kill
-    journal = Journal(tmp_path, 200, None)
+    log = TrainingLog(tmp_path, 200, None)
     assert positions(tmp_path) == [100, 200]
     assert sorted(p.name for p in (tmp_path / "grids").iterdir()) == ["000000100.png", "000000200.png"]
-    write(journal, 250)
+    write(log, 250)
     assert positions(tmp_path) == [100, 200, 250]
-    Journal(tmp_path, 0, None)
+    TrainingLog(tmp_path, 0, None)
     assert positions(tmp_path) == []
 
 
 def test_a_worker_that_does_not_write_leaves_the_folder_alone(tmp_path: Path) -> None:
-    write(Journal(tmp_path, 0, None), 100)
-    other = Journal(tmp_path, 0, None, writes=False)
+    write(TrainingLog(tmp_path, 0, None), 100)
+    other = TrainingLog(tmp_path, 0, None, writes=False)
     write(other, 200)
     assert positions(tmp_path) == [100]
     assert len(list((tmp_path / "grids").iterdir())) == 1
