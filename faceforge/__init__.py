@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from faceforge.compute.quiet import quiet_tensorflow
+
 if TYPE_CHECKING:
     from faceforge.inference.generator import Generator
 
 __all__ = ["Generator", "__version__"]
 __version__ = "0.1.0"
+
+quiet_tensorflow()
 
 
 def __getattr__(name: str) -> Any:

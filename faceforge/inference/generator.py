@@ -1,15 +1,12 @@
-"""Using a trained model, in two lines.
+"""Loading and sampling a trained model, in two lines.
 
->>> generator = Generator.load("models:/faceforge@champion")      # or a bundle's folder, or an ONNX file
->>> samples = generator.generate(num_images=16, label="smiling", seed=1)
->>> samples.images.shape, samples.labels["expression"][0]
-((16, 32, 32, 3), 'smiling')
+>>> generator = Generator.load("models:/faceforge@champion")      # or the folder of a bundle, or an ONNX file
+>>> generator.generate(num_images=16, label="smiling", seed=1).save("faces.png")   # in a notebook: .show()
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
-from faceforge.models.label_requests import Label, Wish, choose_columns, label_codes
+from faceforge.inference.samples import Samples
+from faceforge.models.label_requests import Label, LabelRequest, label_codes, label_request
 from faceforge.models.sampling import draw_latents, label_combinations, path_between
 
 if TYPE_CHECKING:
@@ -27,11 +25,11 @@ __all__ = ["Generator", "Label", "Samples"]
 
 DEFAULT_IMAGES = 16
 STREAM_BATCH = 1024
-_COMBINATIONS_TRIED = 64  # by `discriminate`, for each image whose labels are left open
+_MAX_COMBINATIONS = 64  # that `discriminate` tries for images with unspecified labels
 
 
 class Model(Protocol):
-    """What a generator draws with: a `faceforge.models.bundle.Bundle` or a `faceforge.inference.onnx.OnnxModel`."""
+    """What a generator samples from: a `faceforge.models.bundle.Bundle` or a `faceforge.inference.onnx.OnnxModel`."""
 
     @property
     def info(self) -> Any:
@@ -44,37 +42,13 @@ class Model(Protocol):
         """The discriminator's logits, float32 (N,)."""
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Generated images, what they are meant to show, and where they came from.
-
-    Attributes:
-        images: uint8 (N, H, W, C).
-        labels: label column -> N classes; empty for an unconditional model.
-        latents: float32 (N, Z), truncation included; what `edit` and `interpolate` start from.
-    """
-
-    images: NDArray[np.uint8]
-    labels: dict[str, list[str]]
-    latents: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32), repr=False)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: int | slice | Sequence[int]) -> Samples:
-        """Some of the samples, as samples: `samples[3]`, `samples[:4]`, `samples[[3, 7]]`."""
-        chosen = np.atleast_1d(np.arange(len(self))[rows])
-        labels = {column: [classes[row] for row in chosen] for column, classes in self.labels.items()}
-        return Samples(self.images[chosen], labels, self.latents[chosen])
-
-
 class Generator:
     """A loaded model.
 
     Attributes:
         bundle: the model.
-        labels: its label columns and their classes; empty = unconditional.
-        calibration: turns logits into probabilities; None where the model came without an evaluation report.
+        labels: label columns -> classes; empty = unconditional.
+        calibration: turns logits into probabilities; None if the model came without an evaluation report.
     """
 
     def __init__(self, bundle: Model, calibration: Calibration | None = None) -> None:
@@ -83,14 +57,15 @@ class Generator:
 
     @staticmethod
     def load(source: str | Path, tracking_uri: str = "") -> Generator:
-        """The model of a bundle folder, of an ONNX file, or of the registry.
+        """Loads a bundle folder, an ONNX file, or a model from MLflow.
 
         Args:
-            source: folder, `FILE.onnx`, or `models:/NAME@ALIAS`, `models:/NAME/VERSION`.
-            tracking_uri: where the registry is; empty: what MLflow has been told, else MLFLOW_TRACKING_URI, else
+            source: folder, `FILE.onnx`, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/MODEL_ID`,
+                `runs:/RUN_ID`, or `runs:/RUN_ID/ARTIFACT`.
+            tracking_uri: the registry's address; empty: MLflow's current one, else MLFLOW_TRACKING_URI, else
                 `sqlite:///mlflow.db`.
 
-        A `report.json` of the model's evaluation, in the folder or beside it, gives the calibration.
+        The calibration is read from the evaluation's `report.json`, in the bundle's folder or beside it.
 
         Raises:
             FaceForgeError: no such model, or an unreadable one.
@@ -101,16 +76,16 @@ class Generator:
             return Generator(OnnxModel.load(source))
         from faceforge.models.bundle import Bundle
 
-        if not str(source).startswith("models:"):
+        if not str(source).startswith(("models:", "runs:")):
             return Generator(Bundle.load(Path(source)), _calibration(Path(source)))
         from tempfile import TemporaryDirectory
 
         from faceforge.tracking.connection import connect, current_uri
-        from faceforge.tracking.versions import download_version
+        from faceforge.tracking.model_source import download_model
 
         connect(tracking_uri or current_uri(), create=False)
         with TemporaryDirectory() as folder:
-            bundle = download_version(str(source), Path(folder)) / "bundle"
+            bundle = download_model(str(source), Path(folder))
             return Generator(Bundle.load(bundle), _calibration(bundle))
 
     def generate(
@@ -124,28 +99,28 @@ class Generator:
         truncation: float = 1.0,
         start: int = 0,
     ) -> Samples:
-        """Draws images; the i-th depends on the seed, on `start + i` and on its labels, not on how many are drawn.
+        """Draws images. Image i depends on the seed, `start + i` and its labels, not on the number of images.
 
         Args:
-            num_images: how many; unset: as many as `labels`, else 16.
-            label: the class of all images, for a model of one label column. Classes are text; 5 is taken for "5",
-                and 1, 0, True, False for classes of these names.
-            labels: one class per image, for a model of one label column; or column -> one class per image.
+            num_images: number of images; default: as many as `labels`, else 16.
+            label: the class of all images, for a model with one label column. Classes are text: 5 means "5", and
+                1, 0, True, False mean classes of these names.
+            labels: one class per image, for a model with one label column; or column -> one class per image.
             attributes: column -> class, for all images.
-            seed: of the latents.
-            truncation: 0..1, scales the latents: below 1 typical faces, less variety.
-            start: continue a series: skip so many images.
+            seed: random seed.
+            truncation: 0 to 1, scales the latents; below 1, faces are more typical and less varied.
+            start: number of the first image; continues a series.
 
-        Columns that are left open take all combinations of their classes in turn.
+        Unspecified columns cycle through all combinations of their classes.
 
         Raises:
             FaceForgeError: an unknown column or class, or a number out of range.
         """
-        wish = choose_columns(self.labels, label, labels, attributes)
-        count = _agreed(num_images, wish, DEFAULT_IMAGES)
+        request = label_request(self.labels, label, labels, attributes)
+        count = _image_count(num_images, request, DEFAULT_IMAGES)
         _check_numbers(count, seed, truncation, start)
         latents = draw_latents(seed, count, self._latent_size, start) * np.float32(truncation)
-        return self._draw(latents, label_codes(self.labels, wish, count, start))
+        return self._draw(latents, label_codes(self.labels, request, count, start))
 
     def stream(
         self,
@@ -158,7 +133,7 @@ class Generator:
         truncation: float = 1.0,
         start: int = 0,
     ) -> Iterator[Samples]:
-        """The images of `generate(num_images, ...)`, at most `batch` in memory at a time.
+        """Yields the images of `generate(num_images, ...)`, at most `batch` at a time.
 
         Raises:
             FaceForgeError: as `generate`.
@@ -179,14 +154,14 @@ class Generator:
     def edit(
         self, samples: Samples, *, label: Label | None = None, attributes: Mapping[str, Label] | None = None
     ) -> Samples:
-        """The same latents with other labels: what each face looks like with `attributes`; the rest stays.
+        """Draws the same latents with other labels; labels that are not named stay as they are.
 
         Raises:
-            FaceForgeError: an unknown column or class, or samples of another model.
+            FaceForgeError: an unknown column or class, or samples from another model.
         """
         self._check_samples(samples)
-        wish: Wish = {**samples.labels, **choose_columns(self.labels, label, None, attributes)}
-        return self._draw(samples.latents, label_codes(self.labels, wish, len(samples)))
+        request: LabelRequest = {**samples.labels, **label_request(self.labels, label, None, attributes)}
+        return self._draw(samples.latents, label_codes(self.labels, request, len(samples)))
 
     def interpolate(
         self,
@@ -197,34 +172,34 @@ class Generator:
         attributes: Mapping[str, Label] | None = None,
         truncation: float = 1.0,
     ) -> Samples:
-        """Images on the way from each sample to the next, ends included.
+        """Draws images between consecutive samples, ends included.
 
         Args:
-            between: two or more samples, or two or more seeds, whose first images are meant.
-            steps: images per leg, ends included; the end of a leg is the start of the next.
-            label: the class of all images; unset: between samples that of the nearer end, between seeds the first
-                combination of classes.
+            between: two or more samples, or two or more seeds, each standing for its first image.
+            steps: images per pair, both ends included; consecutive pairs share an end.
+            label: the class of all images; default: that of the nearer sample, or for seeds the first combination
+                of classes.
             attributes: the same, by column.
-            truncation: of the images that seeds stand for.
+            truncation: for the images of seeds.
 
-        Latents turn along the arc between two ends (White, 2016, "Sampling generative networks") and change their
-        length evenly, so that those in between are as likely as the ends.
+        Directions are interpolated spherically (White, 2016, "Sampling generative networks") and lengths linearly, so
+        that latents in between are as likely as the ends.
 
         Raises:
-            FaceForgeError: fewer than two ends or steps, an unknown class, or samples of another model.
+            FaceForgeError: fewer than two ends or steps, an unknown class, or samples from another model.
         """
-        wish = choose_columns(self.labels, label, None, attributes)
+        request = label_request(self.labels, label, None, attributes)
         if isinstance(between, Samples):
             self._check_samples(between)
-            latents, codes = between.latents, label_codes(self.labels, {**between.labels, **wish}, len(between))
+            latents, codes = between.latents, label_codes(self.labels, {**between.labels, **request}, len(between))
         else:
             for seed in between:
                 _check_numbers(1, seed, truncation, 0)
             drawn = [draw_latents(seed, 1, self._latent_size) * np.float32(truncation) for seed in between]
             latents = np.concatenate([np.zeros((0, self._latent_size), np.float32), *drawn])
-            codes = np.repeat(label_codes(self.labels, wish, 1), len(latents), axis=0)
+            codes = np.repeat(label_codes(self.labels, request, 1), len(latents), axis=0)
         if len(latents) < 2 or steps < 2:
-            raise FaceForgeError(f"{len(latents)} ends and {steps} steps: interpolation takes at least two of both")
+            raise FaceForgeError(f"{len(latents)} ends and {steps} steps: interpolation needs at least two of each")
         path, nearest = path_between(latents, steps)
         return self._draw(path, codes[nearest])
 
@@ -236,13 +211,14 @@ class Generator:
         labels: Sequence[Label] | Mapping[str, Sequence[Label]] | None = None,
         attributes: Mapping[str, Label] | None = None,
     ) -> NDArray[np.float64]:
-        """The model's own guess at P(real) of each image, calibrated: of images rated 0.8, 80 % are real where as many
-        real images as samples are shown.
+        """Calibrated P(real) of each image by the model's own discriminator.
+
+        Of images rated 0.8, 80 % are real if half of all rated images are real and half are samples of this model.
 
         Args:
             images: uint8 (N, H, W, C), of the model's size.
-            label, labels, attributes: what the images show, as in `generate`. An image whose labels are left open is
-                rated under those of them that suit it best.
+            label, labels, attributes: what the images show, as in `generate`. Where labels are unspecified, an image
+                gets the highest rating of all of them.
 
         Returns:
             float64 (N,) in (0, 1).
@@ -256,7 +232,7 @@ class Generator:
                 "in its folder, or call generator.calibrate(real_images)"
             )
         images = self._checked_images(images)
-        codes = self._possible_codes(choose_columns(self.labels, label, labels, attributes), len(images))
+        codes = self._possible_codes(label_request(self.labels, label, labels, attributes), len(images))
         rated = [self.calibration.probability(self.bundle.logits(images, each), each) for each in codes]
         return np.max(rated, axis=0)
 
@@ -269,27 +245,27 @@ class Generator:
         attributes: Mapping[str, Label] | None = None,
         seed: int = 0,
     ) -> Generator:
-        """This generator with a calibration fitted to real images and as many samples of the same labels.
+        """Returns this generator with a calibration fitted to real images and as many samples with the same labels.
 
         Args:
-            images: real ones that the model was not trained on, uint8 (N, H, W, C); some hundreds.
-            label, labels, attributes: what they show; none may be left open.
-            seed: of the samples.
+            images: real images that the model was not trained on, uint8 (N, H, W, C); some hundreds.
+            label, labels, attributes: what they show; all label columns are required.
+            seed: random seed of the samples.
 
         Raises:
-            FaceForgeError: images of another shape or type, or labels unknown or left open.
+            FaceForgeError: images of another shape or type, or unknown or missing labels.
         """
         from faceforge.inference.calibration import calibrate
 
         images = self._checked_images(images)
-        wish = choose_columns(self.labels, label, labels, attributes)
-        if left := [column for column in self.labels if column not in wish]:
+        request = label_request(self.labels, label, labels, attributes)
+        if left := [column for column in self.labels if column not in request]:
             raise FaceForgeError(f"calibration needs the label {left[0]!r} of every image; give labels={{...}}")
         if not len(images):
             raise FaceForgeError("calibration needs real images; some hundreds make it reliable")
-        codes = label_codes(self.labels, wish, len(images))
-        made = self.bundle.generate(draw_latents(seed, len(images), self._latent_size), codes)
-        real, fake = ((self.bundle.logits(shown, codes), codes) for shown in (images, made))
+        codes = label_codes(self.labels, request, len(images))
+        samples = self.bundle.generate(draw_latents(seed, len(images), self._latent_size), codes)
+        real, fake = ((self.bundle.logits(each, codes), codes) for each in (images, samples))
         return Generator(self.bundle, calibrate(real, fake))
 
     @property
@@ -303,37 +279,37 @@ class Generator:
         }
         return Samples(self.bundle.generate(latents, codes), names, latents)
 
-    def _possible_codes(self, wish: Wish, count: int) -> list[NDArray[np.int32]]:
-        """All ways to fill the open columns, each int32 (count, columns)."""
-        left = {column: classes for column, classes in self.labels.items() if column not in wish}
+    def _possible_codes(self, request: LabelRequest, count: int) -> list[NDArray[np.int32]]:
+        """All ways to fill the unspecified columns, each as codes int32 (count, columns)."""
+        left = {column: classes for column, classes in self.labels.items() if column not in request}
         ways = int(np.prod([len(classes) for classes in left.values()], dtype=np.float64))
-        if ways > _COMBINATIONS_TRIED:
+        if ways > _MAX_COMBINATIONS:
             raise FaceForgeError(
-                f"{ways:,} combinations of the labels {', '.join(left)} are too many to try; say what the images show"
+                f"{ways:,} combinations of the labels {', '.join(left)} are too many to try; give the images' labels"
             )
         chosen = [
             {column: [left[column][code]] * count for column, code in zip(left, row, strict=True)}
             for row in label_combinations(left)
         ]
-        return [label_codes(self.labels, {**wish, **way}, count) for way in chosen]
+        return [label_codes(self.labels, {**request, **way}, count) for way in chosen]
 
     def _checked_images(self, images: Any) -> NDArray[np.uint8]:
-        spec, found = self.bundle.info.spec, np.asarray(images)
-        wanted = (spec.image_size, spec.image_size, spec.channels)
-        if found.dtype != np.uint8 or found.shape[1:] != wanted:
+        spec, array = self.bundle.info.spec, np.asarray(images)
+        shape = (spec.image_size, spec.image_size, spec.channels)
+        if array.dtype != np.uint8 or array.shape[1:] != shape:
             raise FaceForgeError(
-                f"images are {found.dtype} {found.shape}; the model rates uint8 (N, {', '.join(map(str, wanted))})"
+                f"images are {array.dtype} {array.shape}; the model rates uint8 (N, {', '.join(map(str, shape))})"
             )
-        return found
+        return array
 
     def _check_samples(self, samples: Samples) -> None:
         if samples.latents.shape != (len(samples), self._latent_size) or set(samples.labels) != set(self.labels):
-            raise FaceForgeError("these samples are not of this model; give what its generate() returned")
+            raise FaceForgeError("these samples are from another model; pass what this model's generate() returned")
 
 
-def _agreed(num_images: int | None, wish: Wish, default: int) -> int:
-    """How many images are meant."""
-    lengths = {len(classes) for classes in wish.values() if isinstance(classes, list)}
+def _image_count(num_images: int | None, request: LabelRequest, default: int) -> int:
+    """The number of images that `num_images` and the label lists agree on."""
+    lengths = {len(classes) for classes in request.values() if isinstance(classes, list)}
     if num_images is not None:
         lengths.add(num_images)
     if len(lengths) > 1:
@@ -349,7 +325,7 @@ def _check_numbers(count: int, seed: int, truncation: float, start: int) -> None
 
 
 def _calibration(bundle: Path) -> Calibration | None:
-    """What the evaluation report in a bundle's folder or beside it says of the discriminator, if there is one."""
+    """The calibration in the evaluation report in a bundle's folder or beside it; None without one."""
     from faceforge.inference.calibration import read_calibration
 
     return read_calibration(bundle / "report.json") or read_calibration(bundle.absolute().parent / "report.json")

@@ -23,7 +23,7 @@ def unconditional(tiny_unconditional_bundle: Path) -> Generator:
     return Generator.load(tiny_unconditional_bundle)
 
 
-def test_open_columns_take_all_combinations_in_turn(generator: Generator) -> None:
+def test_unspecified_columns_cycle_through_all_combinations(generator: Generator) -> None:
     samples = generator.generate(8)
     assert samples.images.shape == (8, 32, 32, 3)
     assert samples.images.dtype == np.uint8
@@ -69,23 +69,23 @@ def test_an_unconditional_model_takes_no_labels(unconditional: Generator) -> Non
 
 
 @pytest.mark.parametrize(
-    "wish, told",
+    "arguments, message",
     [
         ({"attributes": {"age": "adlut"}}, "did you mean 'adult'"),
         ({"attributes": {"hair": "red"}}, "no label column 'hair'; it has sex, age"),
-        ({"label": "male"}, "say which"),
+        ({"label": "male"}, "name the column"),
         ({"labels": {"sex": ["male"], "age": ["old", "child"]}}, "differ"),
         ({"attributes": {"age": 5}}, "age = 5 is not a class"),
         ({"truncation": 2.0}, "between 0 and 1"),
         ({"num_images": -1}, "negative"),
     ],
 )
-def test_impossible_wishes_are_told(generator: Generator, wish: dict[str, object], told: str) -> None:
-    with pytest.raises(FaceForgeError, match=told):
-        generator.generate(**wish)  # type: ignore[arg-type]
+def test_impossible_requests_are_refused(generator: Generator, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(FaceForgeError, match=message):
+        generator.generate(**arguments)  # type: ignore[arg-type]
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FaceForgeError, match="not a model bundle"):
         Generator.load(tmp_path / "nowhere")
 
@@ -107,11 +107,11 @@ def test_an_edit_keeps_the_latent_and_all_other_labels(generator: Generator) -> 
     assert not np.array_equal(old.images[0], samples.images[0])
     back = generator.edit(old, attributes={"age": "child"})
     np.testing.assert_array_equal(back[0].images, samples[0].images)
-    with pytest.raises(FaceForgeError, match="not of this model"):
+    with pytest.raises(FaceForgeError, match="from another model"):
         generator.edit(Samples(samples.images, {}), attributes={"age": "old"})
 
 
-def test_a_way_starts_and_ends_at_its_ends(generator: Generator) -> None:
+def test_an_interpolation_starts_and_ends_at_its_ends(generator: Generator) -> None:
     ends = generator.generate(3, labels={"sex": ["male", "male", "female"], "age": ["old"] * 3}, seed=5)
     way = generator.interpolate(ends, steps=5)
     assert len(way) == 9
