@@ -1,17 +1,24 @@
-"""Plain RGB JPEG files, which most photographs are: recognised by a few markers and decoded by OpenCV."""
+"""JPEG without decoding it: plain RGB files, recognised by a few markers, and files that would take too long."""
 
 from __future__ import annotations
 
+import re
 import struct
 
 import numpy as np
 from PIL import Image
 
 LARGE_IMAGE = 8_000_000  # pixels; `decode` allows one such image at a time
+MAX_SCANS = 100  # encoders write about ten; decoding takes time in proportion to scans times pixels
+MAX_SCANNED_PIXELS = 2_000_000_000  # scans times pixels
+_MAX_SEGMENTS = 4096  # before the first scan; photographs have fewer than a hundred
+_MAX_PADDING = 65_536  # bytes between two segments
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _SCAN, _FRAMES = 0xFFDA, {0xFFC0, 0xFFC2}  # baseline and progressive
 _TABLES = {0xFFE0, 0xFFDB, 0xFFC4, 0xFFDD, 0xFFFE}  # JFIF, quantisation, Huffman, restart interval, comment
 _FRAME = struct.Struct(">HHBHHB")  # marker and length of a segment; then precision, height, width, channels of a frame
+# Inside a scan, 0xFF is followed by 0 (a byte of data), by a restart marker, or by another 0xFF (padding).
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 
 
 def plain_jpeg_size(data: bytes) -> tuple[int, int] | None:
@@ -19,11 +26,11 @@ def plain_jpeg_size(data: bytes) -> tuple[int, int] | None:
 
     None for every other file. Reading the few markers takes a tenth of the time that Pillow needs to open a file.
     """
-    position, size = 2, None
-    while data.startswith(_START) and position + _FRAME.size <= len(data):
+    position, size, segments = 2, None, 0
+    while data.startswith(_START) and position + _FRAME.size <= len(data) and segments <= _MAX_SEGMENTS:
         marker, length, bits, height, width, channels = _FRAME.unpack_from(data, position)
         if marker == _SCAN:
-            return size
+            return size if size and not too_many_scans(data, size) else None
         if marker in _FRAMES:
             size = width, height
             if (bits, channels) != (8, 3) or not 0 < width * height <= LARGE_IMAGE:
@@ -31,6 +38,7 @@ def plain_jpeg_size(data: bytes) -> tuple[int, int] | None:
         elif marker not in _TABLES or length < 2:
             return None
         position += 2 + length
+        segments += 1
     return None
 
 
@@ -45,3 +53,39 @@ def decode_jpeg(data: bytes) -> Image.Image | None:
         return None
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     return None if pixels is None else Image.fromarray(pixels)
+
+
+def too_many_scans(data: bytes, size: tuple[int, int]) -> bool:
+    """Whether a JPEG file of `size` (width, height) has so many scans that decoding would take seconds.
+
+    Decoding visits every pixel once per scan, even if a scan is a few bytes long.
+    """
+    at_most = data.count(b"\xff\xda")  # the marker's bytes may also occur in a thumbnail or a colour profile
+    limit = min(MAX_SCANS, MAX_SCANNED_PIXELS // max(size[0] * size[1], 1))
+    return at_most > limit and _count_scans(data, limit) > limit
+
+
+def check_header(data: bytes) -> None:
+    """Raises ValueError for a JPEG with so many segments or so much padding that Pillow would read it for seconds."""
+    _count_scans(data, limit=0)
+
+
+def _count_scans(data: bytes, limit: int) -> int:
+    """The number of scans, counted up to `limit` + 1 by following the segments."""
+    position, scans, segments = 2, 0, 0
+    while scans <= limit and position < len(data):
+        # Segments follow each other directly, or after some padding; between scans there are compressed pixels.
+        end = position + _MAX_PADDING if scans == 0 else len(data)
+        if (match := _MARKER.search(data, position, end)) is None:
+            if end < len(data):
+                raise ValueError(f"more than {_MAX_PADDING:,} bytes of padding")
+            break
+        marker, position = match[1], match.end()
+        if marker == _END[1:]:
+            break
+        if marker == b"\xda":
+            scans += 1
+        elif scans == 0 and (segments := segments + 1) > _MAX_SEGMENTS:
+            raise ValueError(f"more than {_MAX_SEGMENTS:,} segments")
+        position += int.from_bytes(data[position : position + 2])  # the length counts its own two bytes
+    return scans

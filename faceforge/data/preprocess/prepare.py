@@ -96,9 +96,10 @@ def crop_image(
         if decoded is not None:
             return _crop(decoded, size, region, config)
     with open_image(data) as file:
+        quality.check_aspect(file.size, config)  # before `upright_size`, which may decode
         size = upright_size(file)
         region = _checked_region(size, config, box, landmarks)
-        return _crop(decode_upright(file, _scale(size, region, config)), size, region, config)
+        return _crop(decode_upright(file, data, _scale(size, region, config)), size, region, config)
 
 
 def measure_image(cropped: CroppedImage, config: IngestConfig) -> PreparedImage:

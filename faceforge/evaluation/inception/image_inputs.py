@@ -11,7 +11,7 @@ from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import INFO_FILE, SPLITS, Split
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.pixels import Pixels, map_ordered
-from faceforge.data.preprocess.decode import RejectedError, open_image
+from faceforge.data.preprocess.decode import RejectedError, decode_upright, open_image
 from faceforge.data.sources import open_source
 from faceforge.data.sources.samples import InMemory, Sample
 from faceforge.errors import FaceForgeError
@@ -34,7 +34,7 @@ class ImageInput:
         self._samples = samples
 
     def __iter__(self) -> Iterator[Pixels]:
-        """Each image as uint8 (H, W, 3), as pytorch-fid reads it: not turned by EXIF, transparency dropped."""
+        """Each image as uint8 (H, W, 3), decoded as by ingest: upright, sRGB, transparent pixels over white."""
         with Progress(self.name, self.count) as progress:
             for image in map_ordered(_read, self._samples):
                 progress.advance(1)
@@ -81,6 +81,6 @@ def _read(sample: Sample) -> Pixels | str:
         if not isinstance(data, bytes):
             return data
         with open_image(data) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(decode_upright(image, data).convert("RGB"))
     except (RejectedError, OSError) as error:
         return f"{sample.path}: {error}"

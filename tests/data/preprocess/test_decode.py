@@ -194,7 +194,7 @@ def test_opencv_and_pillow_decode_the_same_pixels(options: dict[str, Any]) -> No
     noise = np.random.default_rng(0).integers(0, 255, (45, 67, 3), np.uint8)
     data = saved(Image.fromarray(noise), "JPEG", **options)
     with open_image(data) as image:
-        quick = np.asarray(decode_upright(image, 1.0))
+        quick = np.asarray(decode_upright(image, data))
     np.testing.assert_array_equal(quick, np.asarray(Image.open(io.BytesIO(data))))
 
 
