@@ -38,7 +38,7 @@ def doctor(name: str, experiment: str, as_json: bool, tracking_uri: str) -> None
     for finding in _findings(tracking_uri, name, experiment):
         findings.append(finding)
         if not as_json:
-            click.echo(f"{_SIGNS[finding.status]:<8} {finding.check:<12} {finding.told}")
+            click.echo(f"{_SIGNS[finding.status]:<8} {finding.check:<12} {finding.message}")
             if finding.remedy:
                 click.echo(f"{'':<21} -> {finding.remedy}")
     if as_json:

@@ -93,7 +93,7 @@ def fid(
                 fake,
                 weights=weights,
                 precision=precision,
-                wanted=MEASURES if everything else KID_ONLY if kid else FID_ONLY,
+                measures=MEASURES if everything else KID_ONLY if kid else FID_ONLY,
                 min_samples=min_samples,
             )
             click.echo(json.dumps(asdict(comparison), indent=2) if as_json else _text(comparison))

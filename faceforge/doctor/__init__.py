@@ -1,1 +1,1 @@
-"""`faceforge doctor`: what stands in the way on this machine and of the servers it uses, and what to do about it."""
+"""`faceforge doctor`: checks this machine and the servers that it uses, and says what to do about each problem."""

@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Status = Literal["ok", "skipped", "warning", "problem"]
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check.
+    """The result of one check.
 
     Attributes:
-        check: its name.
-        status: ok; skipped = not set up here, and not needed for everything; warning = works, but badly;
-            problem = something that has to be mended.
-        told: what was found, in a line.
+        check: name of the check.
+        status: ok; skipped = not set up here and not always needed; warning = works with limits; problem = must be
+            fixed.
+        message: the result in one line.
         remedy: what to do about it; empty unless warning or problem.
     """
 
     check: str
     status: Status
-    told: str
+    message: str
     remedy: str = ""

@@ -19,7 +19,7 @@ _COUNT_GPUS = "import tensorflow as tf; print('GPUs', len(tf.config.list_physica
 
 
 def packages() -> Finding:
-    """Whether Python and the installed packages are the versions that FaceForge asks for."""
+    """Checks that Python and the installed packages have the versions that FaceForge requires."""
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
 
@@ -43,36 +43,36 @@ def packages() -> Finding:
         )
     shown = [f"{name} {version}" for name in _SHOWN if (version := _version(name))]
     revision = f" ({code_revision()[:12]})" if code_revision() else ""
-    told = [f"FaceForge {_version('faceforge')}{revision}", f"Python {platform.python_version()}", *shown]
-    return Finding("packages", "ok", " · ".join(told))
+    message = [f"FaceForge {_version('faceforge')}{revision}", f"Python {platform.python_version()}", *shown]
+    return Finding("packages", "ok", " · ".join(message))
 
 
 def gpu() -> Finding:
-    """Whether there is a GPU, and TensorFlow sees it (which takes it some ten seconds)."""
+    """Checks that TensorFlow sees the machine's GPUs, if it has any (takes about ten seconds)."""
     listing = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     if listing is None:
-        return Finding("GPU", "skipped", "no NVIDIA GPU here; training uses the CPU")
+        return Finding("GPU", "skipped", "no NVIDIA GPU; training uses the CPU")
     gpus = [line.strip() for line in listing.splitlines() if line.strip()]
     if not gpus:
         return Finding("GPU", "problem", "nvidia-smi lists no GPU", "check the driver: nvidia-smi")
-    told = "; ".join(gpus)
+    message = "; ".join(gpus)
     if _version("tensorflow-cpu"):
-        return Finding("GPU", "problem", f"{told}: TensorFlow is the build for CPUs", "make setup LOCK=gpu")
+        return Finding("GPU", "problem", f"{message}: TensorFlow is the build for CPUs", "make setup LOCK=gpu")
     if not _version("tensorflow"):
-        return Finding("GPU", "skipped", f"{told}; TensorFlow is not installed")
+        return Finding("GPU", "skipped", f"{message}; TensorFlow is not installed")
     seen = (_output(sys.executable, "-P", "-c", _COUNT_GPUS) or "").rpartition("GPUs ")[2].strip()
     if seen != str(len(gpus)):
         return Finding(
             "GPU",
             "problem",
-            f"{told}: TensorFlow sees {seen or 'none'} of {len(gpus)}",
-            "install the CUDA libraries (make setup LOCK=gpu) and a driver that suits them; see CUDA_VISIBLE_DEVICES",
+            f"{message}: TensorFlow sees {seen or 'none'} of {len(gpus)}",
+            "install the CUDA libraries (make setup LOCK=gpu) and a matching driver; see CUDA_VISIBLE_DEVICES",
         )
-    return Finding("GPU", "ok", told)
+    return Finding("GPU", "ok", message)
 
 
 def shared_memory(folder: Path = Path("/dev/shm")) -> Finding:  # noqa: S108
-    """Whether /dev/shm suffices: too little shows as bus errors in the middle of training."""
+    """Checks the size of /dev/shm: too small a one causes bus errors in the middle of training."""
     check = "/dev/shm"  # noqa: S108
     if not folder.is_dir():
         return Finding(check, "skipped", f"no {folder} on this system")
@@ -84,18 +84,18 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Finding:  # noqa: S108
 
 
 def disk(folder: Path = Path()) -> Finding:
-    """Whether the working folder and the folder of temporary files can be written to and have room."""
+    """Checks that the working folder and the temporary folder are writable and have free space."""
     places = {path.resolve(): shutil.disk_usage(path).free for path in (folder, Path(tempfile.gettempdir()))}
-    told = " · ".join(f"{path}: {free / _GIB:,.0f} GiB free" for path, free in places.items())
-    locked = [str(path) for path in places if not os.access(path, os.W_OK)]
-    if locked:
-        return Finding("disk", "problem", f"{', '.join(locked)} is read-only", "work in another folder, or set TMPDIR")
+    message = " · ".join(f"{path}: {free / _GIB:,.0f} GiB free" for path, free in places.items())
+    read_only = [str(path) for path in places if not os.access(path, os.W_OK)]
+    if read_only:
+        return Finding("disk", "problem", f"{', '.join(read_only)} is read-only", "use another folder or TMPDIR")
     least = min(places.values())
     if least < 5 * _GIB:
         return Finding(
-            "disk", "problem" if least < _GIB else "warning", told, "make room, or set TMPDIR to another disk"
+            "disk", "problem" if least < _GIB else "warning", message, "free some space, or set TMPDIR to another disk"
         )
-    return Finding("disk", "ok", told)
+    return Finding("disk", "ok", message)
 
 
 def _version(package: str) -> str:
@@ -106,7 +106,7 @@ def _version(package: str) -> str:
 
 
 def _output(*command: str) -> str | None:
-    """What a program prints; None = there is no such program."""
+    """Output of a program; None = it is not installed."""
     if shutil.which(command[0]) is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Checks of MLflow: credentials, reachability, version, artifacts, registry."""
+"""Checks of MLflow: credentials, connection, version, artifacts, registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHECK_URI = "see --tracking-uri and MLFLOW_TRACKING_URI"
 
 
 def checks(tracking_uri: str, model: str, experiment: str) -> Iterator[Finding]:
-    """Each check of the MLflow at `tracking_uri` in turn; those that need an answer only if there is one."""
+    """Runs each check of the MLflow at `tracking_uri`; without a connection, only the first two."""
     yield credentials()
     reached = reach(tracking_uri)
     yield reached
@@ -27,17 +27,17 @@ def checks(tracking_uri: str, model: str, experiment: str) -> Iterator[Finding]:
 
 
 def credentials() -> Finding:
-    """Whether the credentials in the environment are whole."""
-    given = [name for name in _PAIR if os.environ.get(name)]
-    if len(given) == 1:
-        lacking = next(name for name in _PAIR if name not in given)
-        return Finding("credentials", "problem", f"{given[0]} is set, {lacking} is not", f"set {lacking} too")
-    names = [*given, *(name for name in ("MLFLOW_TRACKING_TOKEN",) if os.environ.get(name))]
+    """Checks that the credentials in the environment are complete."""
+    set_names = [name for name in _PAIR if os.environ.get(name)]
+    if len(set_names) == 1:
+        missing = next(name for name in _PAIR if name not in set_names)
+        return Finding("credentials", "problem", f"{set_names[0]} is set, {missing} is not", f"set {missing} too")
+    names = [*set_names, *(name for name in ("MLFLOW_TRACKING_TOKEN",) if os.environ.get(name))]
     return Finding("credentials", "ok", f"from {' and '.join(names)}" if names else "none set for MLflow")
 
 
 def reach(tracking_uri: str) -> Finding:
-    """Whether MLflow answers, and which version it is."""
+    """Checks that MLflow answers, and compares its version with the client's."""
     try:
         uri = full_uri(tracking_uri)
         if uri.startswith("sqlite:///") and not (path := Path(uri.removeprefix("sqlite:///"))).exists():
@@ -53,47 +53,47 @@ def reach(tracking_uri: str) -> Finding:
 
 
 def artifacts(experiment: str) -> Finding:
-    """Whether files kept with runs can be reached from here."""
+    """Checks that the artifacts of runs can be reached from this machine."""
     from mlflow import MlflowClient, get_tracking_uri
 
     check = "artifacts"
     try:
         with readable("MLflow"):
             client = MlflowClient()
-            found = client.get_experiment_by_name(experiment) or client.get_experiment("0")
-            location = urlsplit(found.artifact_location)
+            known = client.get_experiment_by_name(experiment) or client.get_experiment("0")
+            location = urlsplit(known.artifact_location)
             remote = get_tracking_uri().startswith("http")
             if location.scheme in ("", "file") and remote and not Path(unquote(location.path)).is_dir():
                 return Finding(
                     check,
                     "problem",
-                    f"experiment {found.name!r} keeps its files in {location.path} on the server, out of reach here",
-                    "start the server with --artifacts-destination, so that it passes them on; use a new experiment",
+                    f"experiment {known.name!r} keeps its files in {location.path} on the server, not readable here",
+                    "start the server with --artifacts-destination, so that it serves them; use a new experiment",
                 )
-            if location.scheme == "s3" and (lacking := _lacking_for_s3()):
+            if location.scheme == "s3" and (reason := _no_access_to_s3()):
                 return Finding(
-                    check, "problem", f"{found.artifact_location} is read directly, and {lacking[0]}", lacking[1]
+                    check, "problem", f"{known.artifact_location} is read directly, and {reason[0]}", reason[1]
                 )
-            runs = client.search_runs([found.experiment_id], max_results=1)
+            runs = client.search_runs([known.experiment_id], max_results=1)
             if runs:
                 client.list_artifacts(runs[0].info.run_id)
-            return Finding(check, "ok", f"{found.artifact_location}{'' if runs else ' (no run yet)'}")
+            return Finding(check, "ok", f"{known.artifact_location}{'' if runs else ' (no run yet)'}")
     except FaceForgeError as error:
         return Finding(check, "problem", str(error), "check the artifact store and what its credentials allow")
 
 
 def registry(model: str) -> Finding:
-    """Whether the model registry can be read, and whether there is a champion."""
+    """Checks that the model registry is readable and whether the model has a champion."""
     from mlflow import MlflowClient
 
     try:
         with readable("MLflow registry"):
-            found = MlflowClient().search_registered_models(f"name='{model}'")
+            models = MlflowClient().search_registered_models(f"name='{model}'")
     except FaceForgeError as error:
         return Finding("registry", "problem", str(error), "ask for access to registered models")
-    if not found:
+    if not models:
         return Finding("registry", "skipped", f"no model {model!r} yet; the first pipeline run registers it")
-    champion = found[0].aliases.get(CHAMPION)
+    champion = models[0].aliases.get(CHAMPION)
     if not champion:
         return Finding("registry", "warning", f"{model} has no champion", "faceforge registry list, then promote one")
     return Finding("registry", "ok", f"{model}: the champion is version {champion}")
@@ -104,36 +104,41 @@ def _server_version(uri: str) -> str:
     from mlflow.utils.rest_utils import http_request
 
     with readable(f"MLflow at {uri}"):
-        answer = http_request(get_default_host_creds(uri), "/version", "GET", max_retries=0)
-        return str(answer.text).strip() if answer.status_code == 200 else ""
+        response = http_request(get_default_host_creds(uri), "/version", "GET", max_retries=0)
+        return str(response.text).strip() if response.status_code == 200 else ""
 
 
 def _compared(uri: str, server: str) -> Finding:
     import mlflow
     from packaging.version import InvalidVersion, Version
 
-    told = f"{uri}, version {server or 'unknown'}; here {mlflow.__version__}"
+    message = f"{uri}, version {server or 'unknown'}; here {mlflow.__version__}"
     try:
         theirs, ours = Version(server), Version(mlflow.__version__)
     except InvalidVersion:
-        return Finding("MLflow", "warning", told, "is it an MLflow server? " + _CHECK_URI)
+        return Finding("MLflow", "warning", message, "is it an MLflow server? " + _CHECK_URI)
     if theirs.major != ours.major:
-        return Finding("MLflow", "problem", told, f"upgrade the server to {ours.major}.x")
+        return Finding("MLflow", "problem", message, f"upgrade the server to {ours.major}.x")
     if theirs.release[:2] < ours.release[:2]:
-        return Finding("MLflow", "warning", told, f"upgrade the server to {ours}; older ones may lack what we ask for")
-    return Finding("MLflow", "ok", told)
+        return Finding(
+            "MLflow",
+            "warning",
+            message,
+            f"upgrade the server to {ours}; older ones may lack needed features",
+        )
+    return Finding("MLflow", "ok", message)
 
 
-def _lacking_for_s3() -> tuple[str, str] | None:
-    """What is wrong, and what to do; None = nothing."""
+def _no_access_to_s3() -> tuple[str, str] | None:
+    """Why S3 cannot be read directly, and what to do; None = it can."""
     try:
         import boto3
     except ImportError:
-        return "boto3 is not installed", "pip install boto3, or have the server pass artifacts on"
+        return "boto3 is not installed", "pip install boto3, or let the server pass artifacts on"
     if boto3.Session().get_credentials() is None:
         return (
             "there are no AWS credentials",
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or have the server do it",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let the server pass artifacts on",
         )
     return None
 

@@ -1,4 +1,4 @@
-"""What the pipeline tells MLflow about an image set: counts, looks, and how far it has moved from the champion's."""
+"""Logs an image set to MLflow: counts, overview, and drift from the champion's training data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def log_image_set(run: StepRun, images: ImageSet) -> None:
-    """Counts, `dataset.json` and, unless it is its parent over again, `overview.html` and `.png`."""
+    """Logs counts, `dataset.json` and, unless the set equals its parent, `overview.html` and `overview.png`."""
     from faceforge.data.overview.page import write_overview
 
     info = images.info
@@ -35,15 +35,15 @@ def log_image_set(run: StepRun, images: ImageSet) -> None:
 
 
 def log_input(run: StepRun, info: DatasetInfo) -> None:
-    """What the pipeline run was fed."""
-    from faceforge.tracking.runs import DatasetRef
+    """Logs the set as the input of the pipeline run."""
+    from faceforge.tracking.run_writer import DatasetRef
 
     name = Path(info.source).name or info.source
     run.headline(dataset=DatasetRef(name=name, digest=info.parent_digest or info.digest, source=info.source))
 
 
 def log_drift(run: StepRun, images: ImageSet, model_name: str) -> None:
-    """Compares with the training set of the champion of `model_name`; warns, but never fails.
+    """Compares with the training set of the champion of `model_name` and warns of drift; never fails.
 
     Metrics `drift/...` (see `faceforge.data.drift`) go to the step, the tag `faceforge.drift` to it and to its parent:
     `none`, the warnings, or why nothing was compared.
@@ -57,20 +57,20 @@ def log_drift(run: StepRun, images: ImageSet, model_name: str) -> None:
             return "", None
         return champion.version, compare(images.info, DatasetInfo.model_validate_json(champion.text))
 
-    _tell(run, DRIFT_TAG, model_name, compared)
+    _log_comparison(run, DRIFT_TAG, model_name, compared)
 
 
 def log_domain_drift(run: StepRun, images: ImageSet, model_name: str, version: str) -> None:
-    """Compares with what the classifier kept with the champion has learnt from; warns, but never fails.
+    """Compares with the training data of the champion's classifier and warns of drift; never fails.
 
     The metric `drift/domain_frechet` (see `faceforge.evaluation.domain_drift`) goes to the step, the tag
     `faceforge.domain_drift` to it and to its parent.
 
     Args:
-        run: of the step.
+        run: run of the step.
         images: the new set.
         model_name: registered model.
-        version: its champion; empty = there is none.
+        version: version of its champion; empty = there is none.
     """
     from faceforge.evaluation.domain_drift import domain_drift
     from faceforge.evaluation.saved_classifier import classifier_of
@@ -83,22 +83,22 @@ def log_domain_drift(run: StepRun, images: ImageSet, model_name: str, version: s
             raise FaceForgeError(f"{model_name} version {version} has no classifier")
         return version, domain_drift(images, classifier)
 
-    _tell(run, DOMAIN_DRIFT_TAG, model_name, compared)
+    _log_comparison(run, DOMAIN_DRIFT_TAG, model_name, compared)
 
 
-def _tell(run: StepRun, tag: str, model_name: str, compared: Callable[[], tuple[str, Drift | None]]) -> None:
-    """Logs what `compared` says: version of the champion and drift, None where there is no champion."""
+def _log_comparison(run: StepRun, tag: str, model_name: str, compared: Callable[[], tuple[str, Drift | None]]) -> None:
+    """Logs what `compared` returns: version of the champion, and drift or None without a champion."""
     try:
         version, drift = compared()
         if drift is None:
-            told = f"not compared: {model_name} has no champion"
+            outcome = f"not compared: {model_name} has no champion"
         else:
             run.log_metrics({re.sub(r"[^\w.\-/ ]", "_", name): value for name, value in drift.metrics.items()})
-            told = "; ".join(drift.warnings) or "none"
+            outcome = "; ".join(drift.warnings) or "none"
             for warning in drift.warnings:
                 print(f"warning: drift from {model_name} version {version}: {warning}", file=sys.stderr)
-    except Exception as error:  # a warning must not cost the run
-        told = f"not compared: {first_line(error)}"
-        print(f"warning: drift {told}", file=sys.stderr)
-    run.set_tags({tag: told})
-    run.headline(tags={tag: told})
+    except Exception as error:  # drift is a warning: it must not fail the run
+        outcome = f"not compared: {first_line(error)}"
+        print(f"warning: drift {outcome}", file=sys.stderr)
+    run.set_tags({tag: outcome})
+    run.headline(tags={tag: outcome})

@@ -14,6 +14,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.files import atomic_folder
 from faceforge.steps.log_data import log_input
 from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.training.inputs import check_inputs
 
 if TYPE_CHECKING:
     from faceforge.tracking.runs import StepRun
@@ -44,6 +45,7 @@ def run_train(
         out: folder for a copy of the bundle; None: no copy.
     """
     config = resolve(preset, settings)
+    check_inputs(data, config)  # before TensorFlow is imported and a run is opened
     with maybe_tracked("train", tracking if is_chief() else None, system_metrics=True) as run:
         bundle = _train(data, work, config, run, checkpoints, model_name)
         if out is None:

@@ -1,11 +1,11 @@
-"""MLflow: runs, the model registry, and the model that loads from it.
+"""MLflow: runs, model registry, lineage.
 
-MLflow takes seconds to import, so the modules here import it when it is needed.
+MLflow takes seconds to import, so these modules import it inside their functions.
 """
 
 import os
 
-# Read when MLflow is first imported. Neither the network nor a git executable is needed at run time.
+# MLflow reads these when it is first imported. It then needs neither the network nor a git executable.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

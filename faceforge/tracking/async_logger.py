@@ -1,7 +1,7 @@
-"""Telling MLflow about a long computation without ever waiting for it.
+"""Logs a long computation to MLflow from a thread, so that the computation never waits for MLflow.
 
-A thread of its own delivers, in order. What cannot be delivered yet waits within bounds and is tried again; the
-computation goes on meanwhile, and everything it says lies on disk besides.
+Items are sent in order. What MLflow does not accept yet waits in memory, up to a limit, and is sent again later; the
+computation continues meanwhile, and its results are also on disk.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from types import TracebackType
 from typing import NamedTuple
 
 from faceforge.errors import FaceForgeError, first_line
-from faceforge.tracking.connection import impatient
+from faceforge.tracking.connection import limited_retries
 from faceforge.tracking.step_run import Point, StepRun
 
-ROOM = 64 * 2**20
+MEMORY_LIMIT = 64 * 2**20
 PATIENCE, PATIENCE_AFTER_FAILURE = 60.0, 5.0
 
 _BATCH = 100  # curve points sent together after an outage
-_SLOWEST = 15.0
-_POINT_SIZE = 200  # of one number and its name, in memory
+_LONGEST_PAUSE = 15.0  # seconds between attempts
+_POINT_SIZE = 200  # bytes of one value and its name in memory
 
 
 class _Item(NamedTuple):
@@ -34,31 +34,32 @@ class _Item(NamedTuple):
     point: Point | None = None
 
 
-class Delivery:
-    """Delivers to one step's run while it is open; nobody else writes to that run meanwhile.
+class AsyncLogger:
+    """Context manager that logs to one step's run from a thread; nothing else may write to that run meanwhile.
 
-    Its end waits for what is not delivered yet, and then says what was not and where it lies. Nothing in here raises.
+    On exit it waits for items that are not sent yet, then warns about those that were not and where to find them. It
+    never raises.
 
     Args:
-        run: of the step.
-        kept: where people find what was not delivered.
-        patience: seconds that the end waits; after a failure of the body 5, for a pod that is told to go has few.
-        room: bytes that may wait; what comes on top is not delivered.
+        run: the step's run.
+        kept: where the user finds what was not sent.
+        patience: seconds to wait on exit; 5 after a failure of the body, since a terminated pod has little time.
+        memory_limit: bytes that may wait; further items are dropped.
     """
 
-    def __init__(self, run: StepRun, kept: str, patience: float = PATIENCE, room: int = ROOM) -> None:
-        self._run, self._kept, self._patience, self._room = run, kept, patience, room
+    def __init__(self, run: StepRun, kept: str, patience: float = PATIENCE, memory_limit: int = MEMORY_LIMIT) -> None:
+        self._run, self._kept, self._patience, self._memory_limit = run, kept, patience, memory_limit
         self._waiting: deque[_Item] = deque()
         self._size = 0
         self._lost: Counter[str] = Counter()
         self._reason, self._failures = "", 0
         self._changed = threading.Condition()
         self._closing, self._given_up = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name="mlflow-delivery", daemon=True)
-        self._surroundings = ExitStack()
+        self._thread = threading.Thread(target=self._work, name="mlflow-logger", daemon=True)
+        self._settings = ExitStack()
 
-    def __enter__(self) -> Delivery:
-        self._surroundings.enter_context(impatient(retries=1, seconds=30))
+    def __enter__(self) -> AsyncLogger:
+        self._settings.enter_context(limited_retries(retries=1, seconds=30))
         self._thread.start()
         return self
 
@@ -68,7 +69,7 @@ class Delivery:
         try:
             self._close(self._patience if kind is None else PATIENCE_AFTER_FAILURE)
         finally:
-            self._surroundings.close()
+            self._settings.close()
 
     @property
     def troubled(self) -> bool:
@@ -76,30 +77,31 @@ class Delivery:
         return self._failures > 0
 
     def point(self, metrics: Mapping[str, float], step: int) -> None:
-        """A point of every curve."""
+        """Logs one point of every curve."""
         point = Point(dict(metrics), step, int(time.time() * 1000))
         self._add(_Item("curve point", _POINT_SIZE * len(point.metrics), None, point))
 
     def call(self, what: str, send: Callable[[], object], size: int = 0) -> None:
-        """Anything else.
+        """Logs anything else.
 
         Args:
-            what: it is, in the singular, for the message at the end.
-            send: tells MLflow; is called again after a failure, so it must be repeatable.
-            size: bytes that it holds in memory until then.
+            what: name of the item in the singular, for warnings.
+            send: writes to MLflow; called again after a failure, so it must be repeatable.
+            size: bytes that the item occupies while it waits.
         """
         self._add(_Item(what, size, send))
 
     def _add(self, item: _Item) -> None:
         with self._changed:
-            if self._size + item.size > self._room:
-                self._lose(item, "too much was waiting")
+            if self._size + item.size > self._memory_limit:
+                self._lose(item, "too many items were waiting")
                 return
             self._waiting.append(item)
             self._size += item.size
             self._changed.notify()
 
     def _work(self) -> None:
+        # An item leaves the queue only after MLflow has accepted it: an outage, however long, changes no order.
         while items := self._next():
             try:
                 self._send(items)
@@ -110,9 +112,9 @@ class Delivery:
                     continue
                 self._failures += 1
                 if self._failures == 1:
-                    _say(f"warning: {reason}; what there is to tell it waits")
+                    _say(f"warning: {reason}; logging continues when it answers")
                 self._reason = reason
-                pause = min(2.0 ** (self._failures - 1), 1.0 if self._closing.is_set() else _SLOWEST)
+                pause = min(2.0 ** (self._failures - 1), 1.0 if self._closing.is_set() else _LONGEST_PAUSE)
                 (self._given_up if self._closing.is_set() else self._closing).wait(pause)
                 continue
             self._done(items)
@@ -122,7 +124,7 @@ class Delivery:
             self._failures = 0
 
     def _next(self) -> list[_Item]:
-        """The leading curve points, or one item of another kind; nothing = the end."""
+        """The curve points at the head of the queue, or one item of another kind; empty at the end."""
         with self._changed:
             while not self._waiting and not self._closing.is_set():
                 self._changed.wait()
@@ -153,7 +155,7 @@ class Delivery:
 
     def _lose(self, item: _Item, reason: str) -> None:
         if not self._lost:
-            _say(f"warning: MLflow is not told everything: {reason}")
+            _say(f"warning: not everything is logged to MLflow: {reason}")
         self._lost[item.what] += 1
         self._reason = reason
 
@@ -164,18 +166,18 @@ class Delivery:
             self._changed.notify()
         self._thread.join(min(2.0, patience))
         if self._thread.is_alive() and patience > 2.0:
-            _say(f"waiting for MLflow to take the last {waiting}, for up to {patience:.0f} s")
+            _say(f"waiting up to {patience:.0f} s for MLflow to accept the last {waiting} items")
             self._thread.join(patience - 2.0)
         with self._changed:
             self._given_up.set()
             left = self._lost + Counter(item.what for item in self._waiting)
         if left:
-            told = ", ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in left.items())
-            _say(f"warning: not delivered to MLflow: {told} ({self._reason or 'no answer in time'}); see {self._kept}")
+            items = ", ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in left.items())
+            _say(f"warning: not logged to MLflow: {items} ({self._reason or 'no answer in time'}); see {self._kept}")
 
 
 def _is_hopeless(error: Exception) -> bool:
-    """Whether trying again cannot help: MLflow has refused it, or there is nothing to send."""
+    """Whether sending again cannot help: MLflow rejected the item, or its file is missing."""
     cause = error.__cause__ if isinstance(error, FaceForgeError) else error
     if isinstance(cause, OSError):
         return isinstance(cause, FileNotFoundError)
@@ -183,7 +185,7 @@ def _is_hopeless(error: Exception) -> bool:
 
 
 def _revive_system_metrics(run_id: str) -> None:
-    """MLflow's own sampling of processor, memory and GPU ends at its first failure."""
+    """Restarts MLflow's sampling of processor, memory and GPU, which ends at its first failure."""
     from mlflow.tracking import fluent
 
     monitor = getattr(fluent, "run_id_to_system_metrics_monitor", {}).get(run_id)

@@ -1,4 +1,4 @@
-"""Reading runs back: what there is, how training went, what its samples looked like on the way."""
+"""Reads pipeline runs back from MLflow: list, training curves, sample grids."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _GRID = re.compile(r"images/samples\+step\+(\d+)\+.*\.png")  # as StepRun.log_im
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run of the pipeline.
+    """One pipeline run.
 
     Attributes:
-        run_id: of the parent run.
-        name: of the run.
+        run_id: id of the parent run.
+        name: its name.
         started: ISO 8601, UTC.
-        status: MLflow's word: RUNNING, FINISHED, FAILED, KILLED...
-        failure: why it failed, in a line; else empty.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        failure: why it failed, in one line; else empty.
         decision: promote, hold, reject; empty before the evaluation.
-        reasons: of the decision.
+        reasons: reasons for the decision.
         model: `models:/NAME/VERSION`; empty before the registration.
-        metrics: the headline, by name.
+        metrics: headline metrics by name.
     """
 
     run_id: str
@@ -56,7 +56,7 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class Grid:
-    """A sample grid drawn in training, after `images_seen` real images; `read_grid` fetches it."""
+    """A sample grid drawn during training, after `images_seen` real images; `read_grid` downloads it."""
 
     images_seen: int
     run_id: str
@@ -64,18 +64,18 @@ class Grid:
 
 
 def list_runs(experiment: str, at_most: int = 50) -> list[RunSummary]:
-    """The newest pipeline runs of an experiment, newest first; empty when there is no such experiment.
+    """The newest pipeline runs of an experiment, newest first; empty if there is no such experiment.
 
     Raises:
         FaceForgeError: MLflow does not answer.
     """
     with readable(_WHAT):
         client = _client()
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
+        known = client.get_experiment_by_name(experiment)
+        if known is None:
             return []
         runs = client.search_runs(
-            [found.experiment_id],
+            [known.experiment_id],
             f"tags.`{ROLE_TAG}` = 'pipeline'",
             max_results=at_most,
             order_by=["attributes.start_time DESC"],
@@ -84,7 +84,7 @@ def list_runs(experiment: str, at_most: int = 50) -> list[RunSummary]:
 
 
 def training_curves(run_id: str, names: tuple[str, ...]) -> dict[str, list[tuple[int, float]]]:
-    """Metric -> (images seen, value) in that order, from the training step of a pipeline run; absent ones are left out.
+    """Metric -> points (images seen, value) in order, of the training step; metrics that were not logged are omitted.
 
     Raises:
         FaceForgeError: no such run, or MLflow does not answer.
@@ -101,7 +101,7 @@ def training_curves(run_id: str, names: tuple[str, ...]) -> dict[str, list[tuple
 
 
 def training_grids(run_id: str) -> list[Grid]:
-    """The sample grids of the training step of a pipeline run, in the order in which they were drawn.
+    """The sample grids of a pipeline run's training step, in the order in which they were drawn.
 
     Raises:
         FaceForgeError: no such run, or MLflow does not answer.
@@ -120,7 +120,7 @@ def read_grid(grid: Grid) -> bytes:
     """PNG bytes of a grid.
 
     Raises:
-        FaceForgeError: it is gone, or MLflow does not answer.
+        FaceForgeError: the grid is deleted, or MLflow does not answer.
     """
     from pathlib import Path
     from tempfile import TemporaryDirectory

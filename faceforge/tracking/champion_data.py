@@ -1,4 +1,4 @@
-"""What the champion was trained on, as its pipeline run told."""
+"""The training data of the champion, as its pipeline run logged it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _FILE = "dataset.json"
 
 @dataclass(frozen=True)
 class ChampionData:
-    """The `dataset.json` that the champion's ingest step has logged.
+    """The `dataset.json` that the champion's ingest step logged.
 
     Attributes:
-        version: of the model; '' = there is no champion.
-        text: the file's content; '' where there is no champion.
+        version: number of the champion; '' = there is no champion.
+        text: content of the file; '' without a champion.
     """
 
     version: str = ""
@@ -28,10 +28,10 @@ class ChampionData:
 
 
 def champion_data(name: str) -> ChampionData:
-    """Fetches the description of the image set behind the champion of the registered model `name`.
+    """Downloads the description of the image set that the champion of the model `name` was trained on.
 
     Raises:
-        FaceForgeError: the registry does not answer, or the champion's run is gone.
+        FaceForgeError: the registry does not answer, or the champion's run is deleted.
     """
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException

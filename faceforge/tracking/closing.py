@@ -1,35 +1,37 @@
-"""Ending the runs of a pipeline whose steps were killed, and could not say so themselves."""
+"""Ends the MLflow runs of a pipeline whose steps were killed before they could do it."""
 
 from __future__ import annotations
 
 from faceforge.tracking.connection import readable
-from faceforge.tracking.runs import _all_experiments, _find_parent, finish_parent
+from faceforge.tracking.find_runs import all_experiments, find_parent
+from faceforge.tracking.runs import finish_parent
 from faceforge.tracking.tags import FAILURE_TAG, MLFLOW_PARENT_TAG, STEP_TAG
 
-_KILLED = "ended without a word: killed, evicted, or out of memory"
+_KILLED = "ended without an error message: killed, evicted, or out of memory"
 _NEVER_RAN = "a step could not be started: see the events of its pod (image, volume, quota)"
 
 
 def run_status(run_key: str) -> str:
-    """Status of the parent run of `run_key` (`RUNNING`, `FINISHED`, `FAILED`, `KILLED`); empty: there is none."""
+    """Status of the parent run of `run_key`: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`; empty: there is no run."""
     import mlflow
 
     with readable("MLflow"):
         client = mlflow.MlflowClient()
-        parent = _find_parent(client, run_key, _all_experiments(client))
+        parent = find_parent(client, run_key, all_experiments(client))
         return str(parent.info.status) if parent is not None else ""
 
 
 def close_run(run_key: str) -> str:
-    """Ends what is still running of a pipeline run, as failed and with the reason; returns the parent's status.
+    """Ends all runs of a pipeline run that still have the status RUNNING as FAILED; returns the parent's status.
 
-    A step ends its own run, and the last one the parent: what is running when all is over was stopped from outside.
+    Steps end their own runs, and the last step the parent. A run that is still open when all steps are over belongs to
+    a step that was stopped from outside.
     """
     import mlflow
 
     with readable("MLflow"):
         client = mlflow.MlflowClient()
-        parent = _find_parent(client, run_key, _all_experiments(client))
+        parent = find_parent(client, run_key, all_experiments(client))
         if parent is None:
             return ""
         text = f"tags.`{MLFLOW_PARENT_TAG}` = '{parent.info.run_id}' and attributes.status = 'RUNNING'"

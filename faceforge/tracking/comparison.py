@@ -1,4 +1,4 @@
-"""A version with all that its pipeline run said about it, alone or beside another."""
+"""Describes a model version by the run that produced it, and compares two versions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Details:
 
     Attributes:
         info: the version.
-        metrics: final numbers by name; empty when the run is gone.
-        params: settings by name; likewise.
-        reasons: of the decision.
-        run_name: empty when the run is gone.
+        metrics: final values by name; empty if the run is deleted.
+        params: settings by name; empty if the run is deleted.
+        reasons: reasons for the decision.
+        run_name: name of the run; empty if it is deleted.
     """
 
     info: VersionInfo
@@ -38,11 +38,11 @@ class Comparison:
     """Two versions side by side.
 
     Attributes:
-        left: one.
-        right: the other.
-        metrics: (name, left, right) of the numbers of either; None = not there.
-        params: (name, left, right) of the settings that differ; "" = not there.
-        notes: why the numbers should not be compared, if so.
+        left: first version.
+        right: second version.
+        metrics: (name, left, right) of all metrics; None = not logged.
+        params: (name, left, right) of the settings that differ; "" = not logged.
+        notes: reasons why the metrics are not comparable, if any.
     """
 
     left: Details
@@ -53,7 +53,7 @@ class Comparison:
 
 
 def describe(name: str, version: str) -> Details:
-    """All there is to know of a version, by number or alias.
+    """Describes a version, given by number or alias.
 
     Raises:
         FaceForgeError: no such registered model, version or alias.
@@ -68,7 +68,7 @@ def describe(name: str, version: str) -> Details:
 
 
 def compare(name: str, left: str, right: str) -> Comparison:
-    """Two versions, by number or alias, side by side.
+    """Compares two versions, given by number or alias.
 
     Raises:
         FaceForgeError: no such registered model, version or alias.
@@ -86,7 +86,7 @@ def compare(name: str, left: str, right: str) -> Comparison:
 
 
 def existing_run(client: MlflowClient, run_id: str) -> Run | None:
-    """A run that may have been deleted for good."""
+    """The run `run_id`, or None if it no longer exists."""
     from mlflow.exceptions import MlflowException
 
     if not run_id:
@@ -100,8 +100,8 @@ def existing_run(client: MlflowClient, run_id: str) -> Run | None:
 
 
 def _notes(one: Details, other: Details) -> list[str]:
-    notes = [f"the run of version {side.info.version} is gone" for side in (one, other) if not side.run_name]
+    notes = [f"the run of version {side.info.version} is deleted" for side in (one, other) if not side.run_name]
     digests = [side.info.tags.get(HOLDOUT_TAG) or side.info.tags.get(DATASET_TAG) for side in (one, other)]
     if digests[0] != digests[1]:
-        notes.append("the two were evaluated on different images: their numbers cannot be compared")
+        notes.append("the versions were evaluated on different images: their metrics cannot be compared")
     return notes

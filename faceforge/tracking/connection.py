@@ -1,4 +1,4 @@
-"""Reaching an MLflow server or database, or saying in one line why it cannot be reached."""
+"""Connects to an MLflow server or database; if that fails, reports why in one line."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # scheme -> usu
 
 
 def connect(tracking_uri: str | None = None, create: bool = True) -> str:
-    """Makes MLflow use `tracking_uri`, for runs and registry, once it is known to answer.
+    """Makes MLflow use `tracking_uri` for runs and registry, after checking that it answers.
 
     Args:
-        tracking_uri: `sqlite:///FILE` (created when missing; a relative file is meant from the working folder),
+        tracking_uri: `sqlite:///FILE` (created if missing; relative to the working folder),
             `http(s)://HOST:PORT`, or a database. None or empty: MLFLOW_TRACKING_URI, else `DEFAULT_URI`.
-        create: False: a missing SQLite file is an error, for those who only want to read.
+        create: False: a missing SQLite file is an error, for commands that only read.
 
     Returns:
-        The address in full.
+        The full address.
 
     Raises:
-        FaceForgeError: it does not answer within about ten seconds, or is not one.
+        FaceForgeError: no MLflow answers there within about ten seconds.
     """
     uri = full_uri(tracking_uri)
     scheme = urlsplit(uri).scheme.partition("+")[0]
@@ -53,13 +53,13 @@ def connect(tracking_uri: str | None = None, create: bool = True) -> str:
 
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    with impatient(), readable(f"MLflow at {without_password(uri)}"):
+    with limited_retries(), readable(f"MLflow at {without_password(uri)}"):
         mlflow.MlflowClient().search_experiments(max_results=1)
     return uri
 
 
 def full_uri(tracking_uri: str | None = None) -> str:
-    """`tracking_uri`, or what the environment says, or the default; SQLite files as absolute paths."""
+    """`tracking_uri`, else MLFLOW_TRACKING_URI, else the default; SQLite files as absolute paths."""
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "") or DEFAULT_URI
     if uri.startswith("sqlite:") and not uri.startswith(_SQLITE):
         raise FaceForgeError(f"tracking URI {uri!r} names no file; write {DEFAULT_URI}, or sqlite:////absolute/path.db")
@@ -67,19 +67,19 @@ def full_uri(tracking_uri: str | None = None) -> str:
 
 
 def current_uri() -> str:
-    """What MLflow has been told to use in this process, else empty."""
+    """The tracking URI that this process has set in MLflow; empty if none."""
     mlflow = sys.modules.get("mlflow")
     return str(mlflow.get_tracking_uri()) if mlflow is not None and mlflow.is_tracking_uri_set() else ""
 
 
 def artifact_root(uri: str) -> Path | None:
-    """Where artifacts of a SQLite database are kept (a server opened on it must be told); None: the server decides."""
+    """Artifact folder of a SQLite database, which a server on that database must use too; None: a server decides."""
     return Path(uri.removeprefix(_SQLITE)).parent / ARTIFACTS_FOLDER if uri.startswith(_SQLITE) else None
 
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Turns MLflow's exceptions into one line that starts with `what`."""
+    """Turns MLflow's exceptions into a `FaceForgeError` of one line that starts with `what`."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -89,7 +89,7 @@ def readable(what: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The gist of an MLflow error and what to do about it."""
+    """The cause of an MLflow error and what to do about it, in one line."""
     text = str(error)
     for sign, meaning in _MEANINGS.items():
         if re.search(sign, text, re.IGNORECASE):
@@ -113,7 +113,7 @@ _MEANINGS = {
 
 
 def _prepare_sqlite(path: Path) -> None:
-    """Checks a SQLite database; creates a missing one whole, under a lock, because racing initialisers break it."""
+    """Checks a SQLite database, or creates it under a lock: two processes that initialise one break it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(path.parent):
@@ -126,7 +126,7 @@ def _prepare_sqlite(path: Path) -> None:
 
 
 def _check_sqlite(path: Path) -> None:
-    """Refuses what is not a writable SQLite file: MLflow itself would retry that for minutes."""
+    """Refuses a file that is not a writable SQLite database; MLflow itself would retry for minutes."""
     try:
         with closing(sqlite3.connect(path, timeout=_ANSWER_SECONDS)) as database:
             database.execute("PRAGMA schema_version").fetchone()
@@ -149,7 +149,7 @@ def _create_sqlite(path: Path) -> None:
 
 
 def _knock(uri: str, usual_port: int) -> None:
-    """Opens a connection to a database's port: MLflow itself would retry a dead one for minutes."""
+    """Opens a connection to a database's port; MLflow itself would retry a dead one for minutes."""
     parts = urlsplit(uri)
     try:
         socket.create_connection((parts.hostname or "localhost", parts.port or usual_port), _ANSWER_SECONDS).close()
@@ -158,16 +158,16 @@ def _knock(uri: str, usual_port: int) -> None:
 
 
 @contextmanager
-def impatient(retries: int = 0, seconds: int = _ANSWER_SECONDS) -> Iterator[None]:
-    """MLflow's requests without its minutes of retries, in this process while it is open.
+def limited_retries(retries: int = 0, seconds: int = _ANSWER_SECONDS) -> Iterator[None]:
+    """Limits MLflow's retries in this process, by default minutes of them, while the body runs.
 
     Args:
-        retries: after the first try of a request.
-        seconds: that a server may take to answer.
+        retries: attempts after the first, per request.
+        seconds: time limit of a request.
     """
-    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries), "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds)}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    limits = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries), "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds)}
+    before = {name: os.environ.get(name) for name in limits}
+    os.environ.update(limits)
     try:
         yield
     finally:
@@ -179,5 +179,5 @@ def impatient(retries: int = 0, seconds: int = _ANSWER_SECONDS) -> Iterator[None
 
 
 def without_password(uri: str) -> str:
-    """An address as it may be shown."""
+    """An address with its password masked, for display."""
     return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", uri)

@@ -1,6 +1,6 @@
-"""Where a model came from: source -> data -> code -> image -> pipeline run -> MLflow run -> version.
+"""Lineage of a model version: source -> data -> code -> image -> pipeline run -> MLflow run -> version.
 
-Read from what the steps have written down; what was not written down, or has been deleted, is named as missing.
+Read from the tags that steps logged; facts that were not logged, or whose run is deleted, are listed as missing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the pipeline run: when it last ran, with what code, in which image."""
+    """One step of the pipeline run: its last attempt, code and container image."""
 
     name: str
     run_id: str
@@ -48,28 +48,28 @@ class Step:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The origin of a model version; "" or empty = not known, and then `missing` says so.
+    """The lineage of a model version; "" or empty = not known, and then `missing` names it.
 
     Attributes:
         model: `models:/NAME/VERSION`.
-        aliases: it has now.
+        aliases: its present aliases.
         registered: ISO 8601, UTC.
-        decision: of its evaluation, with the reasons.
+        decision: decision of its evaluation, with the reasons.
         promotions: when, by whom and why it became champion.
-        source: what ingest read.
-        data: digest of the image set made of it.
+        source: source that ingest read.
+        data: digest of the image set built from it.
         trained_on: digest of the image set that training read (an augmented one differs from `data`).
-        started_from: what training started from: a version, a folder, or fresh weights; empty in older runs.
-        holdout: digest of the images kept from training.
-        revision: of the code; the steps' own, where they agree.
-        image: of the containers; likewise. Empty outside containers.
-        run_key: what identifies the pipeline run across retries.
-        kubeflow: id, url, pipeline_id, pipeline_version_id, as far as Kubeflow has told.
-        run_id: of the MLflow parent run.
+        started_from: weights that training started from: a version, a folder, or fresh weights; empty in older runs.
+        holdout: digest of the holdout images.
+        revision: revision of the code; several, if the steps differ.
+        image: container image; several, if the steps differ; empty outside containers.
+        run_key: identifies the pipeline run across retries.
+        kubeflow: id, url, pipeline_id, pipeline_version_id, as far as Kubeflow set them.
+        run_id: MLflow parent run.
         run_url: its page; empty without a server.
-        run_status: MLflow's word.
+        run_status: its status in MLflow.
         steps: in the order in which they were first started.
-        missing: what is not known, and why.
+        missing: facts that are not known, and why.
     """
 
     model: str
@@ -94,16 +94,16 @@ class Lineage:
 
 
 def lineage_of(model_uri: str) -> Lineage:
-    """The origin of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+    """The lineage of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
-        FaceForgeError: not such an address, no such version, or MLflow does not answer.
+        FaceForgeError: not a model address, no such version, or MLflow does not answer.
     """
-    found = MODEL_URI.fullmatch(model_uri)
-    if not found:
-        raise FaceForgeError(f"{model_uri!r} is no model; write models:/NAME@ALIAS or models:/NAME/VERSION")
-    name = found["name"]
-    version = find_version(name, found["alias"] or found["version"])
+    address = MODEL_URI.fullmatch(model_uri)
+    if not address:
+        raise FaceForgeError(f"{model_uri!r} is not a model address; write models:/NAME@ALIAS or models:/NAME/VERSION")
+    name = address["name"]
+    version = find_version(name, address["alias"] or address["version"])
     promotions = [event for event in history(name) if event.version == version.version]
     with readable("MLflow"):
         client = mlflow_client()
@@ -124,7 +124,7 @@ def _trace(client: MlflowClient, model: str, version: VersionInfo, promotions: l
         "run_key": version.tags.get(RUN_KEY_TAG, ""),
         "run_id": run.info.run_id if run else version.tags.get(PARENT_RUN_TAG, ""),
     }
-    missing = [f"{name}: nothing was written down" for name, value in facts.items() if value in ("", "unknown")]
+    missing = [f"{name}: not logged" for name, value in facts.items() if value in ("", "unknown")]
     if run is None:
         missing.insert(0, f"run: {facts['run_id'] or 'none'} is not in this MLflow, or was deleted for good")
     elif run.info.lifecycle_stage != "active":
@@ -165,15 +165,15 @@ def _steps(client: MlflowClient, parent: Run) -> list[Step]:
 
 
 def _source(run: Run) -> str:
-    """What ingest read, as the run's input says."""
+    """Source that ingest read, from the run's input."""
     for entry in run.inputs.dataset_inputs:
-        told = json.loads(entry.dataset.source)
-        return str(told.get("uri") or told.get("tags", {}).get("source", ""))
+        source = json.loads(entry.dataset.source)
+        return str(source.get("uri") or source.get("tags", {}).get("source", ""))
     return ""
 
 
 def _common(values: Iterable[str]) -> str:
-    """The different values, joined; one where all agree."""
+    """The distinct values, joined; a single one if all agree."""
     return ", ".join(dict.fromkeys(filter(None, values)))
 
 

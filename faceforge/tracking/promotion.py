@@ -1,7 +1,7 @@
-"""Which version is in use: promotion, approval, rollback, and the record of all three.
+"""Promotion, approval and rollback of model versions, with a history.
 
-Every move of the champion is an entry in the registered model's history: what, when, who and why. The entries are the
-truth that a rollback reads; should an alias have been moved by other means, the alias wins.
+Every move of the champion is an entry in the registered model's history: action, time, user, reason. Rollback reads
+these entries; where an alias was moved by other means, the alias wins.
 """
 
 from __future__ import annotations
@@ -40,45 +40,45 @@ _REQUIRED = "required"
 
 @dataclass(frozen=True)
 class Event:
-    """A move of the champion."""
+    """One move of the champion."""
 
     at: str  # ISO 8601, UTC
     action: str  # promote | approve | rollback
-    version: str  # the champion since then
-    before: str  # the champion until then; "" = none
+    version: str  # the champion after it
+    before: str  # the champion before it; "" = none
     by: str
     reason: str
 
 
 def promote(name: str, version: str, reason: str = "", *, force: bool = False, by: str = "") -> Event | None:
-    """Makes a version the champion; the champion so far becomes `previous`.
+    """Makes a version the champion; the former champion becomes `previous`.
 
     Args:
         name: registered model.
         version: number or alias.
         reason: kept in the history.
-        force: also a version that its evaluation rejected or that nobody has approved; needs a reason.
-        by: who; empty: the user of this process.
+        force: allow a version that was rejected or not approved; needs a reason.
+        by: name for the history; empty: the user of this process.
 
     Returns:
-        The entry in the history; None when the version is the champion already.
+        The entry in the history; None if the version is the champion already.
 
     Raises:
-        FaceForgeError: no such version, its bundle is unreadable, it was rejected, or it waits for approval.
+        FaceForgeError: no such version, an unreadable bundle, a rejected version, or one that waits for approval.
     """
     return _promote(name, version, reason, by, "promote", forced=force and bool(reason))
 
 
 def approve(name: str, version: str, reason: str = "", *, by: str = "") -> Event | None:
-    """Gives the approval that `require_approval` asks for, and makes the version the champion; else as `promote`."""
+    """Approves a version, as `require_approval` demands, and promotes it; otherwise as `promote`."""
     return _promote(name, version, reason, by, "approve", forced=False)
 
 
 def rollback(name: str, reason: str = "", *, by: str = "") -> Event:
-    """Undoes the last promotion that has not been undone: `champion` and `previous` are what they were before it.
+    """Undoes the last promotion that is not undone yet: `champion` and `previous` get their earlier versions back.
 
     Raises:
-        FaceForgeError: there is nothing to go back to, or what was in use before cannot be read.
+        FaceForgeError: there is no earlier champion, or it cannot be read.
     """
     with readable(WHAT):
         client = mlflow_client()
@@ -94,12 +94,12 @@ def rollback(name: str, reason: str = "", *, by: str = "") -> Event:
 
 
 def require_approval(name: str, required: bool = True, *, by: str = "") -> None:
-    """Sets the rule that a person has to approve what becomes champion; pipelines then register, but do not promote.
+    """Sets whether a person must approve a version before it becomes champion; pipelines then do not promote.
 
     Args:
-        name: registered model; created when missing, so that the rule can come before the first run.
-        required: False: lift the rule.
-        by: who; empty: the user of this process.
+        name: registered model; created if missing, so that the rule can precede the first run.
+        required: False: approval is not required.
+        by: name for the record; empty: the user of this process.
     """
     from mlflow.exceptions import MlflowException
 
@@ -115,7 +115,7 @@ def require_approval(name: str, required: bool = True, *, by: str = "") -> None:
 
 
 def approval_required(name: str) -> bool:
-    """Whether a person has to approve what becomes champion.
+    """Whether a person must approve a version before it becomes champion.
 
     Raises:
         FaceForgeError: no such registered model.
@@ -135,17 +135,17 @@ def history(name: str) -> list[Event]:
 
 
 def champions(events: Sequence[Event], champion: str) -> list[str]:
-    """The champions that rollbacks lead through, the present one last.
+    """The sequence of champions that repeated rollbacks go back through, the present one last.
 
     Args:
-        events: the history. Moves that were cut off, and those that left no entry, show in the `before` of the next.
-        champion: what the alias says now; empty = there is none.
+        events: the history. Interrupted moves, and moves without an entry, show in the `before` of the next entry.
+        champion: version that the alias points at now; empty = none.
     """
     stack: list[str] = []
     after = [event.before for event in events[1:]] + [champion] * bool(events)
     for event, champion_then in zip(events, after, strict=True):
         if champion_then == event.before != event.version:
-            continue  # written down, but cut off before the alias moved
+            continue  # recorded, but interrupted before the alias moved
         _agree(stack, event.before)
         if event.action == "rollback":
             del stack[-1:]
@@ -157,7 +157,7 @@ def champions(events: Sequence[Event], champion: str) -> list[str]:
 
 
 def _agree(stack: list[str], version: str) -> None:
-    """Makes `version` the last, as by a move without an entry: back to one below it, or on to a new one."""
+    """Makes `version` the top of the stack: drops what is above it, or pushes it if it is new."""
     while version in stack and stack[-1] != version:
         stack.pop()
     if version and version not in stack:
@@ -169,19 +169,19 @@ def _promote(name: str, version: str, reason: str, by: str, action: str, forced:
         client = mlflow_client()
         model = registered_model(client, name)
         chosen = chosen_version(client, model, version)
-        number = str(chosen.version)  # SQLite answers with an integer, servers with text
+        number = str(chosen.version)  # an integer from SQLite, text from servers
         if number == alias_of(model, CHAMPION):
             return None
         if chosen.tags.get(DECISION_TAG) == "reject" and not forced:
             raise FaceForgeError(
-                f"{name} version {number} was rejected by its evaluation; to promote it all the same, use "
+                f"{name} version {number} was rejected by its evaluation; to promote it anyway, use "
                 "force and give a reason"
             )
         approved = action == "approve" or chosen.tags.get(APPROVAL_TAG, WAITING) != WAITING
         if _is_required(model) and not approved and not forced:
             raise FaceForgeError(
                 f"{name} version {number} waits for approval: faceforge registry approve {number}; to promote it "
-                "without, use force and give a reason"
+                "without approval, use force and give a reason"
             )
         if error := _unreadable(name, number):
             raise FaceForgeError(f"{name} version {number} cannot be promoted: {error}")
@@ -193,7 +193,7 @@ def _promote(name: str, version: str, reason: str, by: str, action: str, forced:
 def _move(
     client: MlflowClient, model: RegisteredModel, action: str, version: str, previous: str, reason: str, by: str
 ) -> Event:
-    """Sets the aliases and writes it down. Every part may be repeated after an interruption."""
+    """Records the move, then sets the aliases. Every part may be repeated after an interruption."""
     now = _now()
     event = Event(now, action, version, alias_of(model, CHAMPION), by or _user(), reason[:500])
     client.set_registered_model_tag(model.name, f"{EVENT_TAG}{now.replace('+00:00', 'Z')}", json.dumps(asdict(event)))
@@ -216,7 +216,7 @@ def _is_required(model: RegisteredModel) -> bool:
 
 
 def _unreadable(name: str, version: str) -> str:
-    """Why a version's bundle cannot be used; empty = it can."""
+    """Why a version's bundle cannot be used; empty = it is usable."""
     from tempfile import TemporaryDirectory
 
     try:
@@ -234,5 +234,5 @@ def _now() -> str:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's arbitrary user id has no name
+    except (KeyError, OSError):  # an arbitrary user id in a container has no name
         return f"uid {os.getuid()}"

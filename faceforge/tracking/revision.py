@@ -1,4 +1,4 @@
-"""Which code is running, and in which image."""
+"""Revision of the running code, and its container image."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def code_revision() -> str:
 
 
 def container_image() -> str:
-    """FACEFORGE_IMAGE, which compiled pipelines set, if this process really runs in one of our images; else empty.
+    """FACEFORGE_IMAGE, which compiled pipelines set, if this process runs in one of our images; else empty.
 
-    A local run of the same pipeline has that variable too, but not FACEFORGE_REVISION.
+    A local run of the same pipeline also sees that variable, but not FACEFORGE_REVISION, which only images set.
     """
     return os.environ.get("FACEFORGE_IMAGE", "") if os.environ.get("FACEFORGE_REVISION") else ""

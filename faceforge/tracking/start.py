@@ -1,4 +1,4 @@
-"""What a training run starts from: fresh weights, a bundle, or a version of the registry."""
+"""The weights that training starts from: fresh ones, a bundle's, or a registered version's."""
 
 from __future__ import annotations
 
@@ -20,62 +20,63 @@ FRESH = "fresh weights"
 
 @dataclass(frozen=True)
 class Start:
-    """Where training starts.
+    """The weights that training starts from.
 
     Attributes:
-        name: `models:/NAME/VERSION`, a path, or `fresh weights` with a reason; for people and the lineage.
-        bundle: its folder; None = fresh weights.
+        name: `models:/NAME/VERSION`, a path, or `fresh weights` with a reason; for display and lineage.
+        bundle: folder of the bundle; None = fresh weights.
     """
 
     name: str
     bundle: Path | None = None
 
 
-def check_start(wanted: str) -> str:
-    """Refuses, before any work, what `starting_point` will; needs a connection where `wanted` is a version.
+def check_start(init_from: str) -> str:
+    """Checks `train.init_from` before any work; needs a connection if it names a registered version.
 
     Returns:
-        `wanted`; a folder as an absolute path.
+        `init_from`; a folder as an absolute path.
 
     Raises:
-        FaceForgeError: no such folder, version or alias; a champion that does not exist yet is none.
+        FaceForgeError: no such folder, version or alias. A champion that does not exist yet is no error.
     """
-    if not wanted or wanted == CHAMPION:
-        return wanted
-    if not wanted.startswith("models:"):
-        folder = Path(wanted).expanduser().absolute()
+    if not init_from or init_from == CHAMPION:
+        return init_from
+    if not init_from.startswith("models:"):
+        folder = Path(init_from).expanduser().absolute()
         BundleInfo.read(folder)
         return str(folder)
-    name, version = _parsed(wanted)
+    name, version = _parsed(init_from)
     if version != CHAMPION:
         find_version(name, version)
-    return wanted
+    return init_from
 
 
-def starting_point(wanted: str, model_name: str | None, run: StepRun | None, scratch: Path) -> Start:
-    """What `train.init_from` means.
+def starting_point(init_from: str, model_name: str | None, run: StepRun | None, scratch: Path) -> Start:
+    """Resolves `train.init_from` to a bundle, downloaded if necessary.
 
     A champion that does not exist yet is no error: the first run of a series starts from fresh weights. A retry
-    starts from what its run's first attempt has started from, whoever is the champion by then.
+    starts from the same version as its first attempt, even if the champion has changed since.
 
     Args:
-        wanted: empty; `champion` = that of `model_name`; `models:/NAME@ALIAS` or `models:/NAME/VERSION`; else a folder.
+        init_from: empty = fresh weights; `champion` = that of `model_name`; `models:/NAME@ALIAS` or
+            `models:/NAME/VERSION`; else a folder.
         model_name: registered model that `champion` is of; None: `champion` is refused.
-        run: of the training step; None: not tracked, the registry is that of MLFLOW_TRACKING_URI.
-        scratch: folder that a version's bundle is copied into.
+        run: run of the training step; None: not tracked, the registry is that of MLFLOW_TRACKING_URI.
+        scratch: folder for a downloaded bundle.
 
     Raises:
-        FaceForgeError: no such folder, version or alias, or it is no bundle, or the registry does not answer.
+        FaceForgeError: no such folder, version or alias, not a bundle, or the registry does not answer.
     """
-    if not wanted:
+    if not init_from:
         return Start(FRESH)
-    if wanted != CHAMPION and not wanted.startswith("models:"):
-        folder = Path(wanted).expanduser()
+    if init_from != CHAMPION and not init_from.startswith("models:"):
+        folder = Path(init_from).expanduser()
         BundleInfo.read(folder)
         return Start(str(folder), folder)
-    if wanted == CHAMPION and not model_name:
+    if init_from == CHAMPION and not model_name:
         raise FaceForgeError("train.init_from=champion: of which model? write train.init_from=models:/NAME@champion")
-    name, version = (model_name or "", CHAMPION) if wanted == CHAMPION else _parsed(wanted)
+    name, version = (model_name or "", CHAMPION) if init_from == CHAMPION else _parsed(init_from)
     if not current_uri():
         connect(create=False)
     before = run.tag(STARTED_TAG) if run is not None else ""
@@ -87,11 +88,11 @@ def starting_point(wanted: str, model_name: str | None, run: StepRun | None, scr
 
 
 def _parsed(uri: str) -> tuple[str, str]:
-    """Name, and alias or number."""
-    found = MODEL_URI.fullmatch(uri)
-    if found is None:
+    """Name, and alias or number, of a model address."""
+    address = MODEL_URI.fullmatch(uri)
+    if address is None:
         raise FaceForgeError(f"train.init_from = {uri!r}: write champion, models:/NAME@ALIAS or models:/NAME/VERSION")
-    return found["name"], found["alias"] or found["version"]
+    return address["name"], address["alias"] or address["version"]
 
 
 def _from_registry(name: str, version: str, scratch: Path) -> Start:

@@ -1,6 +1,6 @@
-"""Model versions: which there are, which one is in use, and what is kept with them.
+"""Model versions in the registry: lists them and downloads their files.
 
-Aliases: `challenger` = the last version that was not rejected, `champion` = the one in use, `previous` = the champion
+Aliases: `challenger` = newest version that was not rejected, `champion` = version in use, `previous` = the champion
 before it; `faceforge.tracking.promotion` moves them.
 """
 
@@ -41,13 +41,13 @@ class VersionInfo:
 
 @dataclass(frozen=True)
 class Champion:
-    """The version in use, if there is one.
+    """The champion of a registered model, if there is one.
 
     Attributes:
-        name: of the registered model.
-        version: "" = there is no champion.
-        bundle: its bundle; None = there is none, or it is unreadable.
-        error: why it is unreadable, in one line.
+        name: registered model.
+        version: number; "" = there is no champion.
+        bundle: folder of its bundle; None = there is no champion, or its bundle is unreadable.
+        error: why the bundle is unreadable, in one line.
     """
 
     name: str
@@ -65,8 +65,8 @@ def list_versions(name: str) -> list[VersionInfo]:
     with readable(WHAT):
         client = mlflow_client()
         model = registered_model(client, name)
-        found = [_info(model, item) for item in all_versions(client, name)]
-    return sorted(found, key=lambda item: int(item.version), reverse=True)
+        versions = [_info(model, item) for item in all_versions(client, name)]
+    return sorted(versions, key=lambda item: int(item.version), reverse=True)
 
 
 def find_version(name: str, version: str) -> VersionInfo:
@@ -82,10 +82,9 @@ def find_version(name: str, version: str) -> VersionInfo:
 
 
 def champion_bundle(name: str, destination: Path) -> Champion:
-    """Fetches the champion's bundle into the folder `destination`.
+    """Downloads the champion's bundle into the folder `destination`.
 
-    "There is none yet" and "there is one that cannot be read" are told apart; a registry that does not answer is
-    neither.
+    The result tells apart a model without a champion and a champion whose bundle cannot be read.
 
     Raises:
         FaceForgeError: the registry does not answer.
@@ -109,7 +108,7 @@ def champion_bundle(name: str, destination: Path) -> Champion:
 
 
 def download_bundle(model_uri: str, destination: Path) -> Path:
-    """The bundle of `models:/NAME@ALIAS` or `models:/NAME/VERSION`, copied into the folder `destination`.
+    """Downloads the bundle of `models:/NAME@ALIAS` or `models:/NAME/VERSION` into the folder `destination`.
 
     Raises:
         FaceForgeError: no such version, or no readable bundle in it.
@@ -118,7 +117,7 @@ def download_bundle(model_uri: str, destination: Path) -> Path:
 
 
 def download_version(model_uri: str, destination: Path) -> Path:
-    """Everything kept with a version: a folder with `bundle/` and, where it was evaluated, `report.json` and more.
+    """Downloads all files of a version: a folder with `bundle/` and, if it was evaluated, `report.json` and more.
 
     Raises:
         FaceForgeError: no such version, or no readable bundle in it.
@@ -139,7 +138,7 @@ def full_name(model_uri: str) -> str:
         return f"models:/{name}/{mlflow_client().get_model_version_by_alias(name, alias).version}"
 
 
-def _download(model_uri: str, what: str, destination: Path, bundle: str) -> Path:
+def _download(model_uri: str, part: str, destination: Path, bundle: str) -> Path:
     import mlflow
 
     from faceforge.models.bundle import BundleInfo
@@ -147,14 +146,14 @@ def _download(model_uri: str, what: str, destination: Path, bundle: str) -> Path
     Path(destination).mkdir(parents=True, exist_ok=True)
     with readable(model_uri):
         folder = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"{model_uri.rstrip('/')}/{what}", dst_path=str(destination)
+            artifact_uri=f"{model_uri.rstrip('/')}/{part}", dst_path=str(destination)
         )
     BundleInfo.read(Path(folder) / bundle)
     return Path(folder)
 
 
 def mlflow_client() -> MlflowClient:
-    """A client of the server that is connected."""
+    """A client of the MLflow that `connect` chose."""
     import mlflow
 
     return mlflow.MlflowClient()
@@ -164,7 +163,7 @@ def registered_model(client: MlflowClient, name: str) -> RegisteredModel:
     """The registered model `name`.
 
     Raises:
-        FaceForgeError: there is none; the message lists those there are.
+        FaceForgeError: it does not exist; the message lists those that do.
     """
     from mlflow.exceptions import MlflowException
 
@@ -178,7 +177,7 @@ def registered_model(client: MlflowClient, name: str) -> RegisteredModel:
 
 
 def alias_of(model: RegisteredModel, alias: str) -> str:
-    """The version an alias names; empty = none."""
+    """Number of the version that an alias points at; empty = none."""
     return str(model.aliases.get(alias, ""))
 
 
@@ -186,30 +185,30 @@ def chosen_version(client: MlflowClient, model: RegisteredModel, version: str) -
     """A version by number or alias.
 
     Raises:
-        FaceForgeError: there is none; the message lists those there are.
+        FaceForgeError: it does not exist; the message lists those that do.
     """
     number = str(version) if str(version).isdigit() else alias_of(model, str(version))
-    found = {str(item.version): item for item in all_versions(client, model.name)}
-    if number not in found:
-        known = ", ".join(sorted(found, key=int)) or "none"
+    versions = {str(item.version): item for item in all_versions(client, model.name)}
+    if number not in versions:
+        known = ", ".join(sorted(versions, key=int)) or "none"
         raise FaceForgeError(f"{model.name} has no version {str(version)!r}; versions: {known}")
-    return found[number]
+    return versions[number]
 
 
 def all_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     """Every version of a registered model, in no particular order; none if there is no such model."""
-    found: list[ModelVersion] = []
+    versions: list[ModelVersion] = []
     token: Any = None
     while True:
         page = client.search_model_versions(f"name='{name}'", page_token=token)
-        found += page
+        versions += page
         token = page.token
         if not token:
-            return found
+            return versions
 
 
 def _info(model: RegisteredModel, item: ModelVersion) -> VersionInfo:
-    number = str(item.version)  # SQLite answers with an integer, servers with text
+    number = str(item.version)  # an integer from SQLite, text from servers
     return VersionInfo(
         version=number,
         aliases=tuple(sorted(alias for alias, of in model.aliases.items() if str(of) == number)),

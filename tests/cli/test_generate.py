@@ -32,7 +32,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tiny_bundle: Path, tmp_path: Pa
         "truncation = 3.0": ("--count", 3, "--truncation", 3),
         "needs a classifier": ("--count", 3, "--reject", "labels"),
         "name it with --data": ("--count", 3, "--reject", "copies"),
-        "is not the output of an evaluation": ("--count", 3, "--report", tmp_path),
+        "is not the output of faceforge evaluate": ("--count", 3, "--report", tmp_path),
     }
     for told, options in cases.items():
         code, said = run("--model", tiny_bundle, "--out", out, *options)

@@ -22,8 +22,8 @@ _GIB = 2**30
 
 def test_the_packages_of_this_environment_are_right() -> None:
     found = machine.packages()
-    assert found.status == "ok", found.told
-    assert f"mlflow {metadata.version('mlflow')}" in found.told
+    assert found.status == "ok", found.message
+    assert f"mlflow {metadata.version('mlflow')}" in found.message
 
 
 def test_wrong_and_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def test_wrong_and_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(metadata, "requires", lambda name: asked)
     found = machine.packages()
     assert (found.status, found.remedy) == ("problem", "install the locked packages: make setup")
-    assert found.told == f"numpy {metadata.version('numpy')} (needs >=99), no-such-package is missing"
+    assert found.message == f"numpy {metadata.version('numpy')} (needs >=99), no-such-package is missing"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_gpus(
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setattr(machine, "_version", lambda package: "2.21" if package == flavour else "")
     found = machine.gpu()
-    assert (found.status, told in found.told) == (status, True), found
+    assert (found.status, told in found.message) == (status, True), found
     assert bool(found.remedy) == (status == "problem")
 
 
@@ -73,7 +73,7 @@ def test_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, status
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(100 * _GIB, 0, free))
     assert machine.disk(tmp_path).status == status
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
-    assert (machine.disk(tmp_path).status, "is read-only" in machine.disk(tmp_path).told) == ("problem", True)
+    assert (machine.disk(tmp_path).status, "is read-only" in machine.disk(tmp_path).message) == ("problem", True)
 
 
 @pytest.mark.parametrize("status, code", [("ok", 0), ("skipped", 0), ("warning", 0), ("problem", 1)])

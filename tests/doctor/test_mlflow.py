@@ -16,7 +16,7 @@ def test_half_a_pair_of_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     found = doctor.credentials()
     assert (found.status, found.remedy) == ("problem", "set MLFLOW_TRACKING_PASSWORD too")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
-    assert (doctor.credentials().status, "secret" in doctor.credentials().told) == ("ok", False)
+    assert (doctor.credentials().status, "secret" in doctor.credentials().message) == ("ok", False)
 
 
 def test_a_database_that_the_first_run_will_make(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_database_that_the_first_run_will_make(tmp_path: Path) -> None:
 def test_what_is_no_database_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("holiday plans, " * 500)
     found = doctor.reach(f"sqlite:///{tmp_path}/mlflow.db")
-    assert (found.status, "is unreadable" in found.told, bool(found.remedy)) == ("problem", True, True)
+    assert (found.status, "is unreadable" in found.message, bool(found.remedy)) == ("problem", True, True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from faceforge.config import resolve
 from faceforge.data.overview.contact_sheet import save_png
-from faceforge.steps.log_training import Follower, log_training
+from faceforge.steps.log_training import MlflowObserver, log_training
 from faceforge.tracking import async_logger as delivery
 from faceforge.tracking.runs import step_run
 from faceforge.tracking.start import Start
@@ -18,13 +18,13 @@ GRID = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
 CONFIG = resolve("toy")
 
 
-def point(work: Path, follower: Follower, seen: int) -> None:
+def point(work: Path, observer: MlflowObserver, seen: int) -> None:
     """What the journal does."""
     with (work / "metrics.jsonl").open("a") as stream:
         stream.write(json.dumps({"images_seen": seen, "loss": seen / 8}) + "\n")
     save_png(work / "grids" / f"{seen:09d}.png", GRID)
-    follower.on_metrics({"loss": seen / 8, "odd": float("nan")}, seen)
-    follower.on_grid(GRID, seen, "samples")
+    observer.on_metrics({"loss": seen / 8, "odd": float("nan")}, seen)
+    observer.on_grid(GRID, seen, "samples")
 
 
 def test_a_second_attempt_delivers_what_the_first_could_not(
@@ -40,19 +40,19 @@ def test_a_second_attempt_delivers_what_the_first_could_not(
     def gone(*_: object, **__: object) -> None:
         raise mlflow.exceptions.MlflowException("gone")
 
-    def evicted(follower: Follower) -> Path:
-        follower.on_start({"steps": 4, "resumed_at_step": 0})
+    def evicted(observer: MlflowObserver) -> Path:
+        observer.on_start({"steps": 4, "resumed_at_step": 0})
         with monkeypatch.context() as broken:
             broken.setattr(mlflow.MlflowClient, "log_batch", gone)
             for seen in (8, 16):
-                point(tmp_path, follower, seen)
+                point(tmp_path, observer, seen)
             raise KeyboardInterrupt
 
-    def finished(follower: Follower) -> Path:
-        follower.on_start({"steps": 4, "resumed_at_step": 2})
+    def finished(observer: MlflowObserver) -> Path:
+        observer.on_start({"steps": 4, "resumed_at_step": 2})
         for seen in (24, 32):
-            point(tmp_path, follower, seen)
-        follower.on_grid(GRID, 32, "interpolations")
+            point(tmp_path, observer, seen)
+        observer.on_grid(GRID, 32, "interpolations")
         (tmp_path / "bundle").mkdir()
         (tmp_path / "bundle/bundle.json").write_text(json.dumps({"training": {"seconds": 5, "place": "here"}}))
         return tmp_path / "bundle"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from faceforge.tracking import async_logger as module
-from faceforge.tracking.async_logger import Delivery
+from faceforge.tracking.async_logger import AsyncLogger
 from faceforge.tracking.connection import connect
 from faceforge.tracking.runs import step_run
 from tests.tracking.servers import free_port, mlflow_server
@@ -42,22 +42,22 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     options = ["--backend-store-uri", tracking_uri, "--artifacts-destination", str(tmp_path / "store")]
     with ExitStack() as server:
         connect(server.enter_context(mlflow_server(*options, env={}, port=port)))
-        with step_run("train", run_key="k1", experiment="served") as run, Delivery(run, "there") as delivery:
+        with step_run("train", run_key="k1", experiment="served") as run, AsyncLogger(run, "there") as logger:
 
             def tell(steps: range) -> None:
                 nonlocal slowest
                 for step in steps:
                     began = time.monotonic()
-                    delivery.point({"loss": step / 7, "rate": 3.0}, step)
+                    logger.point({"loss": step / 7, "rate": 3.0}, step)
                     if step % 10 == 0:
-                        delivery.call("picture", partial(run.log_image, GRID, "samples", step), GRID.nbytes)
+                        logger.call("image", partial(run.log_image, GRID, "samples", step), GRID.nbytes)
                     slowest = max(slowest, time.monotonic() - began)
                     time.sleep(0.005)
 
             tell(range(1, 40))
             server.close()  # SIGKILL, very likely in the middle of a request
             tell(range(40, 80))
-            wait_for(lambda: delivery.troubled)
+            wait_for(lambda: logger.troubled)
             server.enter_context(mlflow_server(*options, env={}, port=port))
             tell(range(80, 120))
         assert curve(run.run_id) == [(step, step / 7) for step in range(1, 120)]
@@ -68,9 +68,9 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
         assert mlflow.MlflowClient().get_run(run.run_id).info.status == "FINISHED"
     assert slowest < 0.2
     said = capsys.readouterr().err
-    assert said.count("what there is to tell it waits") == 1
+    assert said.count("logging continues when it answers") == 1
     assert said.count("MLflow answers again") == 1
-    assert "not delivered" not in said
+    assert "not logged" not in said
 
 
 def test_what_never_arrives_is_said_and_costs_a_bounded_time(
@@ -79,13 +79,13 @@ def test_what_never_arrives_is_said_and_costs_a_bounded_time(
     with step_run("train", run_key="k1", experiment="faces") as run, monkeypatch.context() as broken:
         broken.setattr(mlflow.MlflowClient, "log_batch", gone)
         began = time.monotonic()
-        with Delivery(run, "work/metrics.jsonl", patience=2.5) as delivery:
+        with AsyncLogger(run, "work/metrics.jsonl", patience=2.5) as logger:
             for step in range(3):
-                delivery.point({"loss": 1.0}, step)
-            delivery.call("picture", lambda: None)
+                logger.point({"loss": 1.0}, step)
+            logger.call("image", lambda: None)
         assert 2 < time.monotonic() - began < 5
     said = capsys.readouterr().err
-    assert "not delivered to MLflow: 3 curve points, 1 picture (MLflow: gone); see work/metrics.jsonl" in said
+    assert "not logged to MLflow: 3 curve points, 1 image (MLflow: gone); see work/metrics.jsonl" in said
     assert mlflow.MlflowClient().get_run(run.run_id).info.status == "FINISHED"
 
 
@@ -95,8 +95,8 @@ def test_a_pod_that_has_to_go_does_not_wait_long(tracking_uri: str, monkeypatch:
         with monkeypatch.context() as broken:
             broken.setattr(mlflow.MlflowClient, "log_batch", gone)
             began = time.monotonic()
-            with pytest.raises(KeyboardInterrupt), Delivery(run, "there") as delivery:
-                delivery.point({"loss": 1.0}, 1)
+            with pytest.raises(KeyboardInterrupt), AsyncLogger(run, "there") as logger:
+                logger.point({"loss": 1.0}, 1)
                 raise KeyboardInterrupt
             assert time.monotonic() - began < 2
         raise KeyboardInterrupt
@@ -107,30 +107,33 @@ def test_nobody_waits_for_a_slow_server_and_no_more_is_kept_than_there_is_room_f
     tracking_uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answered = threading.Event()
-    with step_run("train", run_key="k1", experiment="faces") as run, Delivery(run, "there", room=1000) as delivery:
-        delivery.call("request", lambda: answered.wait(30))
+    with (
+        step_run("train", run_key="k1", experiment="faces") as run,
+        AsyncLogger(run, "there", memory_limit=1000) as logger,
+    ):
+        logger.call("request", lambda: answered.wait(30))
         began = time.monotonic()
         for step in range(10):
-            delivery.point({"loss": float(step)}, step)
+            logger.point({"loss": float(step)}, step)
         assert time.monotonic() - began < 0.5
         answered.set()
     assert curve(run.run_id) == [(step, float(step)) for step in range(5)]  # 200 bytes each
-    assert "not delivered to MLflow: 5 curve points (too much was waiting); see there" in capsys.readouterr().err
+    assert "not logged to MLflow: 5 curve points (too many items were waiting); see there" in capsys.readouterr().err
 
 
 def test_what_mlflow_refuses_does_not_hold_up_the_rest(tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with step_run("train", run_key="k1", experiment="faces") as run, Delivery(run, "there") as delivery:
-        delivery.call("list of tags", lambda: run.set_tags({"a tag = no tag": "x"}))
-        delivery.call("file", lambda: run.log_artifacts(Path("there is none")))
-        delivery.point({"loss": 1.0}, 1)
+    with step_run("train", run_key="k1", experiment="faces") as run, AsyncLogger(run, "there") as logger:
+        logger.call("list of tags", lambda: run.set_tags({"a tag = no tag": "x"}))
+        logger.call("file", lambda: run.log_artifacts(Path("there is none")))
+        logger.point({"loss": 1.0}, 1)
     assert curve(run.run_id) == [(1, 1.0)]
-    assert "not delivered to MLflow: 1 list of tags, 1 file" in capsys.readouterr().err
+    assert "not logged to MLflow: 1 list of tags, 1 file" in capsys.readouterr().err
 
 
 def test_mlflows_own_patience_is_restored(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "6")
-    with step_run("train", run_key="k1", experiment="faces") as run, Delivery(run, "there"):
+    with step_run("train", run_key="k1", experiment="faces") as run, AsyncLogger(run, "there"):
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "6"

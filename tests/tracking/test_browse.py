@@ -8,6 +8,7 @@ from PIL import Image
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.browse import list_runs, read_grid, training_curves, training_grids
+from faceforge.tracking.run_writer import Point
 from faceforge.tracking.runs import finish_parent, step_run
 
 
@@ -39,7 +40,7 @@ def test_curves_and_grids_are_those_of_the_training_step(tracking_uri: str) -> N
         for step in (1000, 200, 30_000):
             train.log_image(grid(step % 251), "samples", step)
         for step in (10, 20, 30):
-            train.log_metrics({"loss/generator": step / 10}, step)
+            train.log_points([Point({"loss/generator": step / 10}, step, at=1)])
     curves = training_curves(train.parent_id, ("loss/generator", "loss/absent"))
     assert curves == {"loss/generator": [(10, 1.0), (20, 2.0), (30, 3.0)]}
     grids = training_grids(train.parent_id)

@@ -36,7 +36,7 @@ def test_a_killed_step_is_told_by_name(uri: str) -> None:
     MlflowClient().update_run(train.run_id, status="RUNNING")  # as a killed process leaves it
     assert run_status("killed") == "RUNNING"
     assert close_run("killed") == "FAILED"
-    assert parent("killed") == ("FAILED", "train: ended without a word: killed, evicted, or out of memory")
+    assert parent("killed") == ("FAILED", "train: ended without an error message: killed, evicted, or out of memory")
     assert MlflowClient().get_run(train.run_id).info.status == "FAILED"
     assert close_run("killed") == "FAILED", "twice does no harm"
 

@@ -16,6 +16,7 @@ import pytest
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.connection import connect, full_uri
+from faceforge.tracking.run_writer import Point
 from faceforge.tracking.runs import finish_parent, step_run
 
 
@@ -107,7 +108,7 @@ def test_a_real_server_opened_on_the_database_of_local_steps_shows_and_continues
     tracking_uri: str, tmp_path: Path
 ) -> None:
     with step_run("train", run_key="k1", experiment="faces") as local:
-        local.log_metrics({"loss/generator": 0.5}, step=64)
+        local.log_points([Point({"loss/generator": 0.5}, 64, at=1)])
         local.log_image(np.zeros((8, 8, 3), np.uint8), key="samples", step=64)
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
@@ -120,7 +121,7 @@ def test_a_real_server_opened_on_the_database_of_local_steps_shows_and_continues
             _wait_until_healthy(uri, server)
             connect(uri)
             with step_run("train", run_key="k1", experiment="faces") as remote:
-                remote.log_metrics({"loss/generator": 0.4}, step=128)
+                remote.log_points([Point({"loss/generator": 0.4}, 128, at=1)])
             finish_parent("k1", "FINISHED")
             assert (remote.run_id, remote.parent_id) == (local.run_id, local.parent_id)
             client = mlflow.MlflowClient()

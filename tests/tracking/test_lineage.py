@@ -16,7 +16,8 @@ from faceforge.tracking.comparison import compare
 from faceforge.tracking.lineage import lineage_of
 from faceforge.tracking.promotion import promote
 from faceforge.tracking.revision import code_revision, container_image
-from faceforge.tracking.runs import DatasetRef, finish_parent, step_run
+from faceforge.tracking.run_writer import DatasetRef
+from faceforge.tracking.runs import finish_parent, step_run
 from faceforge.tracking.tags import STARTED_TAG
 
 NAME = "faces"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from faceforge.errors import FaceForgeError
-from faceforge.tracking.runs import DatasetRef, finish_parent, step_run
+from faceforge.tracking.run_writer import DatasetRef, Point
+from faceforge.tracking.runs import finish_parent, step_run
 
 GRID = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
 
@@ -67,12 +68,12 @@ def test_an_interrupted_step_is_killed(tracking_uri: str) -> None:
 def test_a_resumed_curve_has_every_point_once(tracking_uri: str) -> None:
     with contextlib.suppress(KeyboardInterrupt), step_run("train", run_key="k1", experiment="faces") as run:
         for seen in (100, 200, 300):
-            run.log_metrics({"loss/generator": seen / 1000}, step=seen)
+            run.log_points([Point({"loss/generator": seen / 1000}, seen, at=seen)])
             run.log_image(GRID, key="samples/fixed", step=seen)
         raise KeyboardInterrupt
     with step_run("train", run_key="k1", experiment="faces") as run:
         for seen in (200, 300, 400):  # from the last checkpoint
-            run.log_metrics({"loss/generator": seen / 1000}, step=seen)
+            run.log_points([Point({"loss/generator": seen / 1000}, seen, at=seen)])
             run.log_image(GRID, key="samples/fixed", step=seen)
     client = mlflow.MlflowClient()
     history = client.get_metric_history(run.run_id, "loss/generator")
@@ -145,24 +146,7 @@ def test_an_injected_run_without_parent_is_the_parent(tracking_uri: str, monkeyp
     assert len(all_runs()) == 2
 
 
-def test_curve_points_outlast_a_gap_of_the_tracking_server(
-    tracking_uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise mlflow.exceptions.MlflowException("gone")
-
-    with step_run("train", run_key="k1", experiment="faces") as run:
-        run.log_metrics({"loss": 1.0}, step=1)
-        with monkeypatch.context() as broken:
-            broken.setattr(mlflow.MlflowClient, "log_batch", fail)
-            run.log_metrics({"loss": 2.0}, step=2)
-        assert "1 points wait (gone)" in capsys.readouterr().err
-        run.log_metrics({"loss": 3.0}, step=3)
-    history = mlflow.MlflowClient().get_metric_history(run.run_id, "loss")
-    assert [point.value for point in history] == [1.0, 2.0, 3.0]
-
-
-def test_a_deleted_experiment_and_a_bad_run_key_are_told(tracking_uri: str) -> None:
+def test_a_deleted_experiment_and_a_bad_run_key_are_reported(tracking_uri: str) -> None:
     client = mlflow.MlflowClient()
     client.delete_experiment(client.create_experiment("old"))
     with pytest.raises(FaceForgeError, match="'old' is deleted"), step_run("train", run_key="k1", experiment="old"):

@@ -21,7 +21,8 @@ from faceforge.models.spec import ModelSpec
 from faceforge.tracking.connection import connect
 from faceforge.tracking.lineage import lineage_of
 from faceforge.tracking.promotion import history, promote, require_approval, rollback
-from faceforge.tracking.runs import DatasetRef, finish_parent, step_run
+from faceforge.tracking.run_writer import DatasetRef, Point
+from faceforge.tracking.runs import finish_parent, step_run
 from faceforge.tracking.versions import champion_bundle, list_versions
 from tests.tracking.servers import S3_KEYS, client_keys, mlflow_server, postgres, s3
 
@@ -122,7 +123,7 @@ def run_pipeline(bundle: Path, key: str, decision: str) -> str:
     with step_run("ingest", run_key=key, experiment="faces") as run:
         run.headline(dataset=DatasetRef("photos", "ab" * 32, "/data/photos"))
     with step_run("register", run_key=key, experiment="faces") as run:
-        run.log_metrics({"loss/generator": 0.5}, step=64)
+        run.log_points([Point({"loss/generator": 0.5}, 64, at=1)])
         version = register_bundle(bundle, name=NAME, run=run, decision=decision)  # type: ignore[arg-type]
     finish_parent(key, "FINISHED", "faces")
     return version
@@ -174,15 +175,15 @@ def test_the_doctor_finds_nothing_wrong(url: str, bundle: Path) -> None:
     run_pipeline(bundle, "k1", "promote")  # there already, unless this test is the first
     found = {finding.check: finding for finding in doctor.checks(url, NAME, "faces")}
     assert [finding.status for finding in found.values()] == ["ok"] * 4
-    assert f"version {mlflow.__version__}; here {mlflow.__version__}" in found["MLflow"].told
-    assert found["artifacts"].told.startswith("mlflow-artifacts:")
+    assert f"version {mlflow.__version__}; here {mlflow.__version__}" in found["MLflow"].message
+    assert found["artifacts"].message.startswith("mlflow-artifacts:")
 
 
 def test_a_name_that_the_server_does_not_expect(url: str) -> None:
     other = url.replace("127.0.0.1", "localhost")
     with pytest.raises(FaceForgeError, match="--allowed-hosts"):
         connect(other)
-    assert "--allowed-hosts" in doctor.reach(other).told
+    assert "--allowed-hosts" in doctor.reach(other).message
 
 
 @pytest.mark.skipif(not ACCOUNTS, reason="Flask-WTF is not installed: no accounts")
@@ -213,4 +214,4 @@ def test_accounts(
         for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
             monkeypatch.delenv(name)
         found = doctor.reach(guarded)
-        assert (found.status, "access denied" in found.told) == ("problem", True)
+        assert (found.status, "access denied" in found.message) == ("problem", True)

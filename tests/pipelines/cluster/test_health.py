@@ -17,9 +17,9 @@ def endpoint(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_good_server(server: SimulatedServer) -> None:
     found = check()
-    assert (found.status, found.told) == ("ok", f"{server.url}, version 2.17.0, single-user")
+    assert (found.status, found.message) == ("ok", f"{server.url}, version 2.17.0, single-user")
     server.multi_user = True
-    assert "multi-user: give --namespace" in check().told
+    assert "multi-user: give --namespace" in check().message
 
 
 def test_an_old_server(server: SimulatedServer) -> None:
@@ -30,7 +30,7 @@ def test_an_old_server(server: SimulatedServer) -> None:
 
 def test_a_missing_token_is_reported(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.token = "right"
-    assert (check().status, "access denied (401)" in check().told) == ("problem", True)
+    assert (check().status, "access denied (401)" in check().message) == ("problem", True)
     monkeypatch.setenv("KF_PIPELINES_TOKEN", "right")
     assert check().status == "ok"
 
@@ -40,6 +40,6 @@ def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     monkeypatch.setenv("KF_PIPELINES_ENDPOINT", f"http://127.0.0.1:{port}")
-    assert (check().status, "connection refused" in check().told) == ("problem", True)
+    assert (check().status, "connection refused" in check().message) == ("problem", True)
     monkeypatch.delenv("KF_PIPELINES_ENDPOINT")
     assert check().status == "skipped"
