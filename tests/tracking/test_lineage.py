@@ -113,14 +113,14 @@ def test_what_is_not_known_is_said(versions: str, monkeypatch: pytest.MonkeyPatc
     mlflow.MlflowClient().create_model_version(NAME, "file:///nowhere")
     found = lineage_of("models:/faces/3")
     assert found.missing[0] == "run: none is not in this MLflow, or was deleted for good"
-    assert "data: nothing was written down" in found.missing
+    assert "data: not logged" in found.missing
     assert call("models:/faces/3").exit_code == 0
 
 
 @pytest.mark.parametrize(
     "uri, told",
     [
-        ("faces", "is no model; write models:/NAME@ALIAS"),
+        ("faces", "is not a model address; write models:/NAME@ALIAS"),
         ("models:/faces@previous", "faces has no version 'previous'; versions: 1, 2"),
         ("models:/dogs/1", "no model 'dogs'; registered: faces"),
     ],
@@ -143,7 +143,7 @@ def test_two_versions_side_by_side(versions: str) -> None:
     assert found.notes == []
     make_version("k3", 1.0, holdout="ff" * 32)
     assert compare(NAME, "1", "3").notes == [
-        "the two were evaluated on different images: their numbers cannot be compared"
+        "the versions were evaluated on different images: their metrics cannot be compared"
     ]
     lines = call("compare", "1", "3", "--name", NAME).output.splitlines()
     assert lines[0].split() == ["version", "1", "version", "3", "change"]
