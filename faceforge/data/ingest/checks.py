@@ -7,7 +7,7 @@ from faceforge.data.ingest.selection import Selection
 from faceforge.data.sources.samples import Source
 from faceforge.errors import FaceForgeError
 
-_REASONS_SHOWN, _CLASSES_SHOWN = 3, 5
+_REJECTS_SHOWN, _CLASSES_SHOWN = 3, 5
 
 
 class RejectLimit:
@@ -21,7 +21,7 @@ class RejectLimit:
     def __init__(self, source: Source, share: float) -> None:
         self._source, self._share = source, share
         self.count = self._absent = 0
-        self._first: list[str] = []
+        self._examples: dict[str, list[str]] = {}  # reason -> paths
 
     def add(self, path: str, reason: str, absent: bool) -> None:
         """Counts a sample if it has a reject reason.
@@ -33,14 +33,13 @@ class RejectLimit:
             return
         self.count += 1
         self._absent += absent
-        if not absent and len(self._first) <= _REASONS_SHOWN:
-            self._first.append(f"{path}: {reason}")
+        if not absent and sum(map(len, self._examples.values())) < _REJECTS_SHOWN:
+            self._examples.setdefault(reason, []).append(path)
         if self.count - self._absent > self._share * (self._source.count - self._absent):
-            examples = "; ".join(self._first[:_REASONS_SHOWN])
+            examples = "; ".join(f"{', '.join(paths)}: {reason}" for reason, paths in self._examples.items())
             raise FaceForgeError(
                 f"{self._source.name}: more than {self._share:.0%} of the images cannot be used "
-                f"({examples}{'; ...' if len(self._first) > _REASONS_SHOWN else ''}); "
-                "repair the source or raise ingest.max_rejects"
+                f"({examples}); repair the source or raise ingest.max_rejects"
             )
 
 

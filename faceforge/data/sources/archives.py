@@ -15,12 +15,23 @@ import zlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
 from faceforge.data.pixels import Pixels
-from faceforge.data.sources.files import MAX_FILE_BYTES, FileBytes, Files, hidden, is_image, is_table, printable, suffix
+from faceforge.data.preprocess.formats import SIGNATURE_BYTES, is_image_signature, unreadable_suffix
+from faceforge.data.sources.files import (
+    MAX_FILE_BYTES,
+    FileBytes,
+    Files,
+    companions,
+    hidden,
+    is_image,
+    is_table,
+    printable,
+    suffix,
+)
 from faceforge.data.sources.samples import InMemory, stamp
 from faceforge.errors import FaceForgeError, first_line
 
@@ -76,10 +87,17 @@ class _Archive(Files):
     def __init__(self, file: Path, members: list[_Member]) -> None:
         self.name, self._file = _name(file), file
         shown = [m for m in members if m.problem == _OUTSIDE or not any(hidden(part) for part in m.path.split("/"))]
-        self._images = [member for member in shown if member.problem == _OUTSIDE or is_image(member.path)]
         tables = [member for member in shown if not member.problem and is_table(member.path)]
-        left = (m.path for m in shown if not m.problem and not is_image(m.path) and not is_table(m.path))
-        self.others = Counter(map(suffix, left))
+        unknown = [m for m in shown if not m.problem and not is_image(m.path) and not is_table(m.path)]
+        recognised = {m.path for m, head in zip(unknown, self._heads(unknown), strict=True) if is_image_signature(head)}
+        beside = companions(member.path for member in shown)
+        self.others = Counter(suffix(path) for path in beside.union(m.path for m in unknown) - recognised)
+        self._images = [
+            replace(member, problem=member.problem or unreadable_suffix(member.path))
+            for member in shown
+            if member.problem == _OUTSIDE or is_image(member.path) or member.path in recognised
+            if member.path not in beside
+        ]
         inside = [member.path for member in self._images if not member.problem]
         top = posixpath.commonpath([posixpath.dirname(path) for path in inside]) if inside else ""
         # A table above the images belongs to them: everything is relative to the highest such folder.
@@ -103,6 +121,10 @@ class _Archive(Files):
         return {self._file.name: stamp(self._file)}
 
     @abstractmethod
+    def _heads(self, members: Iterable[_Member]) -> Iterator[bytes]:
+        """The first `SIGNATURE_BYTES` of members, in the order of the archive."""
+
+    @abstractmethod
     def _unpack(self, member: _Member) -> bytes:
         """The content of a member."""
 
@@ -120,21 +142,36 @@ class ZipBytes:
 
     def __call__(self) -> bytes:
         """The unpacked bytes; OSError if they are not what the directory promises."""
+        data = self._packed(self.packed)
+        if self.method == zipfile.ZIP_DEFLATED:
+            try:
+                data = _inflater().decompress(data, self.size + 1)
+            except zlib.error as error:
+                raise OSError(f"damaged in the archive: {error}") from None
+        if len(data) != self.size or zlib.crc32(data) != self.checksum:
+            raise OSError("damaged in the archive: size or checksum differ")
+        return data
+
+    def head(self, size: int) -> bytes:
+        """The first unpacked bytes; fewer or none if they cannot be read."""
+        try:
+            data = self._packed(min(self.packed, 4096))
+            return data[:size] if self.method == zipfile.ZIP_STORED else _inflater().decompress(data, size)
+        except (OSError, zlib.error):
+            return b""
+
+    def _packed(self, size: int) -> bytes:
         with open(self.file, "rb") as stream:
             stream.seek(self.start)
             header = stream.read(30)
             if len(header) < 30 or header[:4] != b"PK\x03\x04":
                 raise OSError("no zip member at its place")
             stream.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
-            data = stream.read(self.packed)
-        if self.method == zipfile.ZIP_DEFLATED:
-            try:
-                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, self.size + 1)
-            except zlib.error as error:
-                raise OSError(f"damaged in the archive: {error}") from None
-        if len(data) != self.size or zlib.crc32(data) != self.checksum:
-            raise OSError("damaged in the archive: size or checksum differ")
-        return data
+            return stream.read(size)
+
+
+def _inflater() -> Any:
+    return zlib.decompressobj(-zlib.MAX_WBITS)  # without a zlib header
 
 
 class ZipFiles(_Archive):
@@ -157,6 +194,9 @@ class ZipFiles(_Archive):
             packed = self._images[place].packed
             assert packed is not None  # noqa: S101 - only members with problems have none
             yield packed
+
+    def _heads(self, members: Iterable[_Member]) -> Iterator[bytes]:
+        return (member.packed.head(SIGNATURE_BYTES) if member.packed else b"" for member in members)
 
     def _unpack(self, member: _Member) -> bytes:
         assert member.packed is not None  # noqa: S101
@@ -215,6 +255,12 @@ class TarFiles(_Archive):
                     yield InMemory(stream.read(member.size))
         except _DAMAGE as error:
             raise _damaged(self._file, error) from None
+
+    def _heads(self, members: Iterable[_Member]) -> Iterator[bytes]:
+        with self._open(self._file) as stream:
+            for member in members:
+                stream.seek(member.start)
+                yield stream.read(min(member.size, SIGNATURE_BYTES))
 
     def _unpack(self, member: _Member) -> bytes:
         with self._open(self._file) as stream:

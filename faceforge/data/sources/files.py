@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from faceforge.data.pixels import Pixels
+from faceforge.data.preprocess.formats import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 LABEL_TABLES = ("labels.csv", "metadata.csv", "labels.parquet", "metadata.parquet")
 _CELEBA_TABLE = re.compile(r"(list_.+_celeba|list_eval_partition|identity_celeba)\.(txt|csv)", re.IGNORECASE)
 MAX_FILE_BYTES = 128 * 2**20  # beyond this a file is no photograph, but a mistake or an attack on memory
@@ -21,7 +21,8 @@ _SUFFIXES_SHOWN = 5
 class Files(ABC):
     """Image files, and the tables beside them.
 
-    Hidden files and folders are passed over, as is everything without an image's suffix.
+    A file is an image by its suffix, or by its first bytes if the suffix is unknown. Hidden files and folders are
+    passed over, as is everything else.
 
     Attributes:
         name: short, without machine-specific folders.
@@ -46,7 +47,7 @@ class Files(ABC):
         """What else is there, in words; '' if nothing."""
         shown = ", ".join(f"{count:,} {suffix}" for suffix, count in self.others.most_common(_SUFFIXES_SHOWN))
         more = ", ..." if len(self.others) > _SUFFIXES_SHOWN else ""
-        return f"{self.others.total():,} files without an image's suffix ({shown}{more})" if shown else ""
+        return f"{self.others.total():,} files that are not images ({shown}{more})" if shown else ""
 
     @abstractmethod
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
@@ -87,8 +88,22 @@ def hidden(name: str) -> bool:
 
 
 def is_image(path: str) -> bool:
-    """Whether a file has an image's suffix."""
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+    """Whether a file has the suffix of an image, readable or not (see `formats.unreadable_suffix`)."""
+    suffix = os.path.splitext(path)[1].lower()
+    return suffix in IMAGE_SUFFIXES or suffix in UNREADABLE_SUFFIXES
+
+
+def companions(paths: Iterable[str]) -> set[str]:
+    """Unreadable pictures beside a readable one of the same name, as `IMG_1.CR2` and `IMG_1.JPG` of a camera."""
+    readable: set[str] = set()
+    unreadable: list[tuple[str, str]] = []
+    for path in paths:
+        stem, suffix = os.path.splitext(path)
+        if suffix.lower() in UNREADABLE_SUFFIXES:
+            unreadable.append((stem, path))
+        else:
+            readable.add(stem)
+    return {path for stem, path in unreadable if stem in readable}
 
 
 def suffix(path: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from faceforge.data.pixels import Pixels
-from faceforge.data.sources.files import FileBytes, Files, hidden, is_image, is_table, printable, suffix
+from faceforge.data.preprocess.formats import SIGNATURE_BYTES, is_image_signature, unreadable_suffix
+from faceforge.data.sources.files import FileBytes, Files, companions, hidden, is_image, is_table, printable, suffix
 from faceforge.data.sources.samples import stamp
 from faceforge.errors import FaceForgeError
 
@@ -27,12 +28,15 @@ class FolderFiles(Files):
         tables: list[str] = []
         self.others = Counter()
         for path, problem in _walk(self._root, ""):
-            if problem or is_image(path):
+            if problem or is_image(path) or (not is_table(path) and _has_image_signature(self._root, path)):
                 images.append((tuple(path.split("/")), problem))
             elif is_table(path):
                 tables.append(path)
             else:
                 self.others[suffix(path)] += 1
+        beside = companions("/".join(parts) for parts, _ in images)
+        self.others.update(map(suffix, beside))
+        images = [(parts, problem) for parts, problem in images if "/".join(parts) not in beside]
         images.sort()
         self._raw = ["/".join(parts) for parts, _ in images]
         self.paths = [printable(path) for path in self._raw]
@@ -86,7 +90,19 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, str]]:
             elif entry.is_symlink() and os.path.isdir(entry.path):  # of links in a circle, `entry.is_dir` raises
                 yield path, "a link to a folder is not followed; name that folder as a source of its own"
             else:
-                yield path, problem_of(root, entry) if is_image(entry.name) else ""
+                yield path, (problem_of(root, entry) or unreadable_suffix(entry.name)) if is_image(entry.name) else ""
+
+
+def _has_image_signature(root: Path, path: str) -> bool:
+    """Whether a regular file inside the folder begins like an image."""
+    file = root / path
+    if problem_of(root, file):
+        return False
+    try:
+        with file.open("rb") as stream:
+            return is_image_signature(stream.read(SIGNATURE_BYTES))
+    except OSError:
+        return False  # without the suffix of an image it may be anything
 
 
 def problem_of(root: Path, entry: os.DirEntry[str] | Path) -> str:

@@ -28,7 +28,7 @@ def test_previews_do_not_make_a_data_set_a_folder_of_images(make_folder: MakeFol
     assert opened(root).notes[-1] == "passed over: 1 image files beside the Parquet files"
     make_folder(*(f"{number}.png" for number in range(20)))
     assert len(listing(root)) == 21
-    assert opened(root).notes == ("passed over: 1 files without an image's suffix (1 .parquet)",)
+    assert opened(root).notes == ("passed over: 1 files that are not images (1 .parquet)",)
 
 
 def test_other_parquet_files_do_not_replace_images(make_folder: MakeFolder) -> None:
