@@ -1,1 +1,1 @@
-"""Running a compiled pipeline on this machine, as processes or in containers."""
+"""Runs a compiled pipeline on this machine, with steps as processes or in containers."""

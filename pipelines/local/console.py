@@ -1,4 +1,4 @@
-"""What a local run shows: the name of each step, its progress lines, its time. The log keeps everything."""
+"""Console output of a local run: the name, progress lines and duration of each step. The log file gets every line."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _TRACEBACK = "Traceback (most recent call last)"
 
 
 class Console:
-    """Takes the worker's lines one by one; writes all to `log` and the worthwhile ones to `show`.
+    """Reads the worker's output line by line; writes every line to `log` and passes relevant ones to `show`.
 
     Attributes:
-        current: the step that is running, or was last.
+        current: the step that is running, or ran last.
         failed: the step that has failed.
         reason: the last `error: ...` line of the current step, or the last line of its traceback.
-        seconds: how long each finished step has taken.
+        seconds: duration of each finished step.
     """
 
     def __init__(self, steps: tuple[str, ...], log: TextIO, show: Callable[[str], None] = print) -> None:
@@ -39,12 +39,12 @@ class Console:
         self.reason = ""
         self.seconds: dict[str, float] = {}
         self._steps, self._log, self._show = steps, log, show
-        self._began = time.monotonic()
-        self._running = False  # after its end, kfp lists a step's outputs, indented as well
+        self._started = time.monotonic()
+        self._running = False  # lines are a step's only while it runs: kfp also indents the outputs that it lists later
         self._in_json = self._in_traceback = self._in_warning = False
 
     def feed(self, line: str) -> None:
-        """One line of the worker's output, with its line end."""
+        """Processes one line of the worker's output."""
         self._log.write(line if line.endswith("\n") else line + "\n")
         self._log.flush()
         text = _ANSI.sub("", line.rstrip("\n"))
@@ -54,26 +54,26 @@ class Console:
             self._runner_line(text)
 
     def _runner_line(self, text: str) -> None:
-        if found := _STARTED.search(text):
-            self._began, self.current = time.monotonic(), found["step"]
-            self.reason = self.reason if self.failed else ""  # what follows a failure does not explain it
+        if match := _STARTED.search(text):
+            self._started, self.current = time.monotonic(), match["step"]
+            self.reason = self.reason if self.failed else ""  # later steps do not explain a failure
             self._running = True
             if self.current != CLOSE:
-                self._show(self._title(found["step"]))
-        elif found := _SKIPPED.search(text):
-            self._show(f"{self._title(found['step'])} · done before")
-        elif found := _ENDED.search(text):
-            step, seconds = found["step"], time.monotonic() - self._began
+                self._show(self._title(match["step"]))
+        elif match := _SKIPPED.search(text):
+            self._show(f"{self._title(match['step'])} · already done")
+        elif match := _ENDED.search(text):
+            step, seconds = match["step"], time.monotonic() - self._started
             self.seconds[step] = seconds
             self._running = self._in_json = self._in_traceback = self._in_warning = False
             if step == CLOSE:
                 return
-            if found["status"] == "SUCCESS":
+            if match["status"] == "SUCCESS":
                 self._show(f"{_INDENT}  done in {seconds:.1f} s")
             else:
                 self.failed = step
         elif self._in_traceback or text.startswith(_TRACEBACK):
-            self._trace(text)  # the worker's own failure
+            self._trace(text)  # of the worker itself
 
     def _step_line(self, text: str) -> None:
         if self._in_json:
@@ -93,7 +93,7 @@ class Console:
             self._show(f"{_INDENT}  {text}")
 
     def _trace(self, text: str) -> None:
-        """A traceback is for the log; its last line is the reason."""
+        """Tracebacks go to the log only; the last line becomes the reason."""
         self._in_traceback = text.startswith((_TRACEBACK, " ")) or not text
         if not self._in_traceback:
             self.reason = text

@@ -1,8 +1,8 @@
-"""Steps in containers: kfp's DockerRunner, made to run as a cluster runs them, and to be stopped.
+"""Runs steps in containers with kfp's DockerRunner, restricted as on a cluster, and stops them.
 
-A step gets a container of its image under an ordinary user, without capabilities, with a read-only root file system
-and a /tmp in memory. It sees the run's folder and the source, under the paths they have here, and one network.
-Docker and `podman system service` both serve; DOCKER_HOST says where.
+The container of a step runs as an ordinary user without capabilities, with a read-only root file system and /tmp in
+memory. It sees the run's folder and the source under the same paths as the host, and one network. Docker and
+`podman system service` both work; DOCKER_HOST is their address.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from pipelines.local.run_folder import RunFolder
 
 RUN_LABEL = "faceforge.run_key"
-"""Label of the containers; its value is the run key."""
+"""Container label with the run key as its value."""
 
 USER_FOR_ROOT = 10001
-"""Who steps run as when root starts them: as in the images."""
+"""User id of steps when root starts the run; the images use the same."""
 
-_HANDED_ON = ("MLFLOW_TRACKING_", "MLFLOW_SUPPRESS_")
-_SIGNALLED = 128
-_HINTS = {9: " (killed; by the kernel, if memory ran out)"}
-_ADDRESSES_OF_THE_SAME = ("", "localhost/", "docker.io/library/", "docker.io/")  # podman writes names in full
+_FORWARDED = ("MLFLOW_TRACKING_", "MLFLOW_SUPPRESS_")
+_SIGNAL_OFFSET = 128
+_SIGNAL_HINTS = {9: " (SIGKILL; the kernel sends it when memory runs out)"}
+_REGISTRY_PREFIXES = ("", "localhost/", "docker.io/library/", "docker.io/")  # podman stores qualified names
 
 
 def check_containers(tracking_uri: str) -> None:
-    """Refuse what steps in containers would stumble over.
+    """Checks what steps in containers need.
 
     Raises:
-        FaceForgeError: no container engine answers, or MLflow is a file, which containers cannot share.
+        FaceForgeError: no container engine answers, or the tracking URI is a file, which containers cannot share.
     """
     if not tracking_uri.startswith(("http://", "https://")):
         raise FaceForgeError(
@@ -49,10 +49,10 @@ def check_containers(tracking_uri: str) -> None:
 
 
 def docker_runner(folder: RunFolder) -> Any:
-    """kfp's runner for the run in `folder`; containers that an earlier attempt has left behind are removed first.
+    """kfp's runner for the run in `folder`; removes containers of an earlier attempt first.
 
     Raises:
-        FaceForgeError: the engine does not answer.
+        FaceForgeError: the container engine does not answer.
     """
     from docker.types import Mount
     from kfp import local
@@ -62,18 +62,18 @@ def docker_runner(folder: RunFolder) -> Any:
     state = folder.read()
     arguments = state["arguments"]
     user, group = _user()
-    # Files are shared with the group: the steps' user may not be the one that runs this.
+    # The group may write, because steps may run as another user than this process.
     os.umask(0o002)
     for path in (folder.root, folder.steps, folder.root / "checkpoints", folder.scratch / "workspace"):
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o775)
     mounts = []
     for name in ("source", "labels"):
-        given = Path(arguments.get(name) or "")
-        if given.is_absolute():
-            mounts.append(Mount(str(given), str(given), type="bind", read_only=True))
-    mounts.append(Mount(str(folder.root), str(folder.root), type="bind"))  # last: it may be inside the source
-    # kfp's own function takes a container that was gone too soon for one that has succeeded.
+        path = Path(arguments.get(name) or "")
+        if path.is_absolute():
+            mounts.append(Mount(str(path), str(path), type="bind", read_only=True))
+    mounts.append(Mount(str(folder.root), str(folder.root), type="bind"))  # last, because it may lie inside the source
+    # kfp's own function counts a container that vanished as a success.
     docker_task_handler.run_docker_container = run_container
     return local.DockerRunner(
         user=f"{user}:{group}",
@@ -83,24 +83,25 @@ def docker_runner(folder: RunFolder) -> Any:
         security_opt=["no-new-privileges"],
         network=state["network"],
         mounts=mounts,
-        environment={name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)},
+        environment={name: value for name, value in os.environ.items() if name.startswith(_FORWARDED)},
         labels={RUN_LABEL: folder.key},
     )
 
 
 def run_container(client: DockerClient, image: str, command: list[str], volumes: Any, **arguments: Any) -> int:
-    """Run a container to its end, print what it says, remove it; its exit code (1: there is no such image)."""
-    identity = _find(client, image)
-    if not identity:
+    """Runs a container, prints its output and removes it; returns its exit code (1 if the image does not exist)."""
+    image_id = _find_image(client, image)
+    if not image_id:
         print(f"error: image {image} is not on this machine; build it (make images) or pull it")
         return 1
-    container = client.containers.run(image=identity, command=command, volumes=volumes, detach=True, **arguments)
+    container = client.containers.run(image=image_id, command=command, volumes=volumes, detach=True, **arguments)
     try:
         for line in _lines(container.logs(stream=True, follow=True)):
-            print(line)  # kfp indents what steps print, by which it is known (`pipelines.local.console`)
+            print(line)  # kfp indents it, by which `pipelines.local.console` recognises output of steps
         code = int(container.wait()["StatusCode"])
-        if code > _SIGNALLED:
-            print(f"error: the container was ended by signal {code - _SIGNALLED}{_HINTS.get(code - _SIGNALLED, '')}")
+        if code > _SIGNAL_OFFSET:
+            number = code - _SIGNAL_OFFSET
+            print(f"error: the container was terminated by signal {number}{_SIGNAL_HINTS.get(number, '')}")
         return code
     finally:
         container.remove(force=True)
@@ -113,9 +114,9 @@ class StepContainers:
         self._key = run_key
 
     def interrupt(self) -> bool:
-        """SIGINT to the steps, so that they save; False when there is none.
+        """Sends SIGINT to the steps so that they save their state; returns False if no container runs.
 
-        Not to the first process, which is a shell and would not hand it on.
+        The signal goes to all processes: the first one is a shell, which does not forward it.
         """
         with self._all() as containers:
             for container in containers:
@@ -123,12 +124,12 @@ class StepContainers:
             return bool(containers)
 
     def remove(self) -> None:
-        """Kill and remove them."""
+        """Kills and removes the containers."""
         from docker.errors import NotFound
 
         with self._all() as containers:
             for container in containers:
-                with suppress(NotFound):  # its step has just ended
+                with suppress(NotFound):  # the step has just ended
                     container.remove(force=True)
 
     @contextmanager
@@ -138,20 +139,20 @@ class StepContainers:
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a stream that comes in pieces, which may end anywhere."""
-    rest = b""
+    """Lines of a byte stream whose chunks may end anywhere."""
+    incomplete = b""
     for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.decode("utf-8", "replace") for line in whole)
-    if rest:
-        yield rest.decode("utf-8", "replace")
+        *complete, incomplete = (incomplete + chunk).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in complete)
+    if incomplete:
+        yield incomplete.decode("utf-8", "replace")
 
 
-def _find(client: DockerClient, image: str) -> str:
-    """The id of an image that is here, else ''."""
-    wanted = {prefix + image for prefix in _ADDRESSES_OF_THE_SAME}
+def _find_image(client: DockerClient, image: str) -> str:
+    """Id of a local image; '' if there is none of this name."""
+    names = {prefix + image for prefix in _REGISTRY_PREFIXES}
     for candidate in client.images.list():
-        if wanted & {*candidate.tags, *(candidate.attrs.get("RepoDigests") or ())}:
+        if names & {*candidate.tags, *(candidate.attrs.get("RepoDigests") or ())}:
             return str(candidate.id)
     return ""
 
@@ -164,16 +165,16 @@ def _user() -> tuple[int, int]:
 def _engine() -> Iterator[DockerClient]:
     import docker
 
-    where = os.environ.get("DOCKER_HOST", "the usual socket")
+    address = os.environ.get("DOCKER_HOST", "the default socket")
     try:
         client = docker.from_env()
     except docker.errors.DockerException as error:
         raise FaceForgeError(
-            f"no container engine answers at {where}; start Docker, or podman system service and set DOCKER_HOST"
+            f"no container engine answers at {address}; start Docker, or podman system service and set DOCKER_HOST"
         ) from error
     try:
         yield client
     except docker.errors.DockerException as error:
-        raise FaceForgeError(f"container engine at {where}: {first_line(error)}") from error
+        raise FaceForgeError(f"container engine at {address}: {first_line(error)}") from error
     finally:
         client.close()

@@ -1,7 +1,7 @@
-"""Running the compiled pipeline on this machine, in a way that can be stopped at any time and continued.
+"""Runs the compiled pipeline on this machine; a stopped or failed run can be continued.
 
-`run_local` keeps the state; `pipelines.local.worker`, a process group of its own, runs kfp; `pipelines.local.console`
-decides which of its output lines are shown.
+`run_local` keeps the state, `pipelines.local.worker` runs kfp in a process group of its own, and
+`pipelines.local.console` selects the output lines to show.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from pipelines.definition.parameters import (
 from pipelines.local.console import Console
 from pipelines.local.containers import StepContainers, check_containers
 from pipelines.local.run_folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
-from pipelines.local.summary import keep_report, relative, summary
+from pipelines.local.summary import copy_report, relative, summary
 
 if TYPE_CHECKING:
     from faceforge.tracking.runs import Status
 
 GRACE_SECONDS = 30.0
-"""How long a step may take to save its state after the run was asked to stop."""
+"""Time that a step has to save its state after SIGINT or SIGTERM."""
 
 
 class PipelineFailedError(FaceForgeError):
-    """A step has failed; the message names it, the reason and the log."""
+    """A step has failed; the message has its name, the reason and the path of the log."""
 
 
 class InterruptedRunError(FaceForgeError):
@@ -64,23 +64,23 @@ def run_local(
     network: str = "",
     show: Callable[[str], None] = print,
 ) -> RunFolder:
-    """Run the pipeline here and return its folder once all steps have succeeded.
+    """Runs the pipeline and returns its run folder once all steps have succeeded.
 
-    An earlier run with the same parameters that has not succeeded is continued under its run key: finished steps are
-    skipped, training goes on from its last checkpoint, the MLflow runs are joined.
+    An unfinished run with the same parameters is continued under its run key: finished steps are skipped, training
+    resumes from its last checkpoint, and its MLflow runs are reopened.
 
     Args:
-        parameters: checked before anything is started.
-        runs: where run folders live.
-        fresh: start anew, whatever was left unfinished.
-        package: a compiled pipeline to run; None compiles the definition with its default settings.
-        network: run the steps in containers in this network (`pipelines.local.containers`); empty: as processes.
-        show: takes the lines for the user.
+        parameters: checked before the first step starts.
+        runs: folder of run folders.
+        fresh: start a new run even if there is an unfinished one.
+        package: compiled pipeline to run; None = compile the definition with default settings.
+        network: run steps in containers in this network (`pipelines.local.containers`); '' = as processes.
+        show: called with each line for the user.
 
     Raises:
         PipelineFailedError: a step failed.
         InterruptedRunError: SIGINT or SIGTERM arrived.
-        FaceForgeError: the parameters are wrong, or the same run is going on already.
+        FaceForgeError: a parameter is invalid, or the same run is already in progress.
     """
     started = time.monotonic()
     checked, config = _checked(parameters)
@@ -109,7 +109,7 @@ def run_local(
             folder.update(status="failed")
             _finish_parent(folder, checked, "FAILED", console.reason)
             raise PipelineFailedError(_failure(folder, console, code))
-        keep_report(folder)
+        copy_report(folder)
         folder.update(status=FINISHED)
         _finish_parent(folder, checked, "FINISHED")
     for line in summary(folder, checked, time.monotonic() - started):
@@ -147,7 +147,7 @@ def _prepare(
 
 
 def _execute(folder: RunFolder, lock: int, console: Console, containers: StepContainers | None) -> tuple[int, int]:
-    """Run the worker to its end; its exit code, and the signal that stopped it (0: none)."""
+    """Runs the worker to its end; returns its exit code and the signal that stopped it (0 = none)."""
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "GIT_PYTHON_REFRESH": "quiet",
@@ -183,7 +183,7 @@ def _execute(folder: RunFolder, lock: int, console: Console, containers: StepCon
 
 
 class _Stop:
-    """Ends a worker: first its step is asked, as Ctrl-C would ask it, so that it can save; then all is killed."""
+    """Stops a worker: SIGINT to the running step, so that it can save its state, and later SIGKILL to everything."""
 
     def __init__(self, worker: subprocess.Popen[str], console: Console, containers: StepContainers | None) -> None:
         self.signum = 0
@@ -194,12 +194,12 @@ class _Stop:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """React to SIGINT and SIGTERM inside."""
+        """Handles SIGINT and SIGTERM inside the block."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before: dict[int, Any] = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
             yield
@@ -208,22 +208,22 @@ class _Stop:
                 signal.signal(number, handler)
 
     def check(self) -> None:
-        """A step that shrugged the request off must not be followed by another."""
+        """Kills the worker if another step has started after the signal: the first one ignored it."""
         if self.signum and self._console.current != self._step:
             self.kill()
 
     def kill(self) -> None:
-        """Kill whatever is left of the worker's process group, and its containers."""
+        """Kills the worker's process group and its containers."""
         self._timer.cancel()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._worker.pid, signal.SIGKILL)
         if self._containers:
-            with suppress(FaceForgeError):  # an engine that is gone has taken them along
+            with suppress(FaceForgeError):  # the engine is gone, and the containers with it
                 self._containers.remove()
 
-    def _ask(self, signum: int, frame: FrameType | None) -> None:
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if self.signum:
-            self.kill()  # asked twice: at once
+            self.kill()  # the second signal does not wait
             return
         self.signum, self._step = signum, self._console.current
         if not self._interrupt_step():
@@ -232,12 +232,15 @@ class _Stop:
         self._timer.start()
 
     def _interrupt_step(self) -> bool:
-        """SIGINT to the processes of the present step; the worker itself must go on reading what they say."""
+        """Sends SIGINT to the step's processes; returns False if there is none.
+
+        The worker gets no signal: it must go on reading their output.
+        """
         import psutil
 
         if self._containers:
             return self._containers.interrupt()
-        asked = False
+        interrupted = False
         try:
             children = psutil.Process(self._worker.pid).children(recursive=True)
         except psutil.Error:
@@ -246,15 +249,15 @@ class _Stop:
             try:
                 if process.name() not in ("sh", "dash", "bash"):
                     process.send_signal(signal.SIGINT)
-                    asked = True
+                    interrupted = True
             except psutil.Error:
                 continue
-        return asked
+        return interrupted
 
 
 @contextmanager
 def _scratch(folder: RunFolder) -> Iterator[None]:
-    """A folder for temporary files; kfp leaves one behind per step."""
+    """A folder for temporary files, of which kfp leaves one per step."""
     shutil.rmtree(folder.scratch, ignore_errors=True)
     folder.scratch.mkdir(mode=0o700)
     try:
@@ -264,15 +267,15 @@ def _scratch(folder: RunFolder) -> Iterator[None]:
 
 
 def _failure(folder: RunFolder, console: Console, code: int) -> str:
-    what = f"step {console.failed} failed" if console.failed else f"the pipeline ended with code {code}"
+    problem = f"step {console.failed} failed" if console.failed else f"the pipeline ended with code {code}"
     reason = console.reason or "no reason was given"
-    return f"{what}: {reason} (log: {relative(folder.log)}; the same command continues this run)"
+    return f"{problem}: {reason} (log: {relative(folder.log)}; the same command continues this run)"
 
 
 def _finish_parent(
     folder: RunFolder, parameters: RunParameters | SynthesisParameters, status: Status, reason: str = ""
 ) -> None:
-    """Steps end their own runs; the parent ends with the pipeline. MLflow being away must not hide the outcome."""
+    """Ends the parent MLflow run (steps end their own). An unreachable MLflow must not hide the outcome of the run."""
     from faceforge.tracking.runs import finish_parent
 
     try:

@@ -1,4 +1,4 @@
-"""The folder of one local run, `runs/<run key>/`, and how an unfinished one is found again."""
+"""The folder of a local run, `runs/<run key>/`, and the search for an unfinished one."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ FINISHED = "succeeded"
 class RunFolder:
     """Paths and state of one run.
 
-    `run.json` (parameters and status), `pipeline.yaml` (what runs), `pipeline.log` (everything said), `steps/` (the
-    artifacts), `finished/` (which steps are done), `checkpoints/`, and at the end `result.json`, `samples.png`,
-    `summary.txt`, `report.html` and `report.json`.
+    Its files are `run.json` (parameters and status), `pipeline.yaml` (the compiled pipeline), `pipeline.log`, `steps/`
+    (artifacts), `finished/` (kfp's cache of finished steps), `checkpoints/`, and after success `result.json`,
+    `samples.png`, `summary.txt`, `report.html` and `report.json`.
     """
 
     root: Path
 
     @property
     def key(self) -> str:
-        """The run key: checkpoints, MLflow runs and model versions are found by it."""
+        """The run key, which identifies checkpoints, MLflow runs and model versions."""
         return self.root.name
 
     @property
     def package(self) -> Path:
-        """The compiled pipeline that this run executes."""
+        """Compiled pipeline of this run."""
         return self.root / "pipeline.yaml"
 
     @property
     def log(self) -> Path:
-        """Everything the steps and kfp have said, over all attempts."""
+        """Output of steps and kfp, of all attempts."""
         return self.root / "pipeline.log"
 
     @property
     def steps(self) -> Path:
-        """Root of the artifacts."""
+        """Folder of the artifacts."""
         return self.root / "steps"
 
     @property
     def scratch(self) -> Path:
-        """Temporary files of the present attempt: not under `root`, whose path may be too long for a socket."""
+        """Folder for temporary files of the current attempt; the path of `root` may be too long for a socket."""
         return Path(tempfile.gettempdir()) / f"faceforge-{self.key}"
 
     def read(self) -> dict[str, Any]:
@@ -59,16 +59,16 @@ class RunFolder:
         return dict(json.loads((self.root / "run.json").read_text(encoding="utf-8")))
 
     def update(self, **changes: Any) -> None:
-        """Merge `changes` into the state."""
+        """Merges `changes` into the state."""
         state = self.read() if (self.root / "run.json").is_file() else {}
         self._write("run.json", {**state, **changes})
 
     def write_result(self, outputs: dict[str, str]) -> None:
-        """Keep the pipeline's outputs: values, and paths of artifacts."""
+        """Saves the pipeline's outputs: values of parameters and paths of artifacts."""
         self._write("result.json", outputs)
 
     def result(self) -> dict[str, str]:
-        """What `write_result` has kept."""
+        """The outputs saved by `write_result`."""
         return dict(json.loads((self.root / "result.json").read_text(encoding="utf-8")))
 
     @contextmanager
@@ -88,25 +88,25 @@ class RunFolder:
 
 
 def fingerprint(arguments: dict[str, str]) -> str:
-    """A short digest of what makes two runs the same run."""
+    """Short digest of what identifies a run."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def find_unfinished(runs: Path, digest: str) -> RunFolder | None:
-    """The newest run under `runs` with this fingerprint that has not succeeded yet."""
+    """The newest run with this fingerprint that has not succeeded; None if there is none."""
     for state in sorted(runs.glob("*/run.json"), reverse=True):
         folder = RunFolder(state.parent)
         try:
-            found = folder.read()
+            content = folder.read()
         except (OSError, ValueError, TypeError):
-            continue  # not ours, or not readable: nothing to continue
-        if found.get("fingerprint") == digest and found.get("status") != FINISHED:
+            continue  # not a run folder, or not readable
+        if content.get("fingerprint") == digest and content.get("status") != FINISHED:
             return folder
     return None
 
 
 def create(runs: Path, digest: str) -> RunFolder:
-    """A new run folder with a key that sorts by time."""
+    """Creates a run folder; keys sort by time of creation."""
     key = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = RunFolder(runs / key)
     folder.root.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What a finished local run has come to."""
+"""Summary of a finished local run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from pipelines.definition.parameters import RunParameters, SynthesisParameters
 from pipelines.local.run_folder import RunFolder
 
-_KEPT = ("samples.png", "summary.txt", "report.html", "report.json", "check.json")
+_REPORT_FILES = ("samples.png", "summary.txt", "report.html", "report.json", "check.json")
 
 
 def summary(folder: RunFolder, parameters: RunParameters | SynthesisParameters, seconds: float) -> Iterator[str]:
-    """What a finished run has come to, for a screen."""
+    """Lines for the user: metrics, decision, model version and paths of a finished run."""
     outputs = folder.result()
     yield ""
     if (folder.root / "summary.txt").is_file():
@@ -39,14 +39,14 @@ def summary(folder: RunFolder, parameters: RunParameters | SynthesisParameters, 
     yield f"run {folder.key} succeeded in {seconds / 60:.1f} min"
 
 
-def keep_report(folder: RunFolder) -> None:
-    """The report where a person looks first."""
+def copy_report(folder: RunFolder) -> None:
+    """Copies the report to the top of the run folder."""
     report = Path(folder.result()["report"])
-    for name in _KEPT:
+    for name in _REPORT_FILES:
         if (report / name).is_file():
             shutil.copyfile(report / name, folder.root / name)
 
 
 def relative(path: Path) -> str:
-    """Short when below the working folder."""
+    """A path relative to the working folder if it lies below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

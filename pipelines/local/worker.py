@@ -1,8 +1,8 @@
-"""The process in which kfp executes a local run: `python -m pipelines.local.worker RUN_FOLDER`.
+"""The process that executes a local run with kfp: `python -m pipelines.local.worker RUN_FOLDER`.
 
-kfp keeps its settings in globals, prints as it likes and leaves children and temporary folders behind when it is
-stopped; here all that is confined to one process group, which `pipelines.local.run` starts, reads and ends. The
-worker's standard input is its life line: at its end (the parent is gone, however it went) the steps are killed.
+kfp keeps its settings in globals, prints freely, and leaves child processes and temporary folders when it is stopped.
+A separate process group confines all of this; `pipelines.local.run` starts it, reads its output and ends it. When
+standard input closes, the parent process has died and the worker kills the steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipelines.local.run_folder import RunFolder
 
 
 def main(folder: RunFolder) -> int:
-    """Run the pipeline of a run folder; 0 when all steps have succeeded."""
+    """Runs the pipeline of a run folder; returns 0 if all steps have succeeded."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     warnings.simplefilter("ignore")
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
@@ -38,7 +38,7 @@ def main(folder: RunFolder) -> int:
     local.init(
         runner=docker_runner(folder) if state.get("network") else local.SubprocessRunner(use_venv=False),
         pipeline_root=str(folder.steps),
-        # kfp deletes this folder after the run: it must never be one that holds anything.
+        # kfp deletes this folder after the run.
         workspace_root=str(folder.scratch / "workspace"),
         raise_on_error=True,
         enable_caching=True,
@@ -49,15 +49,15 @@ def main(folder: RunFolder) -> int:
     except RuntimeError as error:
         print(error)
         return 1
-    folder.write_result({name: _plain(value) for name, value in task.outputs.items()})
+    folder.write_result({name: _as_text(value) for name, value in task.outputs.items()})
     return 0
 
 
 def with_caching(package: str) -> str:
-    """The pipeline's YAML with caching switched on for all steps, and without its platform document.
+    """The pipeline's YAML with caching enabled for all steps but `close`, and without its platform document.
 
-    The cache lives in the run's own folder, so that a hit means "this very run has finished this step before": that
-    is how a continued run skips them. Submission has the same override, there for the cluster's cache.
+    The cache lies in the run's own folder, so a hit means that this run has already finished the step: this is how a
+    continued run skips steps.
     """
     import yaml
 
@@ -69,7 +69,7 @@ def with_caching(package: str) -> str:
 
 
 def remove_unfinished(steps: Path) -> None:
-    """Delete the folders of steps that were stopped before they could hand anything on."""
+    """Deletes the folders of steps that were stopped before they wrote their outputs."""
     for step in steps.glob("*/*"):
         # The executor writes this file last.
         if not step.name.startswith(".") and step.is_dir() and not (step / "executor_output.json").is_file():
@@ -79,7 +79,7 @@ def remove_unfinished(steps: Path) -> None:
             attempt.rmdir()
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """An output as text: a parameter's value, or the path of an artifact."""
     return str(getattr(value, "path", value))
 

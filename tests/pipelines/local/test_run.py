@@ -76,7 +76,7 @@ def test_a_failed_step_is_one_line_and_the_next_run_continues(
         "step evaluate failed: the holdout has 3 images; at least 128 are needed (log:"
     )
     assert "\n" not in str(failure.value)
-    assert "done before" not in "\n".join(shown)
+    assert "already done" not in "\n".join(shown)
     (first,) = (tmp_path / "runs").iterdir()
     assert RunFolder(first).read()["status"] == "failed"
 
@@ -85,7 +85,7 @@ def test_a_failed_step_is_one_line_and_the_next_run_continues(
     folder = run_local(RunParameters(), runs=tmp_path / "runs", show=show)
     assert folder.root == first
     assert steps_called(simulated_steps) == ["evaluate", "export", "register"]
-    assert "[3/6] train · done before" in shown
+    assert "[3/6] train · already done" in shown
     assert not list(folder.steps.glob("*/evaluate/*.partial*"))
 
 
@@ -156,7 +156,7 @@ class Started:
         (control / "block-train").write_text(mode)
         for stale in control.glob("training-*"):
             stale.unlink()
-        program = PROGRAM.format(tests=str(Path(__file__).parent), runs=str(runs), grace=grace)
+        program = PROGRAM.format(tests=str(Path(__file__).parents[1]), runs=str(runs), grace=grace)
         self.process = subprocess.Popen(
             [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
