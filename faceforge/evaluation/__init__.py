@@ -1,5 +1,5 @@
-"""Judging a bundle on the frozen holdout: metrics, their floor, and the decision to promote.
+"""Evaluation of a model bundle on the frozen holdout: metrics, diagnostics and the decision to promote.
 
-`evaluate.evaluate` does all of it; the other modules are its parts, each usable on its own. Importing them is cheap:
-TensorFlow is imported only where a network runs.
+`evaluate.evaluate_bundle` runs all of it. The other modules are its parts and can be used on their own. Importing them
+is cheap: TensorFlow is imported only where a network runs.
 """

@@ -1,4 +1,4 @@
-"""Judging a bundle, and the champion beside it, on the frozen holdout."""
+"""Evaluates a model bundle, and the champion if there is one, on the frozen holdout."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from faceforge.config import EvaluateConfig
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.overview.contact_sheet import save_png
-from faceforge.errors import FaceForgeError
-from faceforge.evaluation.diagnostics.run import examine
+from faceforge.errors import FaceForgeError, first_line
+from faceforge.evaluation.diagnostics.run import run_diagnostics
 from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.metrics.comparison import Comparison, compare
-from faceforge.evaluation.reference import Yardstick, comparable, prepare
+from faceforge.evaluation.reference import EvaluationReference, comparable, prepare
 from faceforge.evaluation.report.page import illustrate, render
 from faceforge.evaluation.report.pictures import sample_sheet
 from faceforge.evaluation.report.results import Evaluation, spans
 from faceforge.evaluation.report.tables import class_tables
-from faceforge.evaluation.scores import Judged, judge, real_against_real
+from faceforge.evaluation.scores import ModelScores, real_against_real, score_model
 from faceforge.files import atomic_file
 from faceforge.inference.calibration import calibrate
 from faceforge.models.bundle import Bundle, BundleInfo
@@ -30,66 +30,73 @@ if TYPE_CHECKING:
     from faceforge.data.imageset.info import DatasetInfo
 
 
-class Rival(NamedTuple):
-    """The champion as the gate sees it."""
+class ChampionScores(NamedTuple):
+    """The champion's scores on the candidate's reference.
 
-    judged: Judged | None  # None if it was not judged
-    same_data: bool  # the holdout was kept from its training too
-    error: str  # why it could not be judged; empty if it was, or if there is none
+    Attributes:
+        scores: None if it was not evaluated.
+        same_data: whether it is known to have been trained without this holdout.
+        error: why it could not be evaluated; empty if it was, or if there is none.
+    """
+
+    scores: ModelScores | None
+    same_data: bool
+    error: str
 
 
-def evaluate(
+def evaluate_bundle(
     bundle: Path,
     data: Path,
     out: Path,
     config: EvaluateConfig,
+    *,
     champion: Path | None = None,
     champion_name: str = "",
     champion_error: str = "",
 ) -> Evaluation:
-    """Judges the candidate in `bundle` and decides what becomes of it.
+    """Computes the metrics of the candidate in `bundle` and decides whether it becomes the champion.
 
     Writes `report.html`, `report.json`, `summary.txt`, `samples.png` (a row per class combination) and `classifier/`
-    (used again when the same data is evaluated into the same folder) into `out`.
+    (reused when the same data is evaluated into the same folder) into `out`.
 
     Args:
         bundle: folder of the candidate.
-        data: image set as ingest wrote it; the holdout is what counts.
+        data: image set as ingest wrote it; its holdout is used.
         out: folder for the results.
-        config: sample counts, seed and thresholds.
-        champion: folder of the present champion's bundle; None = there is none, or it cannot be had.
-        champion_name: what to call it in the report.
-        champion_error: why an existing champion cannot be had; the decision is then never `promote`.
+        config: sample counts, seed and limits.
+        champion: folder of the champion's bundle; None = there is none, or it could not be fetched.
+        champion_name: name of the champion in the report.
+        champion_error: why an existing champion could not be fetched; the decision is then never `promote`.
 
     Raises:
-        FaceForgeError: no bundle or image set there, they do not fit each other, or there are too few images.
+        FaceForgeError: bundle or image set are absent, do not fit each other, or have too few images.
     """
     info, images = BundleInfo.read(bundle), ImageSet.open(data)
     if misfit := _misfit(info, images.info):
         raise FaceForgeError(
-            f"model {bundle} and image set {data} do not fit: {misfit}; evaluate on the set it learnt from"
+            f"model {bundle} and image set {data} do not fit: {misfit}; evaluate on the image set it was trained on"
         )
     compared = comparable(images.info, config)
-    kept = {record.sha256 for record in images.records("holdout", images=False)}
+    holdout = {record.sha256 for record in images.records("holdout", images=False)}
     out.mkdir(parents=True, exist_ok=True)
     for name in ("report.json", "report.html"):
-        (out / name).unlink(missing_ok=True)  # never an old report beside new samples
+        (out / name).unlink(missing_ok=True)  # an old report must not lie beside new samples
     candidate = Bundle.load(bundle)
-    yardstick = prepare(images, out / "classifier", config, compared)
-    floor = real_against_real(yardstick)
-    judged = judge(candidate, yardstick, config)
-    findings = examine(candidate, judged, yardstick, config)
-    metrics = {**judged.metrics, **findings.metrics, **floor}
-    rival = Rival(None, same_data=False, error=champion_error)
+    reference = prepare(images, out / "classifier", config, compared)
+    floor = real_against_real(reference)
+    scores = score_model(candidate, reference, config)
+    findings = run_diagnostics(candidate, scores, reference, config)
+    metrics = {**scores.metrics, **findings.metrics, **floor}
+    rival = ChampionScores(None, same_data=False, error=champion_error)
     if champion is not None and not champion_error:
-        rival = judge_champion(champion, images.info, kept, yardstick, config)
-    rival_metrics = rival.judged.metrics if rival.judged else {}
-    comparison = _compare(yardstick, judged, rival.judged, config)
+        rival = score_champion(champion, images.info, holdout, reference, config)
+    rival_metrics = rival.scores.metrics if rival.scores else {}
+    comparison = _compare(reference, scores, rival.scores, config)
     decision = decide(
         metrics,
         rival_metrics or None,
         comparison.differences,
-        own_data=kept_apart(info, images.info, kept),
+        own_data=trained_without(info, images.info, holdout),
         same_data=rival.same_data,
         champion_error=rival.error,
         config=config,
@@ -103,7 +110,7 @@ def evaluate(
         decision=decision,
         champion_name=champion_name,
         champion_error=rival.error,
-        classifier=_about(yardstick.classifier),
+        classifier=_describe_classifier(reference.classifier),
         counts={
             "samples": config.samples,
             "compared": compared,
@@ -118,42 +125,43 @@ def evaluate(
             "holdout_digest": images.info.holdout_digest,
         },
         settings=config.model_dump(mode="json"),
-        calibration=_calibration(judged),
-        tables=[*class_tables(judged, yardstick), *findings.tables],
-        notes=[*yardstick.notes, *findings.notes],
+        calibration=_calibration(scores),
+        tables=[*class_tables(scores, reference), *findings.tables],
+        notes=[*reference.notes, *findings.notes],
     )
     sheet = sample_sheet(candidate, config.seed)
     save_png(out / "samples.png", sheet)
     _write(out / "summary.txt", evaluation.summary())
     _write(
-        out / "report.html", render(evaluation, [*illustrate(evaluation, judged, yardstick, sheet), *findings.pictures])
+        out / "report.html", render(evaluation, [*illustrate(evaluation, scores, reference, sheet), *findings.pictures])
     )
     _write(out / "report.json", evaluation.model_dump_json(indent=2) + "\n")
     return evaluation
 
 
-def judge_champion(
-    champion: Path, data: DatasetInfo, holdout: set[str], yardstick: Yardstick, config: EvaluateConfig
-) -> Rival:
-    """Judges the champion; whatever is wrong with it becomes its `error` and costs no candidate its judgement."""
+def score_champion(
+    champion: Path, data: DatasetInfo, holdout: set[str], reference: EvaluationReference, config: EvaluateConfig
+) -> ChampionScores:
+    """Computes the champion's metrics; any failure becomes its `error`, and the candidate is evaluated all the same."""
     try:
         info = BundleInfo.read(champion)
         if misfit := _misfit(info, data):
-            return Rival(None, same_data=False, error=f"it does not fit this data: {misfit}")
-        return Rival(judge(Bundle.load(champion), yardstick, config), kept_apart(info, data, holdout), error="")
-    except Exception as error:  # a damaged network can fail in any way, and none may lead to a promotion
-        return Rival(None, same_data=False, error=(str(error) or type(error).__name__).splitlines()[0])
+            return ChampionScores(None, same_data=False, error=f"it does not fit this data: {misfit}")
+        scores = score_model(Bundle.load(champion), reference, config)
+        return ChampionScores(scores, trained_without(info, data, holdout), error="")
+    except Exception as error:  # a damaged network can fail in any way, and no failure may lead to a promotion
+        return ChampionScores(None, same_data=False, error=first_line(error))
 
 
-def kept_apart(model: BundleInfo, data: DatasetInfo, holdout: set[str]) -> bool:
-    """Whether a set's holdout is known to have been kept from a model's training.
+def trained_without(model: BundleInfo, data: DatasetInfo, holdout: set[str]) -> bool:
+    """Whether a model is known to have been trained without any image of a holdout.
 
-    It was if the model's set had the very same holdout, or one that this has grown from: ingest chooses sides by
-    content, so an image is on the same side in both sets.
+    True if the model's image set had the same holdout, or a smaller one that is part of this: ingest assigns images to
+    splits by content, so an image is in the same split of both sets.
 
     Args:
         model: facts of the model.
-        data: facts of the set.
+        data: facts of the image set.
         holdout: SHA-256 of all its holdout images.
     """
     if model.holdout_digest:
@@ -162,10 +170,12 @@ def kept_apart(model: BundleInfo, data: DatasetInfo, holdout: set[str]) -> bool:
     return model.dataset_digest == data.digest
 
 
-def _compare(yardstick: Yardstick, judged: Judged, rival: Judged | None, config: EvaluateConfig) -> Comparison:
+def _compare(
+    reference: EvaluationReference, scores: ModelScores, rival: ModelScores | None, config: EvaluateConfig
+) -> Comparison:
     return compare(
-        yardstick.holdout_features,
-        judged.evidence,
+        reference.holdout_features,
+        scores.evidence,
         rival.evidence if rival else None,
         resamples=config.resamples,
         confidence=config.confidence,
@@ -174,11 +184,11 @@ def _compare(yardstick: Yardstick, judged: Judged, rival: Judged | None, config:
 
 
 def _misfit(model: BundleInfo, data: DatasetInfo) -> str:
-    """Why a model cannot be judged on a set, in words; empty if it can."""
+    """Why a model cannot be evaluated on an image set; empty if it can."""
     spec = model.spec
     if (spec.image_size, spec.channels) != (data.image_size, data.channels):
         return (
-            f"the model makes {spec.image_size} px images of {spec.channels} channels,"
+            f"the model generates {spec.image_size} px images of {spec.channels} channels,"
             f" the set has {data.image_size} px and {data.channels}"
         )
     for column, classes in model.labels.items():
@@ -189,14 +199,14 @@ def _misfit(model: BundleInfo, data: DatasetInfo) -> str:
     return ""
 
 
-def _calibration(judged: Judged) -> dict[str, Any] | None:
-    holdout, samples = judged.scored["holdout images"], judged.scored["samples"]
+def _calibration(scores: ModelScores) -> dict[str, Any] | None:
+    holdout, samples = scores.logits["holdout images"], scores.logits["samples"]
     if not (np.isfinite(holdout[0]).all() and np.isfinite(samples[0]).all()):
         return None
     return asdict(calibrate(holdout, samples))
 
 
-def _about(classifier: DomainClassifier) -> dict[str, float]:
+def _describe_classifier(classifier: DomainClassifier) -> dict[str, float]:
     accuracies = {f"accuracy_{name}": share for name, share in classifier.holdout_accuracy.items()}
     return accuracies | {name: float(classifier.facts[name]) for name in ("dimensions", "epochs")}
 

@@ -1,4 +1,4 @@
-"""Tables and pictures of an evaluation report, as data: diagnostics return them, the report renders them."""
+"""Tables and pictures as data: the diagnostics return them and the report renders them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_EDGE = 64  # small images are enlarged to about this many pixels
 
 
 class Table(BaseModel):
-    """Rows of text and numbers under named columns; None = cannot be had.
+    """Rows of text and numbers under named columns; None = not available.
 
     Attributes:
         title: what it shows.
@@ -31,14 +31,14 @@ class Table(BaseModel):
 
 
 class Picture(NamedTuple):
-    """An image of the page.
+    """A picture of the report.
 
     Attributes:
-        section: the group of metrics it belongs to, or `samples`, `paired`, `differences`.
+        section: prefix of the metrics that it belongs to, or `samples`, `paired`, `differences`.
         title: heading.
         caption: how to read it.
         png: content of a PNG file.
-        width: as shown, in CSS pixels; 0 = as it is.
+        width: displayed width in CSS pixels; 0 = the default.
     """
 
     section: str
@@ -49,7 +49,7 @@ class Picture(NamedTuple):
 
 
 def picture(section: str, title: str, caption: str, image: NDArray[np.uint8], edge: int) -> Picture:
-    """A sheet of images (uint8 (H, W, C)) whose single images have `edge` pixels; small ones are shown enlarged."""
+    """A picture from a contact sheet uint8 (H, W, C) whose tiles have `edge` pixels; small tiles are enlarged."""
     from PIL import Image
 
     buffer = io.BytesIO()

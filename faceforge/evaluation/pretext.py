@@ -1,8 +1,8 @@
-"""A task that images set themselves: tell which fixed transformations were applied.
+"""Pretext tasks for images without labels: predict which fixed transformations were applied to an image.
 
-For sets without labels, a network that learns it has features to measure distances in (after Gidaris et al. (2018),
-"Unsupervised representation learning by predicting image rotations"). Rotation asks for the layout of a face, colour
-for its palette, detail for its sharpness.
+A network trained on them has features in which distances can be measured (Gidaris et al. (2018), "Unsupervised
+representation learning by predicting image rotations"). Predicting the rotation takes the layout of a face, predicting
+the colour shuffle its palette, predicting the loss of detail its sharpness.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 
 def pretext_tasks(channels: int) -> Mapping[str, int]:
-    """Tasks and their numbers of classes, for images of 1 or 3 channels."""
+    """Task name -> number of classes, for images of 1 or 3 channels."""
     return {"rotation": 4, "colour": 3 if channels == 3 else 2, "detail": 2}
 
 
 def transform(images: NDArray[np.uint8], seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Applies a random choice of every task's transformations to each image.
+    """Applies one random transformation of every task to each image.
 
     Args:
         images: uint8 (N, S, S, C), square, S even.
-        seed: of the choices.
+        seed: random seed of the choices.
 
     Returns:
-        transformed images, uint8 of the same shape, and what was chosen, int32 (N, tasks).
+        Transformed images, uint8 of the same shape, and the codes of the transformations, int32 (N, tasks).
     """
     rng = np.random.default_rng(seed)
     channels = images.shape[-1]
@@ -47,7 +47,7 @@ def transform(images: NDArray[np.uint8], seed: int) -> tuple[NDArray[np.uint8], 
 
 
 def _coarse(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images at half their resolution, shown at the full one."""
+    """Images reduced to half their resolution and enlarged again by repeating pixels."""
     count, size, _, channels = images.shape
     blocks = images.reshape(count, size // 2, 2, size // 2, 2, channels).mean(axis=(2, 4))
     return np.rint(blocks).astype(np.uint8).repeat(2, axis=1).repeat(2, axis=2)

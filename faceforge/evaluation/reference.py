@@ -1,4 +1,4 @@
-"""What models are judged against: real images in a fixed order, and a classifier trained on them."""
+"""Loads the evaluation reference: real images in a fixed order and a classifier trained on them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from faceforge.data.imageset.info import DatasetInfo
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
-from faceforge.evaluation.inception.reference_features import Reference, open_reference
+from faceforge.evaluation.inception.reference_features import InceptionReference, open_inception_reference
 
 MIN_IMAGES = 64  # of samples, holdout and training images each
-COMPARED_AT_MOST = 10_000  # pairwise distances grow with the square
+COMPARED_AT_MOST = 10_000  # the cost of pairwise distances grows with the square
 
 
-class Yardstick(NamedTuple):
-    """The same for every model judged: n = `compared` images of each kind, in the order in which they are used."""
+class EvaluationReference(NamedTuple):
+    """Real images and their features, the same for every model; n = `compared` images of each kind are compared."""
 
     classifier: DomainClassifier
     vocabularies: dict[str, list[str]]  # label column -> classes, in the order of the labels' columns
@@ -30,19 +30,19 @@ class Yardstick(NamedTuple):
     train: NDArray[np.uint8]  # (n, H, W, C)
     train_features: NDArray[np.float32]  # (n, D)
     train_labels: NDArray[np.int32]  # (n, columns)
-    all_train: NDArray[np.uint8]  # (T, H, W, C): every training image, among which copies are looked for
+    all_train: NDArray[np.uint8]  # (T, H, W, C): every training image, for the search for copies
     all_train_labels: NDArray[np.int32]  # (T, columns)
-    reference: Reference | None = None  # the training images in the features of the FID network
+    inception: InceptionReference | None = None  # features of the training images from the FID network
     notes: tuple[str, ...] = ()  # what is missing, and how to get it
 
     @property
     def compared(self) -> int:
-        """How many samples, holdout and training images are compared, each."""
+        """Number of samples, holdout images and training images that are compared, each."""
         return len(self.holdout)
 
 
-def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: int) -> Yardstick:
-    """Loads the real images and trains the classifier, or takes the one left by an evaluation of the same data."""
+def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: int) -> EvaluationReference:
+    """Loads the real images and trains the classifier, or reuses the one in `folder` if it fits data and settings."""
     train, holdout = images.load("train"), images.load("holdout")
     dimensions = 64 if compared >= 128 else 32  # a covariance of 64 features from fewer images would be noise
     facts: dict[str, Any] = {
@@ -53,7 +53,7 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
     }
     vocabularies = images.info.labels
     classifier = DomainClassifier.load(folder, facts)
-    if classifier is None or classifier.learnt is None:  # the latter: of an older version
+    if classifier is None or classifier.training_features is None:  # the latter: saved by an older version
         classifier = train_classifier(
             train,
             holdout,
@@ -64,37 +64,41 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
             facts=facts,
         )
         classifier.save(folder)
-    # Image sets may be ordered by class: take subsets in an order of our own.
+    # Image sets may be ordered by class, so subsets are drawn in a random order.
     order = np.random.default_rng([config.seed, 1]).permutation(len(holdout[0]))
     chosen = np.random.default_rng([config.seed, 2]).permutation(len(train[0]))[:compared]
-    reference, notes = open_reference(config.inception_weights, *train, vocabularies, config.seed)
-    judged, seen = holdout[0][order[:compared]], train[0][chosen]
-    return Yardstick(
+    inception, notes = open_inception_reference(config.inception_weights, *train, vocabularies, config.seed)
+    compared_holdout, compared_train = holdout[0][order[:compared]], train[0][chosen]
+    return EvaluationReference(
         classifier=classifier,
         vocabularies=vocabularies,
-        holdout=judged,
-        holdout_features=classifier.features(judged),
+        holdout=compared_holdout,
+        holdout_features=classifier.features(compared_holdout),
         holdout_labels=holdout[1][order],
-        train=seen,
-        train_features=classifier.features(seen),
+        train=compared_train,
+        train_features=classifier.features(compared_train),
         train_labels=train[1][chosen],
         all_train=train[0],
         all_train_labels=train[1],
-        reference=reference,
+        inception=inception,
         notes=tuple(notes),
     )
 
 
 def comparable(info: DatasetInfo, config: EvaluateConfig) -> int:
-    """How many images of each kind can be compared; a FaceForgeError if they are too few to mean anything."""
-    there = {
+    """Number of images of each kind that can be compared.
+
+    Raises:
+        FaceForgeError: fewer than `MIN_IMAGES` of a kind.
+    """
+    available = {
         "holdout images": (info.counts["holdout"].total, "raise ingest.holdout or ingest more images"),
         "training images": (info.counts["train"].total, "ingest more images"),
         "samples": (config.samples, "raise evaluate.samples"),
     }
-    for kind, (count, remedy) in there.items():
+    for kind, (count, remedy) in available.items():
         if count < MIN_IMAGES:
             raise FaceForgeError(
                 f"{count} {kind} are too few to evaluate on, at least {MIN_IMAGES} are needed; {remedy}"
             )
-    return min(COMPARED_AT_MOST, *(count for count, _ in there.values()))
+    return min(COMPARED_AT_MOST, *(count for count, _ in available.values()))

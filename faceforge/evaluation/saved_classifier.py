@@ -1,4 +1,4 @@
-"""The classifier kept with a model version, or in a folder."""
+"""Loads the domain classifier that was saved with a model version or in a folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from faceforge.evaluation.domain_classifier import DomainClassifier
 
 
 def classifier_of(model: str) -> DomainClassifier | None:
-    """The classifier kept with a version `models:/NAME/VERSION`; None if there is none, or another kind of model.
+    """The classifier saved with `models:/NAME/VERSION`; None if that version has none or `model` is no such address.
 
-    MLflow must have been told where the registry is.
+    The MLflow tracking and registry addresses must be set.
     """
     if not model.startswith("models:"):
         return None
@@ -24,7 +24,7 @@ def classifier_of(model: str) -> DomainClassifier | None:
 
 
 def load_classifier(folder: Path) -> DomainClassifier | None:
-    """The classifier in a folder, whatever it was trained from; None if there is no readable one."""
+    """The classifier in a folder, whatever data it was trained on; None if there is no readable one."""
     try:
         facts = json.loads((folder / "classifier.json").read_text())["facts"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Mean and covariance of a classifier's features on its training images, and the distance of other images to them."""
+"""Statistics of a classifier's features on its training images, and the distance of other images from them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from faceforge.evaluation.metrics.moments import Gaussian, Moments
 
 @dataclass(frozen=True)
 class TrainingFeatures:
-    """What a classifier's training images look like to it.
+    """Mean and covariance of the features of the training images.
 
     Attributes:
-        features: mean and covariance of their features.
-        floor: the distance of its holdout from them; at least 0.
-        digest: of the image set.
+        features: mean and covariance.
+        floor: the distance of the holdout from them; at least 0.
+        digest: digest of the image set.
     """
 
     features: Gaussian
@@ -31,9 +31,9 @@ class TrainingFeatures:
 
     @classmethod
     def of(cls, train: NDArray[np.float32], holdout: NDArray[np.float32], digest: str) -> TrainingFeatures:
-        """From features (N, D) and (M, D)."""
-        learnt = cls(Moments.of(train).gaussian, 0.0, digest)
-        return cls(learnt.features, max(learnt.distance(holdout)[0], 0.0), digest)
+        """Computes the statistics from features (N, D) of training images and (M, D) of holdout images."""
+        without_floor = cls(Moments.of(train).gaussian, 0.0, digest)
+        return cls(without_floor.features, max(without_floor.distance(holdout)[0], 0.0), digest)
 
     def save(self, path: Path) -> None:
         """Writes an `.npz`: `mu`, `sigma`, `count`, `floor`, `digest`."""
@@ -41,21 +41,24 @@ class TrainingFeatures:
 
     @classmethod
     def load(cls, path: Path, digest: str) -> TrainingFeatures | None:
-        """What `save` wrote about the image set with this digest; None if that is not there or is damaged."""
+        """Reads what `save` wrote; None if the file is absent, damaged or about an image set with another digest."""
         try:
             features = Gaussian.load(path)
             with np.load(path, allow_pickle=False) as arrays:
-                found = cls(features, float(arrays["floor"]), str(arrays["digest"]))
+                statistics = cls(features, float(arrays["floor"]), str(arrays["digest"]))
         except (FaceForgeError, OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
             return None
-        return found if found.digest == digest else None
+        return statistics if statistics.digest == digest else None
 
     def distance(self, features: NDArray[np.float32]) -> tuple[float, float]:
-        """The distance of features (N, D), N at least 2, and what chance gave, which is taken off; NaN if one is."""
-        seen, own = Moments.of(features).gaussian, self.features
-        apart = frechet_distance(seen.mean, seen.covariance, own.mean, own.covariance)
-        if not np.isfinite(apart):
-            return apart, apart
+        """The relative distance of features (N, D), N at least 2, and the expected distance that was subtracted.
+
+        Both are NaN when a feature is not finite. See `faceforge.evaluation.domain_drift`.
+        """
+        new, own = Moments.of(features).gaussian, self.features
+        distance = frechet_distance(new.mean, new.covariance, own.mean, own.covariance)
+        if not np.isfinite(distance):
+            return distance, distance
         total = max(float(np.trace(own.covariance)), 1e-12)
-        chance = by_chance(np.linalg.eigvalsh(own.covariance).clip(0), 1 / seen.count + 1 / own.count) / total
-        return apart / total - chance, chance
+        expected = by_chance(np.linalg.eigvalsh(own.covariance).clip(0), 1 / new.count + 1 / own.count) / total
+        return distance / total - expected, expected

@@ -1,8 +1,8 @@
-"""From logits to probabilities: Platt's sigmoid, with an offset for every combination of labels.
+"""Platt's sigmoid from discriminator logits to probabilities, with an offset for every combination of labels.
 
-Platt (1999), "Probabilistic outputs for support vector machines"; the error is that of Guo et al. (2017), "On
-calibration of modern neural networks". A conditional discriminator never compares images of different labels, so its
-logits are comparable within a combination of labels only: hence one slope, and an offset for each.
+Platt (1999), "Probabilistic outputs for support vector machines"; the calibration error is that of Guo et al. (2017),
+"On calibration of modern neural networks". A conditional discriminator never compares images of different labels, so
+its logits are comparable within a combination of labels only: hence one slope and an offset per combination.
 """
 
 from __future__ import annotations
@@ -19,23 +19,21 @@ from faceforge.errors import FaceForgeError
 
 Logits = NDArray[np.floating]
 Labels = NDArray[np.integer]
-Scored = tuple[Logits, Labels]  # logits (N,) and labels (N, columns) of the same images
+LabelledLogits = tuple[Logits, Labels]  # logits (N,) and labels (N, columns) of the same images
 
 BINS = 10  # of the calibration error
-_PULL = 1.0  # how strongly the offsets are held together; as good as nothing from a few dozen images on
-_STEPS = 50  # of Newton's method; it needs fewer than ten
+_UNPENALISED = 1e3  # scale of a column whose coefficient the unit L2 penalty then leaves alone
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Turns a discriminator's logits into P(real), for images of which half are real and half are samples.
 
-    `dataclasses.asdict` makes it JSON, `Calibration(**...)` makes that a calibration again, and so does
-    `read_calibration` of an evaluation's report.
+    `dataclasses.asdict` makes it JSON; `Calibration(**...)` and `read_calibration` read it back.
 
     Attributes:
-        slope: of the sigmoid, >= 0; 0 = the discriminator cannot tell, and every probability is 0.5.
-        offset: of label combinations that are not in `offsets`.
+        slope: of the sigmoid, >= 0; 0 = the discriminator cannot separate, and every probability is 0.5.
+        offset: used for label combinations that are not in `offsets`.
         offsets: label codes, in the order of the model's columns and joined by commas ("2,0"; "" without labels) ->
             offset.
     """
@@ -47,71 +45,72 @@ class Calibration:
     def probability(self, logits: Logits, labels: Labels) -> NDArray[np.float64]:
         """P(real), float64 (N,) in (0, 1), of logits (N,) of images with labels (N, columns)."""
         shifts = np.array([self.offsets.get(key, self.offset) for key in _keys(labels)], np.float64)
-        # Logits as large as this say "certain"; larger ones would only overflow.
+        # Logits beyond 500 give 0 or 1 anyway; larger ones would overflow.
         z = np.clip(self.slope * np.asarray(logits, np.float64) + shifts, -500, 500)
         result: NDArray[np.float64] = 1 / (1 + np.exp(-z))
         return result
 
 
-def calibrate(real: Scored, fake: Scored) -> Calibration:
-    """Fits a calibration to real images that the model was not trained on, and to samples.
+def calibrate(real: LabelledLogits, fake: LabelledLogits) -> Calibration:
+    """Fits a calibration to real images that the model was not trained on and to samples.
+
+    Both kinds have the same total weight, however many there are of each. Logits must be finite.
 
     Args:
         real: logits (N,) and labels (N, columns) of real images, N at least 1.
         fake: the same of samples.
-
-    Both kinds weigh the same, however many there are of each. Logits must be finite.
     """
+    from sklearn.linear_model import LogisticRegression
+
     logits = np.concatenate([real[0], fake[0]]).astype(np.float64)
     names, group = np.unique(_keys(real[1]) + _keys(fake[1]), return_inverse=True)
-    # Platt's targets: not quite 1 and 0, so that the fit stays finite where the two kinds are fully apart.
     n, m = len(real[0]), len(fake[0])
-    target = np.repeat([(n + 1) / (n + 2), 1 / (m + 2)], [n, m])
-    weight = np.repeat([(n + m) / (2 * n), (n + m) / (2 * m)], [n, m])
     middle = _middles(logits, group, np.arange(n + m) < n)
     scale = (logits - middle[group]).std() or 1.0
-    # Columns: slope, offset, and every combination's deviation from that offset.
-    design = np.column_stack([(logits - middle[group]) / scale, np.ones(n + m), np.eye(len(names))[group]])
-    pull = np.array([1e-6, 1e-6, *[_PULL] * len(names)])
-    found = np.zeros(design.shape[1])
-    for _ in range(_STEPS):
-        likely = 1 / (1 + np.exp(-np.clip(design @ found, -500, 500)))
-        slope = design.T @ (weight * (likely - target)) + pull * found
-        curve = (design.T * (weight * likely * (1 - likely))) @ design + np.diag(pull)
-        step = np.linalg.solve(curve, slope)
-        found -= step / max(1.0, np.abs(step).max() / 5)  # no step so long that the sigmoid goes flat
-        if np.abs(step).max() < 1e-9:
-            break
-    if found[0] <= 0:  # samples score above real images: it cannot tell, and must not be believed the other way round
+    # Columns: the slope, and each combination's deviation from the common offset. The penalty holds the deviations
+    # together where there are only a few images and is negligible from a few dozen on.
+    design = np.column_stack([_UNPENALISED * (logits - middle[group]) / scale, np.eye(len(names))[group]])
+    # Platt's targets are not quite 1 and 0, so the fit stays finite where the two kinds are fully separated. As soft
+    # targets, every image is given as both kinds, with weights that add up to its own.
+    target = np.repeat([(n + 1) / (n + 2), 1 / (m + 2)], [n, m])
+    weight = np.repeat([(n + m) / (2 * n), (n + m) / (2 * m)], [n, m])
+    model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-9, max_iter=100)
+    model.fit(
+        np.concatenate([design, design]),
+        np.repeat([True, False], n + m),
+        np.concatenate([weight * target, weight * (1 - target)]),
+    )
+    slope = model.coef_[0, 0] * _UNPENALISED / scale
+    if slope <= 0:  # samples score above real images: the discriminator cannot separate, and is not to be inverted
         return Calibration(0.0, 0.0)
-    offsets = found[1] + found[2:] - found[0] * middle / scale
+    offsets = model.intercept_[0] + model.coef_[0, 1:] - slope * middle
     by_name = {str(name): float(offset) for name, offset in zip(names, offsets, strict=True)}
-    return Calibration(float(found[0] / scale), float(offsets.mean()), by_name)
+    return Calibration(float(slope), float(offsets.mean()), by_name)
 
 
 def read_calibration(report: Path) -> Calibration | None:
-    """The calibration under `calibration` in an evaluation's `report.json`; None if there is no file, or none in it.
+    """Reads `calibration` from the `report.json` of an evaluation; None if there is no file or no calibration in it.
 
     Raises:
-        FaceForgeError: the file cannot be read as a report.
+        FaceForgeError: the file is not the report of an evaluation.
     """
     if not report.is_file():
         return None
     try:
-        found = json.loads(report.read_bytes()).get("calibration")
-        return Calibration(**found) if found else None
+        content = json.loads(report.read_bytes()).get("calibration")
+        return Calibration(**content) if content else None
     except (ValueError, TypeError, AttributeError):
         raise FaceForgeError(f"{report} is not the report of an evaluation; remove it or evaluate again") from None
 
 
 def calibration_error(probability: NDArray[np.floating], real: NDArray[np.bool_]) -> float:
-    """Expected calibration error in [0, 1]: how far a stated P(real) is from the share of real images, on average.
+    """Expected calibration error in [0, 1]: mean gap between the stated P(real) and the actual share of real images.
 
-    Over `BINS` equal steps of probability, weighted by the images in them; real images and samples weigh the same.
+    Over `BINS` equal bins of probability, weighted by the images in them; real images and samples have equal weight.
 
     Args:
         probability: stated P(real), (N,).
-        real: whether it was real, (N,); both kinds must be there.
+        real: whether each image was real, (N,); both kinds must occur.
     """
     weight = np.where(real, 0.5 / real.sum(), 0.5 / (~real).sum())
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
@@ -120,7 +119,7 @@ def calibration_error(probability: NDArray[np.floating], real: NDArray[np.bool_]
 
 
 def _middles(logits: Logits, group: NDArray[np.intp], real: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """For every group, the middle between its real images and its samples; of groups with one kind only, the mean."""
+    """Per group the midpoint between its real images and its samples; for groups of one kind the mean midpoint."""
     sums = [np.bincount(group[kind], logits[kind], group.max() + 1) for kind in (real, ~real)]
     counts = [np.bincount(group[kind], minlength=group.max() + 1) for kind in (real, ~real)]
     both = (counts[0] > 0) & (counts[1] > 0)

@@ -12,7 +12,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.imageset.writer import write_image_set
 from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.evaluation.domain_classifier import DomainClassifier
-from faceforge.evaluation.reference import Yardstick, prepare
+from faceforge.evaluation.reference import EvaluationReference, prepare
 
 
 class Faces(NamedTuple):
@@ -55,10 +55,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def yardstick(data: Path, out: Path, config: EvaluateConfig) -> Yardstick:
+def reference(data: Path, out: Path, config: EvaluateConfig) -> EvaluationReference:
     return prepare(ImageSet.open(data), out / "classifier", config, compared=300)
 
 
 @pytest.fixture(scope="session")
-def classifier(yardstick: Yardstick) -> DomainClassifier:
-    return yardstick.classifier
+def classifier(reference: EvaluationReference) -> DomainClassifier:
+    return reference.classifier

@@ -170,7 +170,7 @@ def test_training_images_as_samples_are_caught_though_they_are_the_best_of_sampl
 ) -> None:
     evaluation = evaluate_bundle(bundles / "memorised", data, out, config, champion=bundles / "fair")
     assert evaluation.decision.verdict == "reject"
-    assert "images it was trained on" in evaluation.decision.reasons[0]
+    assert "reproduces training images" in evaluation.decision.reasons[0]
     assert evaluation.differences["domain/frechet"].low > config.min_improvement  # without the rule: promoted
     assert evaluation.metrics["privacy/copies_pixels"] > 0.9
     # As good, of the same kind, but not copied.
@@ -227,7 +227,7 @@ def test_candidate_of_other_data_is_judged_but_never_promoted(
         bundles / "elsewhere", data, out, config.model_copy(update={"min_label_agreement": 0.0})
     )
     assert evaluation.decision.verdict == "hold"
-    assert "without this holdout" in evaluation.decision.reasons[0]
+    assert "images of this holdout" in evaluation.decision.reasons[0]
 
 
 def scored_champion(

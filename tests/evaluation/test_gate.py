@@ -75,7 +75,7 @@ ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
         but(SOUND, frechet=0.1, recall=1.0) | {"privacy/copies_pixels": 1.0},
         SOUND,
         "reject",
-        "images it was trained on",
+        "reproduces training images",
     ),
     "copies are NaN": (SOUND | {"privacy/copies_pixels": math.nan}, None, "reject", "not a finite"),
     "copies were not looked for": (
@@ -85,8 +85,8 @@ ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
         "copies_pixels.*missing",
     ),
     # No champion.
-    "first sound model": (SOUND, None, "promote", "no champion yet"),
-    "first sound model, unlabelled": (UNLABELLED, None, "promote", "no champion yet"),
+    "first sound model": (SOUND, None, "promote", "First version"),
+    "first sound model, unlabelled": (UNLABELLED, None, "promote", "First version"),
     # The champion's numbers.
     "champion's frechet is NaN": (SOUND, but(SOUND, frechet=math.nan), "hold", "champion is missing or not"),
     "champion's frechet is missing": (SOUND, without(SOUND, "frechet"), "hold", "champion is missing or not"),
@@ -97,10 +97,10 @@ ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
         "hold",
         "champion is missing or not",
     ),
-    "champion is perfect": (SOUND, but(SOUND, frechet=0.0), "hold", "not better"),
+    "champion is perfect": (SOUND, but(SOUND, frechet=0.0), "hold", "Not better"),
     # The comparison.
-    "equal": (SOUND, SOUND, "hold", "not better"),
-    "worse": (but(SOUND, frechet=11.0), SOUND, "hold", "not better"),
+    "equal": (SOUND, SOUND, "hold", "Not better"),
+    "worse": (but(SOUND, frechet=11.0), SOUND, "hold", "Not better"),
     "better, perhaps by chance": (but(SOUND, frechet=9.95), SOUND, "hold", "may be chance"),
     "surely better, but not surely by enough": (but(SOUND, frechet=9.75), SOUND, "hold", "min_improvement"),
     "better, but agreement may have fallen": (
@@ -141,7 +141,7 @@ def test_other_data_never_promotes() -> None:
     for champion in (SOUND, None):
         decision = decided(but(SOUND, frechet=0.1), champion, own_data=False)
         assert decision.verdict == "hold"
-        assert "without this holdout" in decision.reasons[0]
+        assert "images of this holdout" in decision.reasons[0]
 
 
 @pytest.mark.parametrize("name", ["frechet", "recall", "label_agreement"])

@@ -8,17 +8,17 @@ import pytest
 from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.reference import Yardstick
+from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.report.pictures import real_and_generated, sample_sheet
 from faceforge.evaluation.report.tables import class_tables
-from faceforge.evaluation.scores import judge, real_against_real
+from faceforge.evaluation.scores import real_against_real, score_model
 from faceforge.models.bundle import BundleInfo
 
 CONFIG = EvaluateConfig.model_validate({"samples": 300})
 
 
-class Pretender:
-    """Stands for a bundle: "generates" given images of the label asked for; its logits are the mean brightness."""
+class FakeBundle:
+    """A bundle that "generates" fixed images of the requested label; its logits are the mean brightness."""
 
     def __init__(self, images: NDArray[np.uint8], codes: NDArray[np.int32], labels: dict[str, list[str]]) -> None:
         spec: dict[str, Any] = {"family": "compact", "image_size": 32, "channels": 3, "latent_size": 4, "width": 4}
@@ -38,11 +38,11 @@ class Pretender:
     def generate(self, latents: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
         if not self.info.labels:
             return self._images[np.arange(len(latents)) % len(self._images)]
-        made = np.empty((len(latents), *self._images.shape[1:]), np.uint8)
+        generated = np.empty((len(latents), *self._images.shape[1:]), np.uint8)
         for code in np.unique(labels):
-            wanted, there = np.flatnonzero(labels[:, 0] == code), np.flatnonzero(self._codes[:, 0] == code)
-            made[wanted] = self._images[there[np.arange(len(wanted)) % len(there)]]
-        return made
+            rows, sources = np.flatnonzero(labels[:, 0] == code), np.flatnonzero(self._codes[:, 0] == code)
+            generated[rows] = self._images[sources[np.arange(len(rows)) % len(sources)]]
+        return generated
 
     def logits(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArray[np.float32]:
         assert len(images) == len(labels)
@@ -50,7 +50,7 @@ class Pretender:
 
 
 @pytest.fixture(scope="module")
-def judged(yardstick: Yardstick, faces, vocabularies) -> dict[str, dict[str, float]]:  # type: ignore[no-untyped-def]
+def scores(reference: EvaluationReference, faces, vocabularies) -> dict[str, dict[str, float]]:  # type: ignore[no-untyped-def]
     images, codes = faces.fresh, faces.fresh_codes
     blurred = images.astype(np.float32)
     for axis in (1, 2):
@@ -67,14 +67,16 @@ def judged(yardstick: Yardstick, faces, vocabularies) -> dict[str, dict[str, flo
         "no face at all": (np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8), codes),
     }
     return {
-        name: judge(Pretender(*model, vocabularies), yardstick, CONFIG).metrics  # type: ignore[arg-type]
+        name: score_model(FakeBundle(*model, vocabularies), reference, CONFIG).metrics  # type: ignore[arg-type]
         for name, model in models.items()
     }
 
 
-def test_a_faithful_model_is_as_good_as_real_images(judged: dict[str, dict[str, float]], yardstick: Yardstick) -> None:
-    floor = real_against_real(yardstick)
-    faithful = judged["faithful"]
+def test_a_faithful_model_is_as_good_as_real_images(
+    scores: dict[str, dict[str, float]], reference: EvaluationReference
+) -> None:
+    floor = real_against_real(reference)
+    faithful = scores["faithful"]
     assert faithful["domain/frechet"] < 2 * floor["domain/frechet_floor"]
     for name in ("precision", "recall", "coverage"):
         assert faithful[f"domain/{name}"] == pytest.approx(floor[f"domain/{name}_floor"], abs=0.1)
@@ -84,28 +86,28 @@ def test_a_faithful_model_is_as_good_as_real_images(judged: dict[str, dict[str, 
 
 
 @pytest.mark.parametrize("fault", ["blurred", "noisy", "few faces", "no face at all"])
-def test_faults_raise_the_distance(fault: str, judged: dict[str, dict[str, float]]) -> None:
-    assert judged[fault]["domain/frechet"] > 2 * judged["faithful"]["domain/frechet"]
+def test_faults_raise_the_distance(fault: str, scores: dict[str, dict[str, float]]) -> None:
+    assert scores[fault]["domain/frechet"] > 2 * scores["faithful"]["domain/frechet"]
 
 
-def test_the_fault_shows_in_the_measure_made_for_it(judged: dict[str, dict[str, float]]) -> None:
-    assert judged["noisy"]["domain/precision"] < judged["faithful"]["domain/precision"] - 0.2
-    assert judged["few faces"]["domain/recall"] < 0.3
-    assert judged["few faces"]["domain/precision"] > 0.7
-    assert judged["no face at all"]["domain/coverage"] < 0.1
+def test_the_fault_shows_in_the_measure_made_for_it(scores: dict[str, dict[str, float]]) -> None:
+    assert scores["noisy"]["domain/precision"] < scores["faithful"]["domain/precision"] - 0.2
+    assert scores["few faces"]["domain/recall"] < 0.3
+    assert scores["few faces"]["domain/precision"] > 0.7
+    assert scores["no face at all"]["domain/coverage"] < 0.1
 
 
-def test_wrong_labels_show_in_the_agreement_only(judged: dict[str, dict[str, float]]) -> None:
-    assert judged["wrong labels"]["domain/label_agreement"] < 0.03
-    assert judged["random labels"]["domain/label_agreement"] == pytest.approx(1 / 3, abs=0.12)
-    assert judged["wrong labels"]["domain/recall"] == pytest.approx(judged["faithful"]["domain/recall"], abs=0.1)
+def test_wrong_labels_show_in_the_agreement_only(scores: dict[str, dict[str, float]]) -> None:
+    assert scores["wrong labels"]["domain/label_agreement"] < 0.03
+    assert scores["random labels"]["domain/label_agreement"] == pytest.approx(1 / 3, abs=0.12)
+    assert scores["wrong labels"]["domain/recall"] == pytest.approx(scores["faithful"]["domain/recall"], abs=0.1)
 
 
-def test_unconditional_models_have_no_agreement_but_all_else(yardstick: Yardstick, faces) -> None:  # type: ignore[no-untyped-def]
-    judged = judge(Pretender(faces.fresh, faces.fresh_codes, {}), yardstick, CONFIG)  # type: ignore[arg-type]
-    metrics = judged.metrics
-    assert not judged.evidence.obeyed.size
-    assert not class_tables(judged, yardstick)
+def test_unconditional_models_have_no_agreement_but_all_else(reference: EvaluationReference, faces) -> None:  # type: ignore[no-untyped-def]
+    scores = score_model(FakeBundle(faces.fresh, faces.fresh_codes, {}), reference, CONFIG)  # type: ignore[arg-type]
+    metrics = scores.metrics
+    assert not scores.evidence.obeyed.size
+    assert not class_tables(scores, reference)
     assert not [name for name in metrics if "label" in name]
     assert np.isfinite([value for name, value in metrics.items() if name != "discriminator/threshold"]).all()
     assert metrics["discriminator/pairwise"] == pytest.approx(0.5, abs=0.1)  # brightness cannot tell these
@@ -113,28 +115,30 @@ def test_unconditional_models_have_no_agreement_but_all_else(yardstick: Yardstic
 
 def test_sample_sheet_has_a_row_per_class(faces, vocabularies, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     one_each = faces.fresh[[int(np.flatnonzero(faces.fresh_codes[:, 0] == code)[0]) for code in range(3)]]
-    pretender = Pretender(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
-    sheet = sample_sheet(pretender, seed=0)  # type: ignore[arg-type]
+    bundle = FakeBundle(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
+    sheet = sample_sheet(bundle, seed=0)  # type: ignore[arg-type]
     assert sheet.shape == (3 * 33 - 1, 10 * 33 - 1, 3)
     for row in range(3):
         np.testing.assert_array_equal(sheet[row * 33 : row * 33 + 32, :32], one_each[row])
 
 
-def test_evidence_is_what_the_numbers_are_made_of(yardstick: Yardstick, faces, vocabularies) -> None:  # type: ignore[no-untyped-def]
-    judged = judge(Pretender(faces.fresh, faces.fresh_codes, vocabularies), yardstick, CONFIG)  # type: ignore[arg-type]
-    assert judged.evidence.recalled.mean() == pytest.approx(judged.metrics["domain/recall"])
-    assert judged.evidence.obeyed.mean() == pytest.approx(judged.metrics["domain/label_agreement"])
-    assert {name: len(logits) for name, (logits, _) in judged.scored.items()} == {
+def test_evidence_is_what_the_numbers_are_made_of(reference: EvaluationReference, faces, vocabularies) -> None:  # type: ignore[no-untyped-def]
+    scores = score_model(FakeBundle(faces.fresh, faces.fresh_codes, vocabularies), reference, CONFIG)  # type: ignore[arg-type]
+    assert scores.evidence.recalled.mean() == pytest.approx(scores.metrics["domain/recall"])
+    assert scores.evidence.obeyed.mean() == pytest.approx(scores.metrics["domain/label_agreement"])
+    assert {name: len(logits) for name, (logits, _) in scores.logits.items()} == {
         "training images": 300, "holdout images": 300, "samples": 300,
     }  # fmt: skip
 
 
-def test_a_class_that_is_drawn_wrongly_stands_out_in_its_table(yardstick: Yardstick, faces, vocabularies) -> None:  # type: ignore[no-untyped-def]
+def test_a_class_that_is_drawn_wrongly_stands_out_in_its_table(
+    reference: EvaluationReference, faces, vocabularies
+) -> None:  # type: ignore[no-untyped-def]
     shown = np.where(faces.fresh_codes == 2, 1, faces.fresh_codes)  # asked for class 2, none comes: see below
     codes = np.where(shown == 0, 2, shown)  # class 2 is drawn as class 0, and class 0 does not exist
     codes[: len(codes) // 2][codes[: len(codes) // 2] == 2] = 0
-    judged = judge(Pretender(faces.fresh, codes, vocabularies), yardstick, CONFIG)  # type: ignore[arg-type]
-    (table,) = class_tables(judged, yardstick)
+    scores = score_model(FakeBundle(faces.fresh, codes, vocabularies), reference, CONFIG)  # type: ignore[arg-type]
+    (table,) = class_tables(scores, reference)
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert list(rows) == vocabularies["expression"]
     assert sum(int(row["samples"] or 0) for row in rows.values()) == 300
@@ -145,16 +149,16 @@ def test_a_class_that_is_drawn_wrongly_stands_out_in_its_table(yardstick: Yardst
 
 
 def test_real_and_generated_sheets_show_the_same_labels_in_the_same_place(  # type: ignore[no-untyped-def]
-    yardstick: Yardstick, faces, vocabularies
+    reference: EvaluationReference, faces, vocabularies
 ) -> None:
     one_each = faces.fresh[[int(np.flatnonzero(faces.fresh_codes[:, 0] == code)[0]) for code in range(3)]]
-    pretender = Pretender(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
-    judged = judge(pretender, yardstick, CONFIG)  # type: ignore[arg-type]
-    real, generated = real_and_generated(judged, yardstick)
+    bundle = FakeBundle(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
+    scores = score_model(bundle, reference, CONFIG)  # type: ignore[arg-type]
+    real, generated = real_and_generated(scores, reference)
     assert real.shape == generated.shape == (3 * 33 - 1, 8 * 33 - 1, 3)
     first = [generated[row * 33 : row * 33 + 32, :32] for row in range(3)]
     shown = [int(np.abs(one_each.astype(int) - image).sum(axis=(1, 2, 3)).argmin()) for image in first]
     assert sorted(shown) == [0, 1, 2]
     tiles = [real[row * 33 : row * 33 + 32, at * 33 : at * 33 + 32] for row in range(3) for at in range(8)]
-    seen = yardstick.classifier.predict(np.stack(tiles))[:, 0].reshape(3, 8)
+    seen = reference.classifier.predict(np.stack(tiles))[:, 0].reshape(3, 8)
     assert ((seen == np.array(shown)[:, None]).mean(axis=1) > 0.8).all()

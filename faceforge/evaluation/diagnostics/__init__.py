@@ -1,1 +1,1 @@
-"""Diagnostics of a model beyond distance to real images: each takes arrays and returns metrics, pictures and tables."""
+"""Diagnostics of a model beyond its distance from real images; each takes arrays and returns metrics."""

@@ -1,8 +1,8 @@
-"""Does a model show all there is, or a few faces over and over?
+"""Mode collapse: how much of the variety of the real images the samples cover.
 
-Modes are counted as in Richardson & Weiss (2018), "On GANs and GMMs": the real images are parted into clusters
-("bins"), and a bin whose share of samples differs from its share of real images by more than chance is a mode the model
-shows too often or too seldom.
+Modes are counted as in Richardson & Weiss (2018), "On GANs and GMMs": the training images are clustered into bins. A
+bin whose share of samples differs significantly from its share of real images is a mode that the model generates too
+often or too rarely.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ MIN_OF_CLASS = 10  # images of a class, real and generated, below which its dive
 _PER_BIN = 20  # real images in a bin, on average
 _MOST_BINS = 100
 _ROUNDS = 15  # of k-means
-_SIGNIFICANT = 1.959963984540054  # deviations: 5 % of the bins differ so much by chance
+_SIGNIFICANT = 1.959963984540054  # standard deviations: 5 % of the bins differ by more by chance
 _BASES = 16  # latents around which the generator is probed
 _MOST_PROBED = 128  # latent dimensions
 
 _SPACES = "; pixels: of 16 px thumbnails; domain: features of the domain classifier"
-HOW = {
-    "collapse/bins": "how many clusters the real training images were parted into, by k-means, in every space",
-    "collapse/modes_...": "share of these clusters that at least one sample falls into, of as many samples as holdout"
-    f" images{_SPACES}",
-    "collapse/uneven_...": "share of the clusters whose share of samples differs from that of the real images beyond"
-    f" chance (5 % level); 0.05 = as even as real images{_SPACES}",
-    "collapse/diversity": "root mean square distance between samples of equal labels over that between real images of"
-    " equal labels, on the pixels of 16 px thumbnails, mean over classes; 1 = as varied as real images; noise raises"
-    " it",
-    "collapse/diversity_lowest": "that of the class with the least",
-    "collapse/latent_sensitivity": "root mean square change of the pixels, in grey levels, when one number of the"
-    " latent is drawn anew; 0 = the latent is ignored",
-    "collapse/latent_dimensions": "how many dimensions of the latent matter, as if all that do mattered equally"
-    " (participation ratio of the changes)",
+DESCRIPTIONS = {
+    "collapse/bins": "number of k-means clusters of the training images, the same in every space",
+    "collapse/modes_...": "share of the clusters with at least one sample, from as many samples as holdout images"
+    f"{_SPACES}",
+    "collapse/uneven_...": "share of the clusters whose share of samples differs significantly (5 % level) from that of"
+    f" the training images; 0.05 = as even as real images{_SPACES}",
+    "collapse/diversity": "root mean square distance between samples of equal labels divided by that between real"
+    " images of equal labels, on the pixels of 16 px thumbnails, mean over classes; 1 = as varied as real images; noise"
+    " raises it",
+    "collapse/diversity_lowest": "the same for the class with the lowest value",
+    "collapse/latent_sensitivity": "root mean square change of the pixels, in grey levels, when one latent dimension is"
+    " redrawn; 0 = the latent is ignored",
+    "collapse/latent_dimensions": "effective number of latent dimensions that change the image (participation ratio of"
+    " the changes)",
 }
 
 
 @dataclass(frozen=True)
 class ClassDiversity:
-    """Mean distance between images of a class, of samples over real images; NaN = too few of either."""
+    """Mean distance between samples of a class divided by that between real images; NaN = too few of either."""
 
     column: str
     name: str
@@ -58,11 +58,11 @@ class ClassDiversity:
 
 @dataclass(frozen=True)
 class Collapse:
-    """What was found.
+    """Result of `collapse`.
 
     Attributes:
-        metrics: by name; `..._floor` = with holdout images in place of samples.
-        classes: diversity class by class; empty without labels.
+        metrics: by name; `..._floor` = the same for holdout images instead of samples.
+        classes: diversity per class; empty without labels.
     """
 
     metrics: dict[str, float]
@@ -78,15 +78,15 @@ def collapse(
     *,
     seed: int = 0,
 ) -> Collapse:
-    """Counts modes and measures variety.
+    """Counts the modes that samples cover and measures their diversity per class.
 
     Args:
-        train: uint8 (T, S, S, C), training images, which the modes are found in.
-        holdout: uint8 (H, S, S, C), and label codes (H, columns).
-        fake: samples likewise (N), asked for labels with the frequencies of the holdout.
-        vocabularies: label column -> classes, in the order of the codes' columns; empty = no labels.
-        spaces: name -> features (T, D), (H, D), (N, D) to count modes in, beside the pixels.
-        seed: of the clusters.
+        train: training images uint8 (T, S, S, C), which are clustered into modes.
+        holdout: holdout images uint8 (H, S, S, C) and label codes (H, columns).
+        fake: samples (N, S, S, C) and their requested labels (N, columns), with the class frequencies of the holdout.
+        vocabularies: label column -> classes, in the order of the columns of the codes; empty = no labels.
+        spaces: name -> features (T, D), (H, D), (N, D) in which modes are counted too, besides the pixels.
+        seed: random seed of the clustering.
 
     Raises:
         FaceForgeError: fewer than `MIN_IMAGES` of a kind.
@@ -97,21 +97,21 @@ def collapse(
     bins = min(count // _PER_BIN + 1, _MOST_BINS, len(train))
     metrics = {"collapse/bins": float(bins)}
     pixels = coarse_pixels(train), coarse_pixels(holdout[0]), coarse_pixels(fake[0])
-    for name, (known, unseen, made) in {"pixels": pixels, **(spaces or {})}.items():
+    for name, (known, unseen, generated) in {"pixels": pixels, **(spaces or {})}.items():
         metrics |= {
             f"collapse/{measure}_{name}{suffix}": value
-            for suffix, features in (("", made), ("_floor", unseen))
+            for suffix, features in (("", generated), ("_floor", unseen))
             for measure, value in _modes(known, features[:count], bins, seed).items()
         }
     classes = [
         ClassDiversity(
             column=column,
             name=name,
-            real_images=int((real := holdout[1][:, at] == code).sum()),
-            samples=int((made := fake[1][:, at] == code).sum()),
-            diversity=_diversity(pixels[1][real], pixels[2][made]),
+            real_images=int((real := holdout[1][:, position] == code).sum()),
+            samples=int((generated := fake[1][:, position] == code).sum()),
+            diversity=_diversity(pixels[1][real], pixels[2][generated]),
         )
-        for at, (column, names) in enumerate(vocabularies.items())
+        for position, (column, names) in enumerate(vocabularies.items())
         for code, name in enumerate(names)
     ]
     known_classes = [row.diversity for row in classes if np.isfinite(row.diversity)]
@@ -127,27 +127,27 @@ def latent_sensitivity(
     *,
     seed: int = 0,
 ) -> dict[str, float]:
-    """How much the images depend on the latent, and on how many of its numbers; draws up to 2,064 images.
+    """How strongly the images depend on the latent, and on how many of its dimensions; generates up to 2,064 images.
 
     Args:
         generate: latents float32 (N, latent_size) and labels (N, columns) -> images uint8 (N, H, W, C).
-        latent_size: how many numbers a latent has.
-        labels: (M, columns), M at least 1, what to ask for, in turn.
-        seed: of the latents.
+        latent_size: number of latent dimensions.
+        labels: (M, columns), M at least 1; the labels to request, in turn.
+        seed: random seed of the latents.
 
     Returns:
         `collapse/latent_sensitivity` and `collapse/latent_dimensions`.
     """
     bases, drawn = np.split(draw_latents(seed, 2 * _BASES, latent_size), 2)
-    asked = labels[np.arange(_BASES) % len(labels)]
+    requested = labels[np.arange(_BASES) % len(labels)]
     rng = np.random.default_rng([seed, 6])
     probed = np.sort(rng.permutation(latent_size)[:_MOST_PROBED])
     changed = np.repeat(bases[None], len(probed), axis=0)
     changed[np.arange(len(probed)), :, probed] = drawn[:, probed].T
-    before = generate(bases, asked).astype(np.float32)
-    after = generate(changed.reshape(-1, latent_size), np.tile(asked, (len(probed), 1)))
+    before = generate(bases, requested).astype(np.float32)
+    after = generate(changed.reshape(-1, latent_size), np.tile(requested, (len(probed), 1)))
     differences = after.reshape(len(probed), *before.shape).astype(np.float32) - before
-    squares = (differences**2).mean(axis=(1, 2, 3, 4), dtype=np.float64)  # of every dimension
+    squares = (differences**2).mean(axis=(1, 2, 3, 4), dtype=np.float64)  # per probed dimension
     dimensions = squares.sum() ** 2 / (squares**2).sum() if squares.any() else 0.0
     return {
         "collapse/latent_sensitivity": float(np.sqrt(squares.mean())),
@@ -156,7 +156,7 @@ def latent_sensitivity(
 
 
 def clusters(points: Points, count: int, seed: int) -> Points:
-    """Centres (count, D) of `points` (N, D), N at least `count`: k-means of Lloyd from distinct random points."""
+    """Centres (count, D) of `points` (N, D), N at least `count`, by Lloyd's k-means from distinct random points."""
     centres = points[np.random.default_rng([seed, 7]).permutation(len(points))[:count]]
     for _ in range(_ROUNDS):
         rows = nearest(points, centres)[0].row
@@ -173,16 +173,16 @@ def clusters(points: Points, count: int, seed: int) -> Points:
 
 
 def _modes(known: Points, features: Points, bins: int, seed: int) -> dict[str, float]:
-    """How `features` fall into the clusters of `known`; NaN when a feature is not finite."""
+    """Share of the clusters of `known` that `features` cover, and share they fill unevenly; NaN if not finite."""
     if not (np.isfinite(known).all() and np.isfinite(features).all()):
         return {"modes": float("nan"), "uneven": float("nan")}
     centres = clusters(known, bins, seed)
-    shown, found = (np.bincount(nearest(part, centres)[0].row, minlength=bins) for part in (known, features))
-    return {"modes": float((found > 0).mean()), "uneven": float(_differs(found, shown).mean())}
+    expected, counts = (np.bincount(nearest(part, centres)[0].row, minlength=bins) for part in (known, features))
+    return {"modes": float((counts > 0).mean()), "uneven": float(_differs(counts, expected).mean())}
 
 
 def _differs(first: NDArray[np.integer], second: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which shares of two sets of counts differ beyond chance: the z test of two proportions."""
+    """Which bins have significantly different shares in two histograms: the z test of two proportions."""
     n, m = first.sum(), second.sum()
     pooled = (first + second) / (n + m)
     spread = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
@@ -190,7 +190,7 @@ def _differs(first: NDArray[np.integer], second: NDArray[np.integer]) -> NDArray
 
 
 def _diversity(real: Points, fake: Points) -> float:
-    """Root mean square distance between two samples over that between two real images."""
+    """Root mean square distance between two samples divided by that between two real images."""
     if min(len(real), len(fake)) < MIN_OF_CLASS:
         return float("nan")
     spreads = [part.var(axis=0, ddof=1, dtype=np.float64).sum() for part in (fake, real)]

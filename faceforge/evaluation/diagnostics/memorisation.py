@@ -32,7 +32,7 @@ LIMITS = (
     " near duplicates of the same pictures."
 )
 _SPACES = "; pixels: of images averaged down to 32 px, mirrored or not; features: gradients, colour and texture"
-HOW = {
+DESCRIPTIONS = {
     "privacy/closer_to_train_...": "share of samples nearer to a training image than to a holdout image, among equally"
     f" many of both; 0.5 = nothing memorised{_SPACES}",
     "privacy/distance_ratio_...": "median over samples of the distance to the nearest training image over that to the"

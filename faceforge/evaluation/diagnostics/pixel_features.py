@@ -1,8 +1,8 @@
-"""Fixed features of pixels: nothing in them was learnt, so they favour no image set, no split and no label.
+"""Hand-designed image features; nothing in them is trained, so they favour no image set, split or label.
 
-Three well-known descriptions side by side: histograms of oriented gradients (Dalal & Triggs 2005) for layout, coarse
-colour, and the spectrum of 8 x 8 blocks (what JPEG sees) for texture, where generators give themselves away (Durall et
-al. 2020). A linear classifier on them tells smiling from neutral and sharp from soft.
+Three well-known descriptors are concatenated: histograms of oriented gradients (Dalal & Triggs 2005) for layout, coarse
+colour, and the spectrum of 8 x 8 blocks for texture, in which generated images often differ from real ones (Durall et
+al. 2020). A linear classifier on them separates smiling from neutral and sharp from soft faces.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_EDGE, _CELL = 32, 8  # of the gradients' picture, in pixels
-_GRID = 8  # colour is averaged over as many rows and columns
+_EDGE, _CELL = 32, 8  # pixels: image and cell size of the gradient histograms
+_GRID = 8  # colour is averaged over a grid of 8 x 8 areas
 _BLOCK = 8
-_VISIBLE = 8.0  # grey levels: smaller waves hardly count, else every flat drawn area would give a network away
+_VISIBLE = 8.0  # grey levels: weaker waves hardly count, else tiny noise in flat areas would dominate
 _CHUNK = 256  # images at a time
 
 
@@ -24,15 +24,15 @@ def pixel_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def coarse_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Pixels in [0, 1] of images averaged down to at most 16 px, float32 (N, D): what an image shows, not how finely.
+    """Pixels in [0, 1] of images averaged down to at most 16 px, float32 (N, D).
 
-    For classifiers of labels: one that sees texture learns to tell samples from real images instead.
+    Used for classifiers of labels, which would otherwise use the texture that separates samples from real images.
     """
     return thumbnails(images, 16).reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def thumbnails(images: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
-    """Images uint8 (N, S, S, C), averaged down to at most `edge` pixels: uint8 (N, E, E, C)."""
+    """Images uint8 (N, S, S, C) averaged down to at most `edge` pixels, uint8 (N, E, E, C)."""
     import cv2
 
     if images.shape[1] <= edge:

@@ -1,15 +1,15 @@
-"""Shares and rankings that several metrics are made of."""
+"""Rates and rankings that several metrics are computed from."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Z95 = 1.959963984540054  # of the normal distribution: 95 % lie within as many deviations
+_Z95 = 1.959963984540054  # standard deviations of the normal distribution that hold 95 %
 
 
 def interval(share: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share seen in `count` independent trials, by Wilson (1927): never leaves [0, 1]."""
+    """The 95 % interval of a share that was seen in `count` independent trials, by Wilson (1927); within [0, 1]."""
     if count <= 0:
         return float("nan"), float("nan")
     spread = _Z95**2 / count
@@ -21,11 +21,12 @@ def interval(share: float, count: float) -> tuple[float, float]:
 
 def auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
     """P(a positive scores higher than a negative), ties half: the area under the ROC curve. NaN if either is empty."""
+    from sklearn.metrics import roc_auc_score
+
     if not (positive.size and negative.size):
         return float("nan")
-    ordered = np.sort(negative)
-    lower, lower_or_equal = (np.searchsorted(ordered, positive, side=side) for side in ("left", "right"))
-    return float((lower + lower_or_equal).sum()) / 2 / (len(positive) * len(negative))
+    labels = np.repeat([True, False], [len(positive), len(negative)])
+    return float(roc_auc_score(labels, np.concatenate([positive, negative])))
 
 
 def true_positive_rate(positive: NDArray[np.floating], negative: NDArray[np.floating], false_positives: float) -> float:

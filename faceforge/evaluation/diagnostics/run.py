@@ -1,4 +1,4 @@
-"""What is asked of the candidate alone, beside the comparison: each question may fail without costing the others."""
+"""Runs all diagnostics of a candidate; one that fails becomes a note in the report and does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from faceforge.evaluation.diagnostics.realism import realism
 from faceforge.evaluation.diagnostics.two_sample import two_sample_test
 from faceforge.evaluation.diagnostics.usefulness import Labelled, RareClass, rare_class, usefulness
 from faceforge.evaluation.figures import Picture, Table, picture
-from faceforge.evaluation.reference import Yardstick
-from faceforge.evaluation.scores import Judged
+from faceforge.evaluation.reference import EvaluationReference
+from faceforge.evaluation.scores import ModelScores
 from faceforge.models.bundle import Bundle
 from faceforge.progress import Progress
 
-DETECTED_AT_MOST = 500  # samples, and holdout images, in which faces are looked for
-SEARCHED_AT_MOST = 2000  # samples among which copies are looked for, in all training images
+DETECTED_AT_MOST = 500  # samples, and holdout images, passed to the face detector
+SEARCHED_AT_MOST = 2000  # samples compared with all training images to find copies
 
 
 @dataclass
 class Findings:
-    """Numbers, what real images give in the place of samples (`..._floor`), and what illustrates them."""
+    """Metrics (with `..._floor` for real images in place of samples), pictures, tables and notes of diagnostics."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
@@ -36,111 +36,124 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Findings) -> None:
-        """Takes over what another has found."""
+        """Appends the findings of another diagnostic."""
         self.metrics |= other.metrics
         self.pictures += other.pictures
         self.tables += other.tables
         self.notes += other.notes
 
 
-Question = Callable[[Bundle, Judged, Yardstick, EvaluateConfig], Findings]
+Diagnostic = Callable[[Bundle, ModelScores, EvaluationReference, EvaluateConfig], Findings]
 
 
-def examine(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
-    """Asks all questions; one that cannot be answered becomes a note."""
-    found = Findings()
-    with Progress("examine", len(QUESTIONS), unit="question") as progress:
-        for title, question in QUESTIONS.items():
+def run_diagnostics(
+    bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
+) -> Findings:
+    """Runs every diagnostic in `DIAGNOSTICS` and collects the findings."""
+    findings = Findings()
+    with Progress("diagnostics", len(DIAGNOSTICS), unit="diagnostic") as progress:
+        for title, diagnostic in DIAGNOSTICS.items():
             try:
-                found.add(question(bundle, judged, yardstick, config))
+                findings.add(diagnostic(bundle, scores, reference, config))
             except FaceForgeError as error:
-                found.notes.append(f"{title}: left out, {error}")
+                findings.notes.append(f"{title}: skipped, {error}")
             progress.advance(1, note=title)
-    return found
+    return findings
 
 
-def _two_sample(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
-    n, edge = yardstick.compared, yardstick.holdout.shape[1]
-    spaces = {"domain": (yardstick.holdout_features, judged.evidence.features)}
-    found = two_sample_test(yardstick.holdout, judged.samples[:n], spaces, seed=config.seed)
+def _two_sample(
+    bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
+) -> Findings:
+    n, edge = reference.compared, reference.holdout.shape[1]
+    spaces = {"domain": (reference.holdout_features, scores.evidence.features)}
+    result = two_sample_test(reference.holdout, scores.samples[:n], spaces, seed=config.seed)
+    sheets = (
+        ("Most fake", "Samples most confidently classified as generated.", result.most_fake),
+        ("Most real", "Samples most confidently classified as real.", result.most_real),
+    )
     return Findings(
-        metrics=found.metrics,
+        metrics=result.metrics,
         pictures=[
-            picture("two_sample", "Most fake", "Samples it is surest of.", image_grid(found.most_fake, 8, 1), edge),
-            picture("two_sample", "Most real", "Samples it takes for real.", image_grid(found.most_real, 8, 1), edge),
+            picture("two_sample", title, caption, image_grid(images, 8, 1), edge) for title, caption, images in sheets
         ],
     )
 
 
-def _memorisation(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
-    edge = yardstick.holdout.shape[1]
-    samples = judged.samples[: min(yardstick.compared, SEARCHED_AT_MOST)]
-    found = memorisation(yardstick.all_train, yardstick.holdout, samples, seed=config.seed)
-    sheet = image_grid(found.closest.swapaxes(0, 1).reshape(-1, *found.closest.shape[2:]), len(found.closest), pad=1)
+def _memorisation(
+    bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
+) -> Findings:
+    edge = reference.holdout.shape[1]
+    samples = scores.samples[: min(reference.compared, SEARCHED_AT_MOST)]
+    result = memorisation(reference.all_train, reference.holdout, samples, seed=config.seed)
+    sheet = image_grid(result.closest.swapaxes(0, 1).reshape(-1, *result.closest.shape[2:]), len(result.closest), pad=1)
     caption = (
-        "Top: the samples most like copies, the most suspicious first. Middle: the training image nearest to each."
-        " Bottom: the nearest holdout image, which the model never saw."
+        "Top: the samples that are most similar to a training image relative to the holdout. Middle: the nearest"
+        " training image. Bottom: the nearest holdout image, which the model was not trained on."
     )
-    return Findings(metrics=found.metrics, pictures=[picture("privacy", "Closest pairs", caption, sheet, edge)])
+    return Findings(metrics=result.metrics, pictures=[picture("privacy", "Closest pairs", caption, sheet, edge)])
 
 
-def _realism(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
-    edge = yardstick.holdout.shape[1]
-    at_most = min(yardstick.compared, DETECTED_AT_MOST)
-    found = realism(yardstick.holdout[:at_most], judged.samples[:at_most])
+def _realism(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
+    edge = reference.holdout.shape[1]
+    at_most = min(reference.compared, DETECTED_AT_MOST)
+    result = realism(reference.holdout[:at_most], scores.samples[:at_most])
     pictures = []
-    if len(found.without_face):
-        sheet = image_grid(found.without_face, 8, pad=1)
-        pictures.append(picture("realism", "Without a face", "Samples in which it finds none.", sheet, edge))
-    return Findings(found.metrics, pictures, notes=[f"face detection: {found.note}"] if found.note else [])
+    if len(result.without_face):
+        sheet = image_grid(result.without_face, 8, pad=1)
+        caption = "Samples in which the detector finds no face."
+        pictures.append(picture("realism", "Without a face", caption, sheet, edge))
+    return Findings(result.metrics, pictures, notes=[f"face detection: {result.note}"] if result.note else [])
 
 
-def _collapse(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
-    n, columns = yardstick.compared, _places(judged, yardstick)
-    asked = judged.labels[:n, columns]
-    found = collapse(
-        yardstick.train,
-        (yardstick.holdout, asked),
-        (judged.samples[:n], asked),
-        {name: yardstick.vocabularies[name] for name in judged.columns},
-        {"domain": (yardstick.train_features, yardstick.holdout_features, judged.evidence.features)},
+def _collapse(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
+    n, columns = reference.compared, _places(scores, reference)
+    requested = scores.labels[:n, columns]
+    result = collapse(
+        reference.train,
+        (reference.holdout, requested),
+        (scores.samples[:n], requested),
+        {name: reference.vocabularies[name] for name in scores.columns},
+        {"domain": (reference.train_features, reference.holdout_features, scores.evidence.features)},
         seed=config.seed,
     )
-    sensitivity = latent_sensitivity(bundle.generate, bundle.info.spec.latent_size, asked, seed=config.seed)
-    if not found.classes:
-        return Findings(found.metrics | sensitivity)
+    sensitivity = latent_sensitivity(bundle.generate, bundle.info.spec.latent_size, requested, seed=config.seed)
+    if not result.classes:
+        return Findings(result.metrics | sensitivity)
     table = Table(
-        title="Variety class by class",
-        caption="Distance between samples of a class over that between real images of it; 1 = as varied.",
+        title="Diversity per class",
+        caption="Distance between samples of a class divided by that between real images; 1 = as varied.",
         columns=["class", "real images", "samples", "diversity"],
         rows=[
-            [f"{row.column}: {row.name}", row.real_images, row.samples, _finite(row.diversity)] for row in found.classes
+            [f"{row.column}: {row.name}", row.real_images, row.samples, _finite(row.diversity)]
+            for row in result.classes
         ],
     )
-    return Findings(found.metrics | sensitivity, tables=[table])
+    return Findings(result.metrics | sensitivity, tables=[table])
 
 
-def _usefulness(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: EvaluateConfig) -> Findings:
-    if not judged.columns:
+def _usefulness(
+    bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
+) -> Findings:
+    if not scores.columns:
         return Findings()
-    columns = _places(judged, yardstick)
-    chosen = np.random.default_rng([config.seed, 5]).permutation(len(yardstick.all_train))[: len(judged.samples)]
-    n = yardstick.compared
+    columns = _places(scores, reference)
+    chosen = np.random.default_rng([config.seed, 5]).permutation(len(reference.all_train))[: len(scores.samples)]
+    n = reference.compared
     real, holdout, fake = (
         Labelled.of(images, codes[:, columns])
         for images, codes in (
-            (yardstick.all_train[chosen], yardstick.all_train_labels[chosen]),
-            (yardstick.holdout, yardstick.holdout_labels[:n]),
-            (judged.samples, judged.labels),
+            (reference.all_train[chosen], reference.all_train_labels[chosen]),
+            (reference.holdout, reference.holdout_labels[:n]),
+            (scores.samples, scores.labels),
         )
     )
-    vocabularies = {name: yardstick.vocabularies[name] for name in judged.columns}
-    found = usefulness(real, holdout, fake, vocabularies)
+    vocabularies = {name: reference.vocabularies[name] for name in scores.columns}
+    result = usefulness(real, holdout, fake, vocabularies)
     table = Table(
-        title="Usefulness: recall class by class",
+        title="Usefulness: recall per class",
         caption=(
-            "Share of the holdout images of a class that a linear classifier recognises, trained on real images, on as"
-            " many samples, and on both."
+            "Recall of a linear classifier on the holdout images of a class, trained on real images, on the same"
+            " number of samples, and on both."
         ),
         columns=["class", "real images", "samples", "holdout", "trained on real", "on samples", "on both"],
         rows=[
@@ -149,14 +162,14 @@ def _usefulness(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: Ev
                 *(row.real_images, row.samples, row.holdout_images),
                 *map(_finite, (row.real, row.synthetic, row.both)),
             ]
-            for row in found.classes
+            for row in result.classes
         ],
     )
-    findings = Findings(metrics=found.metrics, tables=[table])
+    findings = Findings(metrics=result.metrics, tables=[table])
     try:
         rare = rare_class(real, holdout, fake, vocabularies)
     except FaceForgeError as error:
-        findings.notes.append(f"rare class: left out, {error}")
+        findings.notes.append(f"rare class: skipped, {error}")
     else:
         findings.metrics |= rare.metrics
         findings.tables.append(_rare_table(rare))
@@ -164,13 +177,13 @@ def _usefulness(bundle: Bundle, judged: Judged, yardstick: Yardstick, config: Ev
 
 
 def _rare_table(rare: RareClass) -> Table:
-    kinds = {"few real images": "before", "the same, weighted up": "reweighted", "the same and samples": "after"}
+    kinds = {"few real images": "before", "the same with class weights": "reweighted", "the same and samples": "after"}
     numbers = ("recall_{}", "recall_{}_spread", "balanced_{}")
     return Table(
         title=f"Usefulness: {rare.column} {rare.name} made rare",
         caption=(
-            f"Recall of the class in the holdout when {rare.kept} of its training images are kept, when these are"
-            f" weighted up, and when {rare.added} samples are added; over {len(rare.recalls)} draws."
+            f"Recall of the class on the holdout with {rare.kept} of its training images, with class weights, and with"
+            f" {rare.added} samples added; mean of {len(rare.recalls)} draws."
         ),
         columns=["trained on", "recall of the class", "standard deviation", "mean recall of all classes"],
         rows=[
@@ -180,16 +193,16 @@ def _rare_table(rare: RareClass) -> Table:
     )
 
 
-def _places(judged: Judged, yardstick: Yardstick) -> list[int]:
-    """Where the columns that the model takes are among those of the set."""
-    return [list(yardstick.vocabularies).index(name) for name in judged.columns]
+def _places(scores: ModelScores, reference: EvaluationReference) -> list[int]:
+    """Positions of the model's label columns among those of the image set."""
+    return [list(reference.vocabularies).index(name) for name in scores.columns]
 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-QUESTIONS: dict[str, Question] = {
+DIAGNOSTICS: dict[str, Diagnostic] = {
     "copies": _memorisation,
     "two-sample test": _two_sample,
     "face detection": _realism,

@@ -1,9 +1,9 @@
-"""Can samples stand for real training images?
+"""Usefulness of samples as training data for a classifier.
 
 A classifier is trained on real images, on samples ("train on synthetic, test on real", Esteban et al. 2017) and on
-both, and tried on the holdout. It is the linear one beside this module, on the pixels of 16 px thumbnails: it has
-seen no label before, cannot cling to fine artefacts, and is quick enough to be trained dozens of times. Networks
-reach higher figures; the comparison is what counts.
+both, and tested on the holdout. It is linear discriminant analysis on the pixels of 16 px thumbnails: it cannot rely on
+fine artefacts and is fast enough to be trained dozens of times. Networks are more accurate; the comparison is what
+counts.
 """
 
 from __future__ import annotations
@@ -19,37 +19,38 @@ from faceforge.evaluation.diagnostics.linear import fit_linear
 from faceforge.evaluation.diagnostics.pixel_features import coarse_pixels
 
 MIN_IMAGES = 50  # of each kind
-RARE = 0.03  # share of the training images that the rare class is cut down to
+RARE = 0.03  # share of the training images to which the rare class is reduced
 
-_RECALL = "mean over classes of the share recognised in the holdout (balanced accuracy), mean over label columns"
-HOW = {
+_RECALL = "balanced accuracy on the holdout, mean over label columns"
+DESCRIPTIONS = {
     "usefulness/real": f"{_RECALL}; by a linear classifier on the pixels of 16 px thumbnails, trained on real images",
     "usefulness/synthetic": "the same, trained on as many samples: train on synthetic, test on real",
     "usefulness/both": "the same, trained on the real images and the samples together",
-    "usefulness/ratio": "synthetic over real: 1 = samples teach as much as real images",
+    "usefulness/ratio": "synthetic divided by real: 1 = samples train a classifier as well as real images",
     "usefulness/real_...": "usefulness/real for one label column",
     "usefulness/synthetic_...": "usefulness/synthetic for one label column",
     "usefulness/both_...": "usefulness/both for one label column",
-    "usefulness/rare_recall_before...": "share of a class recognised in the holdout when only few of its training"
-    f" images are kept ({RARE:.0%} of the set); mean over seeds, _spread: standard deviation",
-    "usefulness/rare_recall_reweighted...": "the same with the few images weighted up, the cure that costs nothing",
+    "usefulness/rare_recall_before...": "recall of a class on the holdout when only few of its training images are"
+    f" kept ({RARE:.0%} of the set); mean over seeds, _spread: standard deviation",
+    "usefulness/rare_recall_reweighted...": "the same with class weights instead of samples",
     "usefulness/rare_recall_after...": "the same with samples of the class added until it is as frequent as the others"
-    " are on average. The generator has seen all images of the class: this shows what its samples are worth, not what"
-    " one trained on the few images would add",
-    "usefulness/rare_gain...": "recall after minus recall before, seed by seed; read it beside rare_balanced, as"
-    " samples that show anything at all raise the recall of a rare class",
-    "usefulness/rare_balanced_...": "mean recall over all classes in that experiment, which shows what the others pay",
+    " on average. The generator was trained on all images of the class, so a generator trained on only the few images"
+    " would add less",
+    "usefulness/rare_gain...": "recall after minus recall before, per seed; compare with rare_balanced, because any"
+    " added images raise the recall of a rare class",
+    "usefulness/rare_balanced_...": "mean recall over all classes in that experiment, which includes what the other"
+    " classes lose",
 }
 
 
 @dataclass(frozen=True)
 class ClassRecall:
-    """Share of a class that is recognised in the holdout, by what the classifier was trained on; NaN = none there."""
+    """Recall of a class on the holdout, by training data; NaN = the holdout has no image of it."""
 
     column: str
     name: str
-    real_images: int  # trained on
-    samples: int  # trained on
+    real_images: int  # in the training data
+    samples: int  # in the training data
     holdout_images: int
     real: float
     synthetic: float
@@ -58,12 +59,12 @@ class ClassRecall:
 
 @dataclass(frozen=True)
 class Usefulness:
-    """What samples are worth for training.
+    """Result of `usefulness`.
 
     Attributes:
         metrics: `usefulness/real`, `usefulness/synthetic`, `usefulness/both`, `usefulness/ratio`; with several label
             columns each of the first three also as `..._<column>`.
-        classes: recall class by class.
+        classes: recall per class.
     """
 
     metrics: dict[str, float]
@@ -72,15 +73,15 @@ class Usefulness:
 
 @dataclass(frozen=True)
 class RareClass:
-    """The experiment with one class made rare.
+    """Result of `rare_class`.
 
     Attributes:
         metrics: `usefulness/rare_recall_before`, `..._after`, `..._reweighted`, `usefulness/rare_gain`, each mean over
             seeds with its `..._spread` (standard deviation), and `usefulness/rare_balanced_before|after|reweighted`.
         column, name: which class.
-        kept: how many of its training images were kept.
-        added: how many samples were added.
-        recalls: recall before, with the few weighted up, and after, (seeds, 3).
+        kept: number of its training images that were kept.
+        added: number of samples that were added.
+        recalls: recall before, with class weights, and after, (seeds, 3).
     """
 
     metrics: dict[str, float]
@@ -93,7 +94,7 @@ class RareClass:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images with labels, and features of them that are made once.
+    """Features and labels of images.
 
     Attributes:
         features: (N, D), of `coarse_pixels`.
@@ -105,20 +106,20 @@ class Labelled:
 
     @staticmethod
     def of(images: NDArray[np.uint8], codes: NDArray[np.integer]) -> Labelled:
-        """Of images uint8 (N, S, S, C) with codes (N, columns)."""
+        """Computes the features of images uint8 (N, S, S, C) with codes (N, columns)."""
         return Labelled(coarse_pixels(images), codes)
 
 
 def usefulness(
     real: Labelled, holdout: Labelled, fake: Labelled, vocabularies: Mapping[str, Sequence[str]]
 ) -> Usefulness:
-    """Trains on real images, on samples and on both, and tries all three on the holdout.
+    """Trains classifiers on real images, on samples and on both, and tests all three on the holdout.
 
     Args:
         real: training images.
         holdout: images of the same kind, not in `real`.
-        fake: samples, with the labels they were asked for. As many real images as samples are used, the first ones.
-        vocabularies: label column -> classes, in the order of the codes' columns.
+        fake: samples with their requested labels. The first min(N, M) real images and samples are used.
+        vocabularies: label column -> classes, in the order of the columns of the codes.
 
     Raises:
         FaceForgeError: no labels, or fewer than `MIN_IMAGES` of a kind.
@@ -175,18 +176,18 @@ def rare_class(
     share: float | None = RARE,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
 ) -> RareClass:
-    """Makes one class rare among the real images, then adds samples of it, and looks at its recall in the holdout.
+    """Recall of one class on the holdout when it is made rare, with and without samples of it added.
 
     Args:
         real: training images.
         holdout: images of the same kind, not in `real`.
-        fake: samples, with the labels they were asked for; those of the class are drawn from.
-        vocabularies: label column -> classes, in the order of the codes' columns.
+        fake: samples with their requested labels.
+        vocabularies: label column -> classes, in the order of the columns of the codes.
         column: label column; empty = the first.
-        name: the class; empty = the rarest of the column that the holdout and the samples have images of.
-        share: of the training images, which the class is cut down to; None = leave it as rare as it is.
-        seeds: at least two; each draws anew which images of the class are kept, which samples are added, and a
-            bootstrap of the rest.
+        name: the class; empty = the rarest of the column of which the holdout and the samples have images.
+        share: share of the training images to which the class is reduced; None = leave it as rare as it is.
+        seeds: at least two; each redraws which images of the class are kept, which samples are added, and a bootstrap
+            of the other classes.
 
     Raises:
         FaceForgeError: no labels, no such class, or too few images.
@@ -196,12 +197,13 @@ def rare_class(
     if column not in vocabularies or (name and name not in vocabularies[column]):
         raise FaceForgeError(f"there is no class {name!r} in the label column {column!r} to make rare")
     position, classes = list(vocabularies).index(column), list(vocabularies[column])
-    codes, truth, made = (kind.codes[:, position] for kind in (real, holdout, fake))
-    there = [code for code in range(len(classes)) if all((part == code).any() for part in (codes, truth, made))]
-    if len(there) < 2 or (name and classes.index(name) not in there):
+    codes, truth, requested = (kind.codes[:, position] for kind in (real, holdout, fake))
+    present = [code for code in range(len(classes)) if all((part == code).any() for part in (codes, truth, requested))]
+    if len(present) < 2 or (name and classes.index(name) not in present):
         raise FaceForgeError(f"the label column {column!r} lacks images or samples of the class to make rare")
-    code = classes.index(name) if name else min(there, key=lambda one: (codes == one).sum())
-    rare, rest, samples = np.flatnonzero(codes == code), np.flatnonzero(codes != code), np.flatnonzero(made == code)
+    code = classes.index(name) if name else min(present, key=lambda one: (codes == one).sum())
+    rare, rest = np.flatnonzero(codes == code), np.flatnonzero(codes != code)
+    samples = np.flatnonzero(requested == code)
     kept = len(rare) if share is None else min(max(round(len(rest) * share / (1 - share)), 2), len(rare))
     others = len(np.unique(codes[rest]))
     added = min(max(round(len(rest) / others) - kept, 0), len(samples))
@@ -211,15 +213,15 @@ def rare_class(
         rows = np.concatenate([rng.choice(rare, kept, replace=False), rng.choice(rest, len(rest))])
         extra = rng.choice(samples, added, replace=False)
         few = real.features[rows], codes[rows]
-        more = np.concatenate([few[0], fake.features[extra]]), np.concatenate([few[1], made[extra]])
-        for variant, (trained, weighted) in enumerate([(few, False), (few, True), (more, False)]):
-            seen = fit_linear(*trained, len(classes), balanced=weighted).predict(holdout.features)
-            by_class = _recalls(seen, truth, len(classes))
+        more = np.concatenate([few[0], fake.features[extra]]), np.concatenate([few[1], requested[extra]])
+        for variant, (training, weighted) in enumerate([(few, False), (few, True), (more, False)]):
+            predicted = fit_linear(*training, len(classes), balanced=weighted).predict(holdout.features)
+            by_class = _recalls(predicted, truth, len(classes))
             recalls[turn, variant], balanced[turn, variant] = by_class[code], np.nanmean(by_class)
-    found = {"recall_before": recalls[:, 0], "recall_reweighted": recalls[:, 1], "recall_after": recalls[:, 2]}
-    found["gain"] = recalls[:, 2] - recalls[:, 0]
-    metrics = {f"usefulness/rare_{kind}": float(values.mean()) for kind, values in found.items()}
-    metrics |= {f"usefulness/rare_{kind}_spread": float(values.std(ddof=1)) for kind, values in found.items()}
+    by_kind = {"recall_before": recalls[:, 0], "recall_reweighted": recalls[:, 1], "recall_after": recalls[:, 2]}
+    by_kind["gain"] = recalls[:, 2] - recalls[:, 0]
+    metrics = {f"usefulness/rare_{kind}": float(values.mean()) for kind, values in by_kind.items()}
+    metrics |= {f"usefulness/rare_{kind}_spread": float(values.std(ddof=1)) for kind, values in by_kind.items()}
     for kind, values in zip(("before", "reweighted", "after"), balanced.T, strict=True):
         metrics[f"usefulness/rare_balanced_{kind}"] = float(values.mean())
     return RareClass(metrics, column, classes[code], kept, added, recalls)
@@ -227,13 +229,15 @@ def rare_class(
 
 def _check(real: Labelled, holdout: Labelled, fake: Labelled, vocabularies: Mapping[str, Sequence[str]]) -> None:
     if not vocabularies:
-        raise FaceForgeError("without labels there is no class to recognise, so usefulness cannot be measured")
+        raise FaceForgeError("usefulness cannot be measured without labels")
     if (fewest := min(len(kind.codes) for kind in (real, holdout, fake))) < MIN_IMAGES:
-        raise FaceForgeError(f"{fewest} images of a kind are too few to learn from, at least {MIN_IMAGES} are needed")
+        raise FaceForgeError(
+            f"{fewest} images of a kind are too few to train a classifier, at least {MIN_IMAGES} are needed"
+        )
 
 
-def _recalls(seen: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> NDArray[np.float64]:
-    """Share of every class that is recognised, (classes,); NaN for those that are not there."""
-    right = np.bincount(truth[seen == truth], minlength=classes)
-    there = np.bincount(truth, minlength=classes)
-    return np.divide(right, there, out=np.full(classes, np.nan), where=there > 0)
+def _recalls(predicted: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> NDArray[np.float64]:
+    """Recall of every class, (classes,); NaN for classes that do not occur."""
+    correct = np.bincount(truth[predicted == truth], minlength=classes)
+    counts = np.bincount(truth, minlength=classes)
+    return np.divide(correct, counts, out=np.full(classes, np.nan), where=counts > 0)

@@ -1,4 +1,4 @@
-"""PyTorch checkpoints (`.pth`) as dictionaries of arrays, without PyTorch and without running the pickle inside.
+"""Reads PyTorch checkpoints (`.pth`) into dictionaries of arrays, without PyTorch and without running the pickle.
 
 Both layouts of `torch.save`: the zip archive (`NAME/data.pkl` and a file per storage), and the older stream (five
 pickles, then the storages one after another, each with its length in front).
@@ -24,7 +24,7 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def read_checkpoint(path: Path) -> dict[str, Array]:
-    """The tensors of a checkpoint, by name; read-only arrays.
+    """Reads the tensors of a checkpoint by name, as read-only arrays.
 
     Raises:
         FaceForgeError: no checkpoint, a damaged one, or one whose pickle wants to do anything but list tensors.
@@ -43,13 +43,13 @@ Blocks = dict[str, Array]
 
 def _read_zip(path: Path) -> tuple[Tensors, Blocks]:
     with zipfile.ZipFile(path) as archive:
-        found = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
-        if len(found) != 1:
+        pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
+        if len(pickles) != 1:
             raise PickleError("is a zip archive without data.pkl")
-        folder = found[0].removesuffix("data.pkl")
+        folder = pickles[0].removesuffix("data.pkl")
         if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
             raise PickleError("was written by a big-endian machine")
-        with archive.open(found[0]) as stream:
+        with archive.open(pickles[0]) as stream:
             tensors = _tensors(read_pickle(stream))
 
         def block(storage: Storage) -> bytes:

@@ -1,4 +1,4 @@
-"""Images in, features of the FID network out."""
+"""Computes features of images with the FID network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from faceforge.errors import FaceForgeError
 from faceforge.evaluation.inception.resize import resize_tf1
 from faceforge.evaluation.inception.weights import WeightsFile, find_weights, read_weights
 
-BATCH = 64  # images through the network at once
-FEW = 8  # or these, when no more are left
-BLOCK = 1024  # rows of features handed on at a time
+BATCH = 64  # images per batch
+FEW = 8  # images in a batch when no more are left
+BLOCK = 1024  # rows of features returned at a time
 Features = NDArray[np.float32]
 
 
@@ -24,7 +24,7 @@ class Inception:
 
     Attributes:
         file: the weights.
-        precision: what its convolutions compute in, `float32` or `bfloat16`.
+        precision: of the convolutions, `float32` or `bfloat16`.
         space: prefix of the metrics in its features: `inception` for the published weights only.
     """
 
@@ -35,7 +35,7 @@ class Inception:
 
         Args:
             file: see `find_weights`.
-            precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor or a GPU computes in it.
+            precision: `float32`, `bfloat16`, or `auto`: bfloat16 if the processor or GPU supports it natively.
             weights: tensors by name; None = those in the file.
         """
         import keras
@@ -57,18 +57,18 @@ class Inception:
                 pixels = keras.ops.repeat(pixels, 3, axis=-1)
             return (resize_tf1(pixels, SIZE, keras.ops.take) - 128) / 128
 
-        # Apart, so that another image size compiles a few operations anew, not the network.
+        # Compiled separately, so that another image size compiles a few operations again, not the network.
         self._prepare, self._forward = jit(prepare), jit(lambda pixels: network(pixels, training=False))
         self._size = SIZE
 
     @classmethod
     def load(cls, where: str = "", precision: str = "auto", cache: Path | None = None) -> Inception:
-        """From what `find_weights` is told; raises as it does."""
+        """Builds the network from the weights that `find_weights` finds, and raises as it does."""
         return cls(find_weights(where, cache), precision)
 
     @property
     def identity(self) -> str:
-        """What features depend on besides the images: weights and precision. Equal identities, comparable features."""
+        """SHA-256 of the weights and precision; features of equal identity are comparable."""
         return f"{self.file.sha256}:{self.precision}"
 
     def features(self, images: NDArray[np.uint8] | Iterable[NDArray[np.uint8]]) -> Features:
@@ -76,7 +76,7 @@ class Inception:
         return np.concatenate([np.empty((0, self._to_logits.shape[0]), np.float32), *self.blocks(images)])
 
     def blocks(self, images: NDArray[np.uint8] | Iterable[NDArray[np.uint8]]) -> Iterator[Features]:
-        """The same in blocks of at most `BLOCK` rows, in order; images may differ in size and are read as needed."""
+        """The same in blocks of at most `BLOCK` rows, in order; images may differ in size and are read lazily."""
         done: list[Features] = []
         for batch in _batches(images):
             done.append(self._run(self._stack(batch)))
@@ -87,11 +87,11 @@ class Inception:
             yield np.concatenate(done)
 
     def logits(self, features: Features) -> Features:
-        """Logits without bias, float32 (N, 1008), as the Inception score takes them."""
+        """Logits without bias, float32 (N, 1008), for the Inception score."""
         return features @ self._to_logits
 
     def _stack(self, batch: list[NDArray[np.uint8]]) -> NDArray[Any]:
-        """One array of a batch: as it is if the sizes are equal, else each image resized on its own."""
+        """Stacks a batch; images of different sizes are resized first."""
         for image in batch:
             if image.ndim != 3 or image.shape[-1] not in (1, 3) or image.dtype != np.uint8:
                 raise FaceForgeError(f"an image is {image.dtype} {image.shape}; give uint8 (height, width, 1 or 3)")
@@ -101,7 +101,7 @@ class Inception:
         return np.stack([resize_tf1(image, self._size) for image in coloured])
 
     def _run(self, images: NDArray[Any]) -> Features:
-        # Batches are filled up to one of two sizes, as every new one is compiled anew.
+        # Batches are padded to one of two sizes, because every new size is compiled again.
         rows = len(images)
         size = BATCH if rows > FEW else FEW
         filled = np.concatenate([images, np.zeros((size - rows, *images.shape[1:]), images.dtype)])

@@ -1,4 +1,4 @@
-"""What is kept of a set's features: all of it in mean and covariance, and some of the rows themselves."""
+"""Statistics of the features of an image set: mean and covariance of all rows, and a random sample of the rows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.evaluation.metrics.moments import Gaussian, Moments
 
-KEPT_AT_MOST = 10_000  # rows: what pairwise measures can use, and 80 MB of Inception features
+KEPT_AT_MOST = 10_000  # rows, for pairwise metrics: 80 MB of Inception features
 
 
-class Gathered(NamedTuple):
-    """A set of features, ready to be compared; its size does not grow with the number of images.
+class FeatureStatistics(NamedTuple):
+    """Statistics of a set of features; their size does not grow with the number of images.
 
     Attributes:
         gaussian: fitted to all rows.
-        rows: float32 (n, D), all of them or a random `KEPT_AT_MOST`; (0, D) when a file had none.
-        identity: what made them, `Inception.identity`; empty = unknown.
+        rows: float32 (n, D), all of them or a random `KEPT_AT_MOST`; (0, D) if a file had none.
+        identity: `Inception.identity` of the network; empty = unknown.
     """
 
     gaussian: Gaussian
@@ -31,16 +31,16 @@ class Gathered(NamedTuple):
     identity: str = ""
 
     @classmethod
-    def of(cls, features: NDArray[np.float32], identity: str = "") -> Gathered:
-        """Of features (N, D) in memory."""
-        return gather([features], identity)
+    def of(cls, features: NDArray[np.float32], identity: str = "") -> FeatureStatistics:
+        """Statistics of features (N, D) in memory."""
+        return collect_statistics([features], identity)
 
     def save(self, path: Path) -> None:
         """Writes an `.npz`; pytorch-fid reads its `mu` and `sigma`."""
         self.gaussian.save(path, rows=self.rows, identity=np.array(self.identity))
 
     @classmethod
-    def load(cls, path: Path) -> Gathered:
+    def load(cls, path: Path) -> FeatureStatistics:
         """Reads what `save`, pytorch-fid or TTUR wrote.
 
         Raises:
@@ -53,14 +53,14 @@ class Gathered(NamedTuple):
                 rows = arrays["rows"] if known else np.empty((0, len(gaussian.mean)), np.float32)
                 return cls(gaussian, rows, str(arrays["identity"]) if known else "")
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise FaceForgeError(f"{path} is damaged ({str(error).splitlines()[0]}); make it again") from None
+            raise FaceForgeError(f"{path} is damaged ({first_line(error)}); make it again") from None
 
 
-def gather(blocks: Iterable[NDArray[np.float32]], identity: str = "", seed: int = 0) -> Gathered:
-    """Gathers features that stream by, in blocks (n, D).
+def collect_statistics(blocks: Iterable[NDArray[np.float32]], identity: str = "", seed: int = 0) -> FeatureStatistics:
+    """Collects statistics of features that arrive in blocks (n, D).
 
-    Which rows are kept is a random choice (Vitter (1985), "Random sampling with a reservoir", algorithm R) that depends
-    on the seed and their order only, not on the blocks.
+    The kept rows are a random sample (Vitter (1985), "Random sampling with a reservoir", algorithm R) that depends only
+    on the seed and the order of rows, not on the blocks.
 
     Raises:
         FaceForgeError: there are no rows.
@@ -82,23 +82,23 @@ def gather(blocks: Iterable[NDArray[np.float32]], identity: str = "", seed: int 
         raise FaceForgeError(
             "there are no images to measure; name a folder, an image set or a Parquet file that has some"
         )
-    return Gathered(moments.gaussian, kept, identity)
+    return FeatureStatistics(moments.gaussian, kept, identity)
 
 
-def cached(folder: Path, key: str, make: Callable[[], Gathered]) -> Gathered:
-    """What was gathered under this key before, or else what `make` gives, which is then kept in `folder`.
+def cached(folder: Path, key: str, make: Callable[[], FeatureStatistics]) -> FeatureStatistics:
+    """Reads the statistics cached under a key, or computes and caches them.
 
     Args:
         folder: of the cache.
-        key: all that the features depend on: digest and split of the data, identity of the network.
-        make: computes them.
+        key: everything the features depend on: digest and split of the data, identity of the network.
+        make: computes the statistics.
     """
     file = folder / f"features-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
         if file.is_file():
-            return Gathered.load(file)
+            return FeatureStatistics.load(file)
     except FaceForgeError:
-        file.unlink()  # damaged: made again below
-    gathered = make()
-    gathered.save(file)
-    return gathered
+        file.unlink()  # damaged, so computed again below
+    statistics = make()
+    statistics.save(file)
+    return statistics

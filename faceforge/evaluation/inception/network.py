@@ -31,7 +31,7 @@ def inception_network(weights: Mapping[str, NDArray[Any]], precision: str) -> ke
     Returns:
         A model from float32 (N, 299, 299, 3), (pixel - 128) / 128, to float32 (N, 2048), all >= 0.
     """
-    # The first layers always compute in float32: their rounding is what moves FID most, for a quarter of the work.
+    # The first layers always compute in float32: their rounding changes FID most and they are a quarter of the work.
     stem, net = _Blocks(weights, "float32"), _Blocks(weights, precision)
     inputs = keras.Input((SIZE, SIZE, 3), dtype="float32")
     x = stem.conv(inputs, "Conv2d_1a_3x3", strides=2)
@@ -54,12 +54,12 @@ def inception_network(weights: Mapping[str, NDArray[Any]], precision: str) -> ke
 
 
 def output_matrix(weights: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """(2048, 1008): features times this are the logits, without bias, of which the Inception score is made."""
+    """Matrix (2048, 1008) from features to the logits (without bias) that the Inception score uses."""
     return np.asarray(weights["fc.weight"], np.float32).T
 
 
 class _Blocks:
-    """The blocks by the letters of the original code; branches are concatenated in its order."""
+    """The blocks, named by the letters of the original code; branches are concatenated in its order."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]], precision: str) -> None:
         self._weights, self._precision = weights, precision
@@ -90,7 +90,7 @@ class _Blocks:
         return kernel.transpose(2, 3, 1, 0).astype(np.float32), (shift - mean * scale).astype(np.float32)
 
     def chain(self, x: Any, *names: str) -> Any:
-        """Convolutions one after another that keep the image's size."""
+        """A sequence of convolutions that keep the image size."""
         for name in names:
             x = self.conv(x, name, padding="same")
         return x

@@ -10,7 +10,9 @@ from __future__ import annotations
 import pickletools
 from typing import IO, Any, NamedTuple
 
-# What may be named at all; storage classes stand for their element type.
+from faceforge.errors import first_line
+
+# The globals that a pickle may name; storage classes are represented by their element type.
 STORAGES = {
     "torch FloatStorage": "<f4",
     "torch DoubleStorage": "<f8",
@@ -31,7 +33,7 @@ _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class PickleError(ValueError):
-    """The pickle is damaged, or wants more than a checkpoint of tensors needs; the message says what."""
+    """The pickle is damaged, or contains more than a checkpoint of tensors needs; see the message."""
 
 
 class Name(str):
@@ -39,7 +41,7 @@ class Name(str):
 
 
 class Storage(NamedTuple):
-    """Where numbers lie: the file's key of the block, its element type and its length in elements."""
+    """A block of numbers in the file: its key, element type and length in elements."""
 
     key: str
     dtype: str
@@ -56,7 +58,7 @@ class Tensor(NamedTuple):
 
 
 def read_pickle(stream: IO[bytes]) -> Any:
-    """The value of the pickle at the stream's position, which is left just behind it.
+    """Reads the value of the pickle at the stream's position, and leaves the stream just after it.
 
     Returns:
         dicts, lists, tuples, numbers, text, None, and `Tensor` where the checkpoint has tensors.
@@ -72,13 +74,13 @@ def read_pickle(stream: IO[bytes]) -> Any:
             walk.follow(operation.name, argument)
     except PickleError:
         raise
-    except Exception as error:  # whatever a damaged file makes of the walk
-        raise PickleError(f"damaged pickle ({str(error).splitlines()[0] if str(error) else 'ends early'})") from None
+    except Exception as error:  # a damaged file can fail in any way
+        raise PickleError(f"damaged pickle ({first_line(error) if str(error) else 'ends early'})") from None
     raise PickleError("damaged pickle (ends early)")
 
 
 class _Walk:
-    """The stack machine; marks remember the height of the stack, the memo what was built."""
+    """The stack machine of the pickle protocol, with its marks and its memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -146,7 +148,7 @@ def _named(name: str) -> Name:
 
 
 def _described(what: Any, arguments: Any) -> Any:
-    """What a recognised call would make."""
+    """The result of a recognised call."""
     if isinstance(what, Name) and isinstance(arguments, tuple):
         if what == _DICT and not arguments:
             return {}
@@ -158,9 +160,9 @@ def _described(what: Any, arguments: Any) -> Any:
     raise PickleError(f"calls {what!r} in a way that no checkpoint of tensors does")
 
 
-def _storage(told: Any) -> Storage:
+def _storage(arguments: Any) -> Storage:
     """From `('storage', class, key, device, element count, ...)`."""
-    match told:
+    match arguments:
         case ("storage", Name() as kind, str() as key, str(), int() as count, *_) if kind in STORAGES and count >= 0:
             return Storage(key, STORAGES[kind], count)
     raise PickleError("refers to a storage of an unknown kind")

@@ -1,4 +1,4 @@
-"""The training images in the features of the FID network, for numbers that can be set beside those of papers."""
+"""Features of the training images from the FID network, for metrics that are comparable with those of papers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from faceforge.evaluation.inception.metrics import inception_metrics
 from faceforge.evaluation.inception.weights import FILE, SHA256, InceptionUnavailableError, find_weights
 from faceforge.progress import Progress
 
-AT_MOST = 50_000  # training images that are looked at: 400 MB of features
+AT_MOST = 50_000  # training images: 400 MB of features
 BLOCK = 256
 
 
-class Reference(NamedTuple):
-    """The network, and what it makes of the training images; T of them."""
+class InceptionReference(NamedTuple):
+    """The FID network and its features of T training images."""
 
     network: Inception
     features: NDArray[np.float32]  # (T, 2048)
@@ -30,10 +30,10 @@ class Reference(NamedTuple):
         """The `inception/...` metrics of samples uint8 (S, H, W, C).
 
         Args:
-            samples: what a model makes.
-            labels: of all columns, (S, columns).
-            columns: those the model takes; measures per class are for these.
-            seed: of subsets.
+            samples: generated images.
+            labels: requested labels of all columns of the image set, (S, columns).
+            columns: label columns that the model uses; metrics per class are computed for these.
+            seed: random seed of subsets.
         """
         places = [list(self.vocabularies).index(name) for name in columns]
         return inception_metrics(
@@ -47,21 +47,21 @@ class Reference(NamedTuple):
         )
 
 
-def open_reference(
+def open_inception_reference(
     weights: str,
     images: NDArray[np.uint8],
     labels: NDArray[np.int32],
     vocabularies: dict[str, list[str]],
     seed: int,
-) -> tuple[Reference | None, list[str]]:
-    """The reference if its weights are to be had, and what there is to say about it.
+) -> tuple[InceptionReference | None, list[str]]:
+    """Computes the reference features if the weights are available; returns them and notes for the report.
 
     Args:
-        weights: the setting `evaluate.inception_weights`; empty = no reference is wanted.
-        images: of the training set, uint8 (N, H, W, C); `AT_MOST` of them are used.
+        weights: the setting `evaluate.inception_weights`; empty = no reference.
+        images: training images uint8 (N, H, W, C); `AT_MOST` of them are used.
         labels: codes (N, columns).
-        vocabularies: label column -> classes, in the order of the labels' columns.
-        seed: of the choice.
+        vocabularies: label column -> classes, in the order of the columns of the labels.
+        seed: random seed of the choice of images.
     """
     if not weights:
         return None, [f"no FID: evaluate.inception_weights is unset; it takes {FILE} (SHA-256 {SHA256})"]
@@ -71,7 +71,9 @@ def open_reference(
         return None, [f"no FID: {error} (evaluate.inception_weights)"]
     chosen = np.random.default_rng([seed, 4]).permutation(len(images))[:AT_MOST]
     notes = [network.file.note] if network.file.note else []
-    return Reference(network, features(network, images[chosen], "training images"), labels[chosen], vocabularies), notes
+    return InceptionReference(
+        network, features(network, images[chosen], "training images"), labels[chosen], vocabularies
+    ), notes
 
 
 def features(network: Inception, images: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:

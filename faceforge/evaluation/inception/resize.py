@@ -1,4 +1,4 @@
-"""Resizing as TensorFlow 1 did it, which FID is defined with: bilinear, pixel grids aligned at their corners' corner.
+"""Bilinear resizing as in TensorFlow 1, by which FID is defined: source coordinate = target coordinate * in / out.
 
 Position `i` of the result is read at `i * in / out` (no half-pixel centres), between its two neighbours, also when
 shrinking (nothing is averaged: images much larger than the result alias, here as in the original).
@@ -36,7 +36,7 @@ def resize_tf1(images: Any, size: int, take: Any = np.take) -> Any:
 
 
 def taps(length: int, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """For each of `size` places: its two neighbours among `length`, and how far it lies between them, in float32."""
+    """For each of `size` target positions: its two neighbours among `length` and the weight of the second, float32."""
     place = np.arange(size, dtype=np.float32) * (np.float32(length) / np.float32(size))
     lower = place.astype(np.int32)
     return lower, np.minimum(lower + 1, length - 1), place - lower.astype(np.float32)

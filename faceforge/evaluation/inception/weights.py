@@ -1,4 +1,4 @@
-"""Where the weights of the FID network come from, and whether they are the published ones."""
+"""Finds or downloads the weights of the FID network and checks whether they are the published ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.evaluation.inception.checkpoint import read_checkpoint
 from faceforge.evaluation.inception.tensors import tensor_shapes
 from faceforge.files import atomic_file, sha256_file
@@ -18,19 +18,19 @@ FILE = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 BYTES = 95_628_359
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE}"
-DOWNLOAD = "download"  # what to give in place of a path to have the file fetched
+DOWNLOAD = "download"  # value in place of a path that downloads the file
 HOW_TO_GET_IT = f"{FILE} (SHA-256 {SHA256}, {BYTES:,} bytes) from {URL}"
 
 
 class InceptionUnavailableError(FaceForgeError):
-    """There are no weights for the FID network here; metrics in other spaces can still be computed."""
+    """The weights of the FID network are not available; metrics in other feature spaces still are."""
 
 
 class WeightsFile(NamedTuple):
     """A file of weights.
 
     Attributes:
-        path: where it lies on this machine.
+        path: on this machine.
         sha256: hex digest of its bytes.
     """
 
@@ -39,28 +39,28 @@ class WeightsFile(NamedTuple):
 
     @property
     def published(self) -> bool:
-        """Whether these are the weights that FID is defined with."""
+        """Whether these are the weights by which FID is defined."""
         return self.sha256 == SHA256
 
     @property
     def note(self) -> str:
-        """What must stand beside every number computed with other weights; empty for the published ones."""
+        """Note for numbers computed with other weights; empty for the published ones."""
         if self.published:
             return ""
         return f"not FID: the weights {self.path.name} (SHA-256 {self.sha256[:12]}...) are not the published {FILE}"
 
 
 def find_weights(where: str = "", cache: Path | None = None) -> WeightsFile:
-    """The weights file, fetched if that was asked for.
+    """Finds the weights file, or downloads it if requested.
 
     Args:
-        where: a path; a URL of the published file that fsspec knows (`https://`, `s3://`, `gs://`, ...); `download` for
-            its published address; or empty: the file that an earlier download, pytorch-fid or torch-fidelity has left.
-        cache: folder for fetched files; default `cache_folder()`.
+        where: a path; a URL of the published file that fsspec reads (`https://`, `s3://`, `gs://`, ...); `download` for
+            its published address; or empty: the file that an earlier download, pytorch-fid or torch-fidelity saved.
+        cache: folder for downloaded files; default `cache_folder()`.
 
     Raises:
-        InceptionUnavailableError: there is no such file, or it cannot be fetched.
-        FaceForgeError: a fetched file is not the published one.
+        InceptionUnavailableError: there is no such file, or it cannot be downloaded.
+        FaceForgeError: a downloaded file is not the published one.
     """
     cache = cache or cache_folder()
     if not where:
@@ -79,17 +79,19 @@ def find_weights(where: str = "", cache: Path | None = None) -> WeightsFile:
 
 
 def read_weights(file: WeightsFile) -> dict[str, NDArray[Any]]:
-    """The tensors of the FID network, names and shapes checked.
+    """Reads the tensors of the FID network and checks their names and shapes.
 
     Raises:
-        FaceForgeError: the file is damaged, or holds another network.
+        FaceForgeError: the file is damaged or contains another network.
     """
     tensors = read_checkpoint(file.path)
     for name, shape in tensor_shapes().items():
-        found = tensors.get(name)
-        if found is None or found.shape != shape:
-            what = "lacks" if found is None else f"has the shape {found.shape} for"
-            raise FaceForgeError(f"{file.path} {what} {name} {shape}: it is not the FID network; use {HOW_TO_GET_IT}")
+        tensor = tensors.get(name)
+        if tensor is None or tensor.shape != shape:
+            problem = "lacks" if tensor is None else f"has the shape {tensor.shape} for"
+            raise FaceForgeError(
+                f"{file.path} {problem} {name} {shape}: it is not the FID network; use {HOW_TO_GET_IT}"
+            )
     return tensors
 
 
@@ -99,13 +101,13 @@ def cache_folder() -> Path:
 
 
 def _other_caches() -> list[Path]:
-    """Where PyTorch's hub keeps what pytorch-fid and torch-fidelity have fetched."""
+    """Where pytorch-fid and torch-fidelity save the file."""
     hub = Path(os.environ.get("TORCH_HOME") or cache_folder().parent / "torch") / "hub" / "checkpoints"
     return [hub / FILE, hub / "weights-inception-2015-12-05-6726825d.pth"]
 
 
 def _fetched(url: str, target: Path) -> WeightsFile:
-    """The published file in the cache; fetched there first if it is not."""
+    """The published file in the cache; downloaded first if it is not there."""
     if target.is_file() and sha256_file(target) == SHA256:
         return WeightsFile(target, SHA256)
     with atomic_file(target) as partial:
@@ -117,7 +119,7 @@ def _fetched(url: str, target: Path) -> WeightsFile:
                     out.write(block)
                     bar.advance(len(block))
         except (OSError, ValueError, ImportError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise InceptionUnavailableError(
                 f"weights {url} cannot be fetched ({reason}); get {HOW_TO_GET_IT} another way and pass its path"
             ) from None

@@ -1,1 +1,1 @@
-"""Mathematics on features and logits: distances, overlaps, intervals. Knows no networks."""
+"""Metrics computed from features and logits: distances, overlaps and intervals. Independent of networks."""

@@ -20,7 +20,7 @@ def frechet_from_features(first: NDArray[np.floating], second: NDArray[np.floati
 
     Args:
         first, second: (N, D) and (M, D), N and M at least 2. Fewer rows than D are allowed (singular covariance),
-            but the result is then strongly biased upwards: compare only results of equal N, M and D.
+            but the result is then strongly biased upwards; compare only results of equal N, M and D.
 
     Returns:
         A float >= 0, or NaN when a feature is not finite.
@@ -46,7 +46,7 @@ def frechet_distance(mean1: Matrix, cov1: Matrix, mean2: Matrix, cov2: Matrix) -
     """|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2)), float64, >= 0; NaN when an argument is not finite.
 
     The trace of the root is the sum of the roots of the eigenvalues of F' cov2 F, where F F' = cov1: a symmetric
-    problem, exact for singular covariances too, where an iterative matrix square root breaks down.
+    problem, which is exact for singular covariances too, where an iterative matrix square root fails.
     """
     if not all(np.isfinite(part).all() for part in (mean1, cov1, mean2, cov2)):
         return float("nan")
@@ -61,18 +61,18 @@ def frechet_distance(mean1: Matrix, cov1: Matrix, mean2: Matrix, cov2: Matrix) -
 def _factor(covariance: Matrix) -> Matrix:
     """F (D, rank) with F F' = covariance (D, D), symmetric and semidefinite.
 
-    By Cholesky with pivots, which stops at the rank: many times faster than eigenvectors, as good for singular ones.
+    Pivoted Cholesky decomposition stops at the rank: much faster than eigenvectors and equally good if singular.
     """
     from scipy.linalg.lapack import dpstrf
 
     factor, pivots, rank, _ = dpstrf(covariance, lower=1)
-    found = np.empty((len(covariance), rank))
-    found[pivots - 1] = np.tril(factor)[:, :rank]
-    return found
+    unpivoted = np.empty((len(covariance), rank))
+    unpivoted[pivots - 1] = np.tril(factor)[:, :rank]
+    return unpivoted
 
 
 def _noise(eigenvalues: NDArray[np.floating]) -> float:
-    """The size below which an eigenvalue cannot be told from zero."""
+    """The size below which an eigenvalue is rounding error."""
     if not eigenvalues.size:
         return 0.0
     return float(np.abs(eigenvalues).max() * np.sqrt(eigenvalues.size) * np.finfo(np.float64).eps)

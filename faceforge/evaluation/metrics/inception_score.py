@@ -1,8 +1,8 @@
 """The Inception score, for comparison with old papers only.
 
-Salimans et al. (2016), "Improved techniques for training GANs". It never looks at a real image, and asks for objects of
-the 1,000 ImageNet classes, of which a face is none: on faces it says next to nothing (Barratt & Sharma (2018), "A note
-on the Inception score"). Never decide by it.
+Salimans et al. (2016), "Improved techniques for training GANs". It ignores real images and uses the 1,000 classes of
+ImageNet, none of which is a face, so it is hardly informative about faces (Barratt & Sharma (2018), "A note on the
+Inception score"). No decision should depend on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from faceforge.errors import FaceForgeError
 
 
 class InceptionScore(NamedTuple):
-    """At least 1; higher is called better."""
+    """Mean and spread; at least 1, higher is considered better."""
 
     mean: float  # over the splits
     spread: float  # standard deviation over the splits
@@ -27,8 +27,8 @@ def inception_score(logits: NDArray[np.floating], splits: int = 10, seed: int = 
 
     Args:
         logits: (N, classes), without bias as in the original; N at least `splits`.
-        splits: parts, drawn at random, that are scored apart.
-        seed: of the parts.
+        splits: number of random parts that are scored separately.
+        seed: random seed of the parts.
     """
     if len(logits) < splits:
         raise FaceForgeError(f"{len(logits)} samples are too few for {splits} splits; give at least {splits}")
@@ -38,7 +38,7 @@ def inception_score(logits: NDArray[np.floating], splits: int = 10, seed: int = 
         log_p = part - part.max(axis=1, keepdims=True)
         log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
         p = np.exp(log_p)
-        with np.errstate(divide="ignore"):  # a class that nothing is taken for: 0 log 0 = 0
+        with np.errstate(divide="ignore"):  # a class that is never predicted: 0 log 0 = 0
             log_mean = np.log(p.mean(axis=0))
         scores.append(np.exp(np.where(p > 0, p * (log_p - log_mean), 0).sum(axis=1).mean()))
     return InceptionScore(float(np.mean(scores)), float(np.std(scores)))

@@ -1,4 +1,4 @@
-"""Mean and covariance of features that stream by, in float64, and files of them."""
+"""Streaming mean and covariance of features in float64, and files of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file
 
 Matrix = NDArray[np.float64]
@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gaussian:
-    """All that a Frechet distance needs to know of a set of features.
+    """Mean and covariance of a set of features, which the Frechet distance compares.
 
     Attributes:
         mean: (D,) float64.
@@ -47,7 +47,7 @@ class Gaussian:
                 mean, covariance = (np.asarray(arrays[name], np.float64) for name in ("mu", "sigma"))
                 count = int(arrays["count"]) if "count" in arrays else 0
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise FaceForgeError(f"{path} holds no statistics (mu, sigma): {reason}; compute them anew") from None
         if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
             raise FaceForgeError(f"{path} has mu {mean.shape} and sigma {covariance.shape}; compute them anew")
@@ -55,36 +55,36 @@ class Gaussian:
 
 
 class Moments:
-    """Count, mean and scatter of rows seen so far; the rows themselves are not kept.
+    """Count, mean and scatter matrix of the rows added so far; the rows themselves are not kept.
 
-    Parts may be added in any split and order: the result differs in rounding only (Chan, Golub & LeVeque (1979),
+    The rows may be added in any split and order; results differ only by rounding (Chan, Golub & LeVeque (1979),
     "Updating formulae and a pairwise algorithm for computing sample variances").
 
     Attributes:
-        count: rows seen.
+        count: number of rows added.
         mean: (D,) float64.
     """
 
     def __init__(self, dimensions: int) -> None:
-        """Nothing seen yet, of rows (D,)."""
+        """Without any rows yet; rows have `dimensions` columns."""
         self.count, self.mean = 0, np.zeros(dimensions)
         self._scatter = np.zeros((dimensions, dimensions))
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> Moments:
-        """Of all rows (N, D) at once."""
+        """The moments of rows (N, D)."""
         moments = cls(features.shape[1])
         moments.add(features)
         return moments
 
     @property
     def gaussian(self) -> Gaussian:
-        """What was seen so far, with unbiased covariance; NaN with fewer than two rows."""
+        """Mean and unbiased covariance of the rows so far; NaN with fewer than two rows."""
         covariance = self._scatter / (self.count - 1) if self.count > 1 else np.full_like(self._scatter, np.nan)
         return Gaussian(self.mean, covariance, self.count)
 
     def add(self, features: NDArray[np.floating]) -> None:
-        """Counts rows (N, D) in; thousands at a time are fastest."""
+        """Adds rows (N, D); blocks of thousands are fastest."""
         if len(features):
             wide = features.astype(np.float64)
             mean = wide.mean(axis=0)
@@ -92,7 +92,7 @@ class Moments:
             self._merge(len(wide), mean, wide.T @ wide)
 
     def merge(self, other: Moments) -> None:
-        """Counts in what another has seen."""
+        """Adds the rows of another `Moments`."""
         if other.count:
             self._merge(other.count, other.mean, other._scatter)
 

@@ -65,7 +65,7 @@ def overlap(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> O
     )
 
 
-def recalled(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
+def recalled_images(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
     """Which real images lie among the samples, bool (N,); their share is `Overlap.recall`. Features must be finite."""
     centre = real.mean(axis=0, dtype=np.float64)
     real, fake = real - centre, fake - centre

@@ -1,7 +1,7 @@
-"""Sliced Wasserstein distance of image patches, scale by scale: a quick judge that knows no network.
+"""Sliced Wasserstein distance of image patches per scale: a fast distance that needs no network.
 
-Karras et al. (2018), "Progressive Growing of GANs", section 5. A small distance at 16 x 16 says that layout and large
-colour areas are distributed alike, at the full resolution that texture and noise are.
+Karras et al. (2018), "Progressive Growing of GANs", section 5. A small distance at 16 x 16 means that layout and large
+colour areas have similar distributions, at the full resolution that texture and noise have.
 """
 
 from __future__ import annotations

@@ -1,72 +1,72 @@
-"""How each number of a report was made, in words, by name or pattern."""
+"""Descriptions of all metrics of a report, by name or pattern, and the headings of its groups."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
 from faceforge.evaluation.diagnostics import collapse, discriminator, memorisation, realism, two_sample, usefulness
-from faceforge.evaluation.inception import metrics as likeness
+from faceforge.evaluation.inception import metrics as inception_metrics
 
-HOW = {
+DESCRIPTIONS = {
     "domain/frechet": "Frechet distance between Gaussians fitted to the classifier features of samples and of holdout"
     " images; lower is better; not FID, and not comparable across classifiers or sample counts",
-    "domain/precision": "share of samples among the holdout images in that feature space, k = 3",
-    "domain/recall": "share of holdout images among the samples, k = 3",
-    "domain/density": "mean number of holdout neighbourhoods that hold a sample, over k = 5; about 1 at best",
-    "domain/coverage": "share of holdout images with a sample in their neighbourhood, k = 5",
-    "domain/label_agreement": "share of samples in which the classifier sees the label asked for, mean over columns",
+    "domain/precision": "share of samples within the k-nearest-neighbour balls of the holdout images, k = 3",
+    "domain/recall": "share of holdout images within the k-nearest-neighbour balls of the samples, k = 3",
+    "domain/density": "mean number of holdout balls that contain a sample, divided by k = 5; about 1 for real images",
+    "domain/coverage": "share of holdout images with a sample in their ball, k = 5",
+    "domain/label_agreement": "share of samples whose label, as predicted by the classifier, is the requested one; mean"
+    " over columns",
     "domain/label_agreement_...": "the same share for one label column",
-    "domain/real_label_accuracy": "the same share for real holdout images: the most to expect of a model",
-    **discriminator.HOW,
-    **two_sample.HOW,
-    **memorisation.HOW,
-    **realism.HOW,
-    **collapse.HOW,
-    **usefulness.HOW,
-    **likeness.HOW,
+    "domain/real_label_accuracy": "accuracy of the classifier on real holdout images: the upper limit to expect",
+    **discriminator.DESCRIPTIONS,
+    **two_sample.DESCRIPTIONS,
+    **memorisation.DESCRIPTIONS,
+    **realism.DESCRIPTIONS,
+    **collapse.DESCRIPTIONS,
+    **usefulness.DESCRIPTIONS,
+    **inception_metrics.DESCRIPTIONS,
 }
 
-FLOOR = "the same measure with training images in place of samples, same counts: the best to expect"
+FLOOR = "the same measure with training images in place of samples, equal counts: the best value to expect"
 
 GROUPS = {
     "inception": (
-        "FID and its kin",
-        "In the features of the 2015 Inception network, against the training images, as papers do. Comparable across"
-        " programs, at equal numbers of samples; a model that copies its training images scores best of all.",
+        "FID, KID, precision and recall in Inception features",
+        "In the features of the 2015 Inception network, against the training images, as in papers. Comparable across"
+        " programs at equal numbers of samples. A model that copies its training images gets the best values.",
     ),
     "inception_unverified": (
-        "FID's formula with other weights",
-        "The weights are not the published ones: compare these numbers with nothing from elsewhere.",
+        "The formula of FID with other weights",
+        "The weights are not the published ones, so these numbers cannot be compared with those of other programs.",
     ),
     "domain": (
-        "Likeness",
-        "Measured in the features of a classifier trained on the real training images at hand. Comparable only"
-        " between models judged by the same classifier on the same holdout.",
+        "Distance from real images",
+        "Measured in the features of a classifier trained on the real training images. Only comparable between models"
+        " that were evaluated with the same classifier on the same holdout.",
     ),
     "discriminator": (
         "The model's own discriminator",
-        "How the two networks balance; says nothing about how real the samples look. The gate does not use it.",
+        "Shows the balance of the two networks, not how real the samples look. Does not affect the decision.",
     ),
     "two_sample": (
-        "An independent classifier",
-        "Trained on part of the holdout images and samples, tried on the rest: 0.5 = it cannot tell them apart.",
+        "Two-sample test",
+        "An independent classifier, trained to separate holdout images from samples; 0.5 = it cannot.",
     ),
     "realism": (
-        "Realism",
-        "What OpenCV's face detector makes of the samples; it knows frontal faces of photographs, and nothing of this"
-        " data or model.",
+        "Face detection",
+        "Detection rates of OpenCV's detector of frontal faces, which is independent of this data and model.",
     ),
     "collapse": (
-        "Variety",
-        "Whether the model shows all there is, or a few faces over and over.",
+        "Diversity",
+        "Whether the samples cover the variety of the real images or repeat a few faces.",
     ),
     "usefulness": (
-        "Usefulness",
-        "Whether samples can stand for real training images: classifiers are trained on either, tried on the holdout.",
+        "Usefulness as training data",
+        "Classifiers are trained on real images, on samples and on both, and tested on the holdout.",
     ),
     "privacy": (
         "Memorisation and privacy",
-        f"Whether training images come back as samples. {memorisation.LIMITS}",
+        f"Whether the samples reproduce training images. {memorisation.LIMITS}",
     ),
 }
 
@@ -84,17 +84,17 @@ EXPECTED = {
     "discriminator/auc...": 0.5,
     "discriminator/pairwise...": 0.5,
 }
-"""What unseen real images would give in the place of samples, where that follows from how the number is made."""
+"""Expected value for unseen real images in place of samples, where the definition of the metric implies it."""
 
 
 def expected(name: str) -> float | None:
-    """The entry of `EXPECTED` for a metric; None = there is none."""
+    """The entry of `EXPECTED` for a metric; None if it has none."""
     return next((value for key, value in EXPECTED.items() if fnmatchcase(name, key.replace("...", "*"))), None)
 
 
-def how_made(name: str, how: dict[str, str]) -> str:
-    """The words for a metric: its own, or those of the longest pattern (`...` = anything) that it fits."""
-    if name in how:
-        return how[name]
-    fitting = [key for key in how if "..." in key and fnmatchcase(name, key.replace("...", "*"))]
-    return how[max(fitting, key=len)] if fitting else ""
+def describe(name: str, descriptions: dict[str, str]) -> str:
+    """The description of a metric: its own, or that of the longest matching pattern (`...` = anything)."""
+    if name in descriptions:
+        return descriptions[name]
+    matching = [key for key in descriptions if "..." in key and fnmatchcase(name, key.replace("...", "*"))]
+    return descriptions[max(matching, key=len)] if matching else ""

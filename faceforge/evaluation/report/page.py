@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: styles and pictures are inside, no scripts, no addresses."""
+"""The report as one self-contained HTML file: styles and pictures are embedded, without scripts or links."""
 
 from __future__ import annotations
 
@@ -10,47 +10,52 @@ from numpy.typing import NDArray
 
 from faceforge.evaluation.figures import Picture, picture
 from faceforge.evaluation.metrics.comparison import AGREEMENT, FRECHET, RECALL
-from faceforge.evaluation.reference import Yardstick
+from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.report import plots
-from faceforge.evaluation.report.metric_descriptions import FLOOR, GROUPS, how_made
+from faceforge.evaluation.report.metric_descriptions import FLOOR, GROUPS, describe
 from faceforge.evaluation.report.pictures import real_and_generated
 from faceforge.evaluation.report.results import HEADLINES, Evaluation, figure
-from faceforge.evaluation.scores import Judged
+from faceforge.evaluation.scores import ModelScores
+from faceforge.templates import template_environment
 
 TEMPLATE = "report.html.jinja"
 
 
-def illustrate(evaluation: Evaluation, judged: Judged, yardstick: Yardstick, sheet: NDArray[np.uint8]) -> list[Picture]:
-    """The pictures and plots of a report; `sheet` is the sheet of samples."""
-    edge = yardstick.holdout.shape[1]
-    real, generated = real_and_generated(judged, yardstick)
-    rows = f"; a row per combination of {', '.join(judged.columns)}" if judged.columns else ""
+def illustrate(
+    evaluation: Evaluation, scores: ModelScores, reference: EvaluationReference, sheet: NDArray[np.uint8]
+) -> list[Picture]:
+    """The pictures and plots of a report; `sheet` is the contact sheet of samples."""
+    edge = reference.holdout.shape[1]
+    real, generated = real_and_generated(scores, reference)
+    rows = f"; a row per combination of {', '.join(scores.columns)}" if scores.columns else ""
     pictures = [
         picture("samples", "Samples", f"The same latents in every row{rows}." if rows else "", sheet, edge),
-        picture("paired", "Real", f"Holdout images, as they come{rows}.", real, edge),
-        picture("paired", "Generated", "Samples asked for the same labels, as they come.", generated, edge),
+        picture("paired", "Real", f"The first holdout images, unselected{rows}.", real, edge),
+        picture(
+            "paired", "Generated", "The first samples with the same requested labels, unselected.", generated, edge
+        ),
         Picture(
             "domain",
-            "Where samples lie among real images",
-            "Classifier features of holdout images and samples, in the plane of the holdout's two main directions."
-            " Empty patches of blue: what the model does not draw.",
-            plots.plane(yardstick.holdout_features, judged.evidence.features),
+            "Samples and real images in feature space",
+            "Classifier features of holdout images and samples, projected on the first two principal components of the"
+            " holdout. Areas with holdout images only are not covered by the model.",
+            plots.plane(reference.holdout_features, scores.evidence.features),
         ),
         Picture(
             "discriminator",
             "Logits of the discriminator",
-            "The better it tells samples from real images, the farther apart the curves. Training images far to the"
-            " right of holdout images: it has memorised them.",
-            plots.distributions({name: logits for name, (logits, _) in judged.scored.items()}, "logit"),
+            "The better the discriminator separates samples from real images, the farther apart the curves. Training"
+            " images far to the right of holdout images: it has memorised them.",
+            plots.distributions({name: logits for name, (logits, _) in scores.logits.items()}, "logit"),
         ),
     ]
-    if any(found.known for found in evaluation.differences.values()):
+    if any(difference.known for difference in evaluation.differences.values()):
         pictures.append(
             Picture(
                 "differences",
                 "Candidate against champion",
-                "Bars hold the true difference at the stated confidence. To be promoted, every bar must lie to the"
-                " right of its red tick.",
+                "Bars are the intervals of the differences. For a promotion every bar must lie to the right of its red"
+                " tick.",
                 plots.intervals(evaluation.differences, limits(evaluation)),
             )
         )
@@ -58,7 +63,7 @@ def illustrate(evaluation: Evaluation, judged: Judged, yardstick: Yardstick, she
 
 
 def limits(evaluation: Evaluation) -> dict[str, float]:
-    """What the gate asks of the lower end of each difference."""
+    """The gate's limit for the lower end of the interval of each difference."""
     settings = evaluation.settings
     return {
         FRECHET: float(settings["min_improvement"]),
@@ -68,16 +73,8 @@ def limits(evaluation: Evaluation) -> dict[str, float]:
 
 
 def render(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
-    """The page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("faceforge.evaluation.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Renders the report as HTML."""
+    environment = template_environment("faceforge.evaluation.report")
     environment.filters["figure"] = lambda value: value if isinstance(value, str) else figure(value)
     environment.filters["inline"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
     metrics = evaluation.compared_metrics
@@ -91,7 +88,7 @@ def render(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
             for prefix in prefixes
         ],
         pictures=pictures,
-        how=lambda name: how_made(name, evaluation.how),
+        describe=lambda name: describe(name, evaluation.how),
         floor=FLOOR,
         limits=limits(evaluation) if evaluation.differences else {},
     )

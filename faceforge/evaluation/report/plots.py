@@ -20,7 +20,7 @@ COLOURS = {"training images": "#8aa1b8", "holdout images": "#1f5f99", "samples":
 
 
 def distributions(values: Mapping[str, Numbers], label: str) -> bytes:
-    """Outlined histograms over each other, on a scale that leaves out the outermost half per cent at either end."""
+    """Outlined histograms of several sets of numbers; the outermost 0.5 % at either end are cut off."""
     figure, axes = _canvas(6.4, 2.6)
     pooled = np.concatenate([part[np.isfinite(part)] for part in values.values()])
     low, high = np.quantile(pooled, [0.005, 0.995]) if pooled.size else (0.0, 1.0)
@@ -35,7 +35,7 @@ def distributions(values: Mapping[str, Numbers], label: str) -> bytes:
 
 
 def plane(real: Numbers, samples: Numbers) -> bytes:
-    """Holdout images and samples in the plane of the holdout's two leading principal components."""
+    """Scatter plot of holdout and sample features on the holdout's first two principal components."""
     figure, axes = _canvas(5.2, 4.2)
     centre = real.mean(axis=0)
     directions = np.linalg.svd(real - centre, full_matrices=False)[2][:2]
@@ -49,19 +49,19 @@ def plane(real: Numbers, samples: Numbers) -> bytes:
 
 
 def intervals(differences: Mapping[str, Interval], limits: Mapping[str, float]) -> bytes:
-    """Differences as bars of their intervals, one below the other, with what the gate asks of each as a tick.
+    """Bar chart of the intervals of differences, with the gate's limit for each as a tick.
 
     Args:
-        differences: by metric; those that cannot be told are left out.
-        limits: by metric, where the lower end must lie at least.
+        differences: by metric; those that are not known are left out.
+        limits: by metric, the least value of the lower end.
     """
-    known = {name: found for name, found in differences.items() if found.known}
+    known = {name: difference for name, difference in differences.items() if difference.known}
     figure, axes = _canvas(6.4, 0.8 + 0.45 * max(len(known), 1))
-    for row, (name, found) in enumerate(known.items()):
-        good = found.low >= limits.get(name, 0.0)
-        colour = "#2b7a4b" if good else "#8a8f98"
-        axes.plot([found.low, found.high], [row, row], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
-        axes.plot(found.value, row, "o", color=colour)
+    for row, (name, known_difference) in enumerate(known.items()):
+        low, high = known_difference.low, known_difference.high
+        colour = "#2b7a4b" if low >= limits.get(name, 0.0) else "#8a8f98"
+        axes.plot([low, high], [row, row], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
+        axes.plot(known_difference.value, row, "o", color=colour)
         if name in limits:
             axes.plot([limits[name]] * 2, [row - 0.3, row + 0.3], color="#b3402a", linewidth=1.6)
     axes.axvline(0, color="#444", linewidth=0.8)
@@ -73,7 +73,7 @@ def intervals(differences: Mapping[str, Interval], limits: Mapping[str, float]) 
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of its own, outside pyplot's global state."""
+    """A figure outside pyplot's global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

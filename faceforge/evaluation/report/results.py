@@ -1,4 +1,4 @@
-"""What an evaluation found, as data and as a screen of text."""
+"""The result of an evaluation, as data and as a text summary of one screen."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from faceforge.evaluation.figures import Table
 from faceforge.evaluation.gate import Decision
 from faceforge.evaluation.metrics.comparison import Interval
-from faceforge.evaluation.report.metric_descriptions import HOW, expected
+from faceforge.evaluation.report.metric_descriptions import DESCRIPTIONS, expected
 
-# What a screen has room for; the rest is in the reports.
+# Shown in the summary; the others are in report.html and report.json.
 HEADLINES = (
     "inception/fid",
     "inception/kid",
@@ -36,26 +36,28 @@ HEADLINES = (
 
 
 class Evaluation(BaseModel):
-    """One candidate, judged; the content of `report.json` (numbers that are not finite are written as strings).
+    """Metrics, decision and settings of one evaluation; the content of `report.json`.
+
+    Numbers that are not finite are written as strings.
 
     Attributes:
-        metrics: of the candidate, by name, the floor included.
-        champion_metrics: of the champion, by the same classifier, images, counts and seed; empty if it was not judged.
-        floor: real against real on the same counts (also in `metrics`).
-        intervals: of the candidate's metrics, where they can be had.
+        metrics: of the candidate, by name, including the floor.
+        champion_metrics: of the champion, with the same classifier, images, counts and seed; empty if not evaluated.
+        floor: the same metrics for training images in place of samples, equal counts (also in `metrics`).
+        intervals: of the candidate's metrics, where available.
         differences: candidate against champion, above 0 = better; see `faceforge.evaluation.metrics.comparison`.
-        decision: what the gate says.
-        champion_name: what the champion is called; empty = there is none.
-        champion_error: why an existing champion could not be judged.
-        classifier: accuracy on the holdout per column (or label-free task), feature dimensions, epochs, images.
-        counts: images behind the numbers.
-        seeds: seeds behind the numbers.
+        decision: of the gate.
+        champion_name: name of the champion; empty = there is none.
+        champion_error: why an existing champion could not be evaluated.
+        classifier: holdout accuracy per label column (or pretext task), feature dimensions and epochs.
+        counts: numbers of images.
+        seeds: random seeds.
         data: source and digests of the image set.
         settings: the `evaluate.*` settings.
         calibration: of the discriminator (`Calibration(**...)`), on holdout images; None = its logits are not finite.
-        tables: numbers per class.
-        notes: what was left out, and how to get it.
-        how: how each number was made, in words.
+        tables: metrics per class.
+        notes: what was skipped, and how to get it.
+        how: description of each metric.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
@@ -77,22 +79,22 @@ class Evaluation(BaseModel):
     calibration: dict[str, Any] | None = None
     tables: list[Table] = []
     notes: list[str] = []
-    how: dict[str, str] = HOW
+    how: dict[str, str] = DESCRIPTIONS
 
     def real(self, metric: str) -> float | None:
-        """What real images give in the place of samples; None where nothing corresponds."""
+        """The value of a metric for real images in place of samples; None where there is none."""
         return self.metrics.get(_OF_REAL_IMAGES.get(metric, f"{metric}_floor"), expected(metric))
 
     @property
     def compared_metrics(self) -> list[str]:
-        """The metrics of the candidate itself: no floors, intervals or spreads, nothing known of real images."""
+        """Names of the candidate's own metrics, without floors, interval ends, spreads and values of real images."""
         ends = {f"{name}{end}" for name in self.intervals for end in ("_low", "_high")}
         ends |= {f"{name}_spread" for name in self.metrics}
         left_out = ends | set(_OF_REAL_IMAGES.values())
         return [name for name in self.metrics if not name.endswith("_floor") and name not in left_out]
 
     def summary(self) -> str:
-        """One screen: the decision, and candidate, champion and real images side by side."""
+        """Text of one screen: the decision, then candidate, champion and real images side by side."""
         name = self.champion_name or "champion"
         lines = [
             f"decision: {self.decision.verdict.upper()}",
@@ -114,17 +116,17 @@ class Evaluation(BaseModel):
         rest = len(self.compared_metrics) - len(shown)
         lines += [
             "",
-            f"{self.counts['compared']:,} samples against as many of {self.counts['holdout']:,} holdout images;"
-            f" labels judged on {self.counts['samples']:,} samples.",
-            f"Classifier on the holdout: {heads}.",
+            f"{self.counts['compared']:,} generated vs {self.counts['compared']:,} held-out real images;"
+            f" labels checked on {self.counts['samples']:,} generated images.",
+            f"Classifier accuracy on the holdout: {heads}.",
             *(textwrap.fill(note, 98, subsequent_indent="  ", break_on_hyphens=False) for note in self.notes),
-            f"report.html has pictures, {f'{rest} more numbers' if rest else 'tables'} and how each number was made.",
+            f"Open report.html for pictures and {f'{rest} more metrics' if rest else 'tables'}, each explained.",
         ]
         return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def spans(metrics: dict[str, float]) -> dict[str, Interval]:
-    """The intervals that are given as metrics `..._low` and `..._high` beside their own."""
+    """Intervals of those metrics whose ends are metrics themselves, `..._low` and `..._high`."""
     return {
         name: Interval(value=value, low=metrics[f"{name}_low"], high=metrics[f"{name}_high"])
         for name, value in metrics.items()
@@ -135,11 +137,11 @@ def spans(metrics: dict[str, float]) -> dict[str, Interval]:
 _OF_REAL_IMAGES = {
     "domain/label_agreement": "domain/real_label_accuracy",
     "realism/detected": "realism/detected_real",
-}  # where the floor has a name of its own
+}  # metrics whose value for real images has a name of its own
 
 
 def figure(value: float | None) -> str:
-    """A count in full, another number in four digits; empty for None."""
+    """A count in full, another number with four digits; empty for None."""
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""Tables of a report: the metrics per class."""
+"""Tables of metrics per class."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from numpy.typing import NDArray
 
 from faceforge.evaluation.figures import Table
 from faceforge.evaluation.metrics.precision_recall import overlap
-from faceforge.evaluation.reference import Yardstick
-from faceforge.evaluation.scores import Judged
+from faceforge.evaluation.reference import EvaluationReference
+from faceforge.evaluation.scores import ModelScores
 
 MIN_OF_CLASS = 30  # images of a class, below which precision and recall are left out
 
 
-def class_tables(judged: Judged, yardstick: Yardstick) -> list[Table]:
-    """A table per label column that the model takes: how well each class is obeyed, how real and how varied it is."""
+def class_tables(scores: ModelScores, reference: EvaluationReference) -> list[Table]:
+    """A table per label column of the model, with label agreement, precision and recall of every class."""
     tables = []
-    for name in judged.columns:
-        column, classes = list(yardstick.vocabularies).index(name), yardstick.vocabularies[name]
+    for name in scores.columns:
+        column, classes = list(reference.vocabularies).index(name), reference.vocabularies[name]
         tables.append(
             Table(
-                title=f"{name}: class by class",
+                title=f"{name}: metrics per class",
                 caption=(
-                    "Agreement: share of samples in which the classifier sees the class asked for; beside it, as what"
-                    " the others are seen most often. Precision and recall as above, but among the images of the class"
-                    " (holdout and samples), in brackets with training images in place of samples; left out below"
-                    f" {MIN_OF_CLASS} images."
+                    "Agreement: share of samples whose predicted class is the requested one, and the most frequent"
+                    " wrong prediction. Precision and recall within the class, in brackets for training images in place"
+                    f" of samples; left out below {MIN_OF_CLASS} images."
                 ),
                 columns=[
                     "class",
@@ -37,43 +36,43 @@ def class_tables(judged: Judged, yardstick: Yardstick) -> list[Table]:
                     "precision",
                     "recall",
                 ],
-                rows=[_row(judged, yardstick, column, code, classes) for code in range(len(classes))],
+                rows=[_row(scores, reference, column, code, classes) for code in range(len(classes))],
             )
         )
     return tables
 
 
 def _row(
-    judged: Judged, yardstick: Yardstick, column: int, code: int, classes: list[str]
+    scores: ModelScores, reference: EvaluationReference, column: int, code: int, classes: list[str]
 ) -> list[str | int | float | None]:
-    n = yardstick.compared
-    asked = judged.labels[:, column] == code
-    seen = judged.seen[asked, column]
-    wrong = np.bincount(seen[seen != code], minlength=len(classes))
-    here, learnt = asked[:n], yardstick.train_labels[:, column] == code
-    real, fake = yardstick.holdout_features[here], judged.evidence.features[here]
+    n = reference.compared
+    requested = scores.labels[:, column] == code
+    predicted = scores.predicted[requested, column]
+    wrong = np.bincount(predicted[predicted != code], minlength=len(classes))
+    compared, in_train = requested[:n], reference.train_labels[:, column] == code
+    real, fake = reference.holdout_features[compared], scores.evidence.features[compared]
     precision, recall = _overlap(real, fake)
-    floor = _overlap(real, yardstick.train_features[learnt])
+    floor = _overlap(real, reference.train_features[in_train])
     return [
         classes[code],
-        int((yardstick.all_train_labels[:, column] == code).sum()),
-        int((yardstick.holdout_labels[:, column] == code).sum()),
-        int(asked.sum()),
-        float((seen == code).mean()) if seen.size else None,
-        f"{classes[int(wrong.argmax())]} ({wrong.max() / seen.size:.0%})" if wrong.any() else None,
-        _beside(precision, floor[0]),
-        _beside(recall, floor[1]),
+        int((reference.all_train_labels[:, column] == code).sum()),
+        int((reference.holdout_labels[:, column] == code).sum()),
+        int(requested.sum()),
+        float((predicted == code).mean()) if predicted.size else None,
+        f"{classes[int(wrong.argmax())]} ({wrong.max() / predicted.size:.0%})" if wrong.any() else None,
+        _with_floor(precision, floor[0]),
+        _with_floor(recall, floor[1]),
     ]
 
 
 def _overlap(real: NDArray[np.floating], fake: NDArray[np.floating]) -> tuple[float | None, float | None]:
     if min(len(real), len(fake)) < MIN_OF_CLASS:
         return None, None
-    found = overlap(real, fake, k=3)
-    return found.precision, found.recall
+    result = overlap(real, fake, k=3)
+    return result.precision, result.recall
 
 
-def _beside(value: float | None, floor: float | None) -> str | None:
+def _with_floor(value: float | None, floor: float | None) -> str | None:
     if value is None:
         return None
     return f"{value:.3f}" + ("" if floor is None else f" ({floor:.3f})")

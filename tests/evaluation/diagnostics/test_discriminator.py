@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from faceforge.evaluation.diagnostics.discriminator import NAMES, discriminator_metrics, pairwise
 
-Scored = tuple[NDArray[np.float32], NDArray[np.int32]]
+LabelledLogits = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
-def scored(*logits: float, labels: list[int] | None = None) -> Scored:
+def scored(*logits: float, labels: list[int] | None = None) -> LabelledLogits:
     codes = np.zeros((len(logits), 0), np.int32) if labels is None else np.array(labels, np.int32)[:, None]
     return np.array(logits, np.float32), codes
 

@@ -7,15 +7,15 @@ import pytest
 
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.inception import feature_statistics
-from faceforge.evaluation.inception.feature_statistics import Gathered, cached, gather
+from faceforge.evaluation.inception.feature_statistics import FeatureStatistics, cached, collect_statistics
 
 ROWS = np.arange(3000, dtype=np.float32).reshape(1000, 3)
 
 
 def test_keeps_all_rows_of_few_and_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    np.testing.assert_array_equal(Gathered.of(ROWS).rows, ROWS)
+    np.testing.assert_array_equal(FeatureStatistics.of(ROWS).rows, ROWS)
     monkeypatch.setattr(feature_statistics, "KEPT_AT_MOST", 100)
-    found = [gather(np.array_split(ROWS, parts)) for parts in (1, 7, 1000)]
+    found = [collect_statistics(np.array_split(ROWS, parts)) for parts in (1, 7, 1000)]
     for one in found:
         assert one.rows.shape == (100, 3)
         np.testing.assert_array_equal(one.rows, found[0].rows)
@@ -26,7 +26,7 @@ def test_keeps_all_rows_of_few_and_does_not_depend_on_blocks(monkeypatch: pytest
 def test_every_row_is_kept_equally_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_statistics, "KEPT_AT_MOST", 10)
     rows = np.arange(40, dtype=np.float32)[:, None]
-    kept = np.concatenate([gather([rows], seed=seed).rows[:, 0].astype(int) for seed in range(400)])
+    kept = np.concatenate([collect_statistics([rows], seed=seed).rows[:, 0].astype(int) for seed in range(400)])
     counts = np.bincount(kept, minlength=40)
     assert counts.sum() == 4000
     assert counts.min() > 65  # 100 expected, standard deviation 9
@@ -35,17 +35,17 @@ def test_every_row_is_kept_equally_often(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_to_gather_is_an_error() -> None:
     with pytest.raises(FaceForgeError, match="no images"):
-        gather([])
+        collect_statistics([])
 
 
 def test_saves_and_loads(tmp_path: Path) -> None:
-    made = Gathered.of(ROWS, identity="abc:float32")
+    made = FeatureStatistics.of(ROWS, identity="abc:float32")
     made.save(tmp_path / "x.npz")
-    found = Gathered.load(tmp_path / "x.npz")
+    found = FeatureStatistics.load(tmp_path / "x.npz")
     assert found.identity == "abc:float32"
     np.testing.assert_array_equal(found.rows, ROWS)
     np.savez(tmp_path / "theirs.npz", mu=np.zeros(4), sigma=np.eye(4))
-    theirs = Gathered.load(tmp_path / "theirs.npz")
+    theirs = FeatureStatistics.load(tmp_path / "theirs.npz")
     assert theirs.identity == ""
     assert theirs.rows.shape == (0, 4)
 
@@ -53,9 +53,9 @@ def test_saves_and_loads(tmp_path: Path) -> None:
 def test_the_cache_computes_once_per_key_and_heals(tmp_path: Path) -> None:
     calls = []
 
-    def make() -> Gathered:
+    def make() -> FeatureStatistics:
         calls.append(1)
-        return Gathered.of(ROWS)
+        return FeatureStatistics.of(ROWS)
 
     for _ in range(2):
         np.testing.assert_array_equal(cached(tmp_path, "digest:train:net", make).rows, ROWS)

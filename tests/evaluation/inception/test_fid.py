@@ -15,7 +15,7 @@ from faceforge.cli.main import main
 from faceforge.data.imageset.writer import write_image_set
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.inception import fid
-from faceforge.evaluation.inception.fid import KID_ONLY, compare_sets, gather_set
+from faceforge.evaluation.inception.fid import KID_ONLY, collect_set_statistics, compare_sets
 from faceforge.evaluation.inception.image_inputs import open_images
 from faceforge.evaluation.inception.metrics import MEASURES
 from faceforge.evaluation.inception.weights import SHA256, InceptionUnavailableError, WeightsFile
@@ -107,9 +107,9 @@ def test_too_few_images_are_refused_before_any_work_with_the_minimum(
     with pytest.raises(FaceForgeError, match=r"a has 40 images, too few: needed are, for FID 2,048"):
         compare_sets(a, b)
     with pytest.raises(FaceForgeError, match=r"40 images, too few: needed are, for KID 100"):
-        compare_sets(a, b, wanted=KID_ONLY)
+        compare_sets(a, b, measures=KID_ONLY)
     assert network.images == 0
-    found = compare_sets(b, b, wanted=MEASURES)
+    found = compare_sets(b, b, measures=MEASURES)
     assert "inception/kid" in found.metrics
     assert "inception/fid" not in found.metrics
     assert any("FID left out: it takes 2,048 images" in note for note in found.notes)
@@ -129,7 +129,7 @@ def test_statistics_stand_for_the_images_they_were_made_of(
     tmp_path: Path, published: None, network: type[SmallNetwork]
 ) -> None:
     a, b = folder(tmp_path / "a", draw(40, 0)), folder(tmp_path / "b", draw(40, 1))
-    gather_set(a).save(tmp_path / "a.npz")
+    collect_set_statistics(a).save(tmp_path / "a.npz")
     direct, kept = compare_sets(a, b, min_samples=30), compare_sets(str(tmp_path / "a.npz"), b, min_samples=30)
     assert kept.metrics == direct.metrics
     network.images = 0
@@ -144,7 +144,7 @@ def test_statistics_of_pytorch_fid_are_taken_but_not_trusted(tmp_path: Path) -> 
     rows = [rng.normal(size=(90, 5)), rng.normal(0.4, 1, size=(80, 5))]
     for name, row in zip("ab", rows, strict=True):
         np.savez(tmp_path / f"{name}.npz", mu=row.mean(axis=0), sigma=np.cov(row, rowvar=False))
-    found = compare_sets(str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), wanted=MEASURES)
+    found = compare_sets(str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), measures=MEASURES)
     assert found.metrics == {"inception_unverified/fid": pytest.approx(frechet_from_features(*rows))}
     assert found.real.images == 0
     assert any("does not say which network" in note for note in found.notes)
@@ -157,7 +157,7 @@ def test_statistics_that_cannot_be_compared_are_refused(tmp_path: Path, weights:
         np.savez(tmp_path / f"{name}.npz", mu=np.zeros(size), sigma=np.eye(size))
     with pytest.raises(FaceForgeError, match=r"x.npz has 4 features an image, .*y.npz 5"):
         compare_sets(str(tmp_path / "x.npz"), str(tmp_path / "y.npz"))
-    saved = gather_set(a)
+    saved = collect_set_statistics(a)
     saved._replace(identity="0123:float32").save(tmp_path / "other.npz")
     with pytest.raises(FaceForgeError, match="other weights"):
         compare_sets(str(tmp_path / "other.npz"), a, min_samples=30)

@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceforge.evaluation.inception import metrics as likeness
-from faceforge.evaluation.inception.feature_statistics import Gathered
-from faceforge.evaluation.inception.metrics import HOW, MEASURES, MINIMA, inception_metrics, measure
+from faceforge.evaluation.inception import metrics as inception
+from faceforge.evaluation.inception.feature_statistics import FeatureStatistics
+from faceforge.evaluation.inception.metrics import DESCRIPTIONS, MEASURES, MINIMA, inception_metrics, measure
 from faceforge.evaluation.metrics.frechet import frechet_from_features
-from faceforge.evaluation.report.metric_descriptions import how_made
+from faceforge.evaluation.report.metric_descriptions import describe
 
 RNG = np.random.default_rng(0)
 REAL = RNG.normal(size=(200, 8)).astype(np.float32)
 FAKE = RNG.normal(0.3, 1, size=(150, 8)).astype(np.float32)
 NETWORK: Any = SimpleNamespace(space="inception", logits=lambda rows: rows[:, :4] * 3)
 SCORE = ("inception_score", "inception_score_std")
-FEW: dict[likeness.Measure, int] = {
+FEW: dict[inception.Measure, int] = {
     "fid": 50,
     "fid_infinity": 10**6,
     "kid": 20,
@@ -33,14 +33,14 @@ def test_every_measure_with_its_words() -> None:
         f"inception/{name}" for name in ("fid", "kid", "kid_std", "precision", "recall", "density", "coverage", *SCORE)
     }
     for name in (*found, "inception/fid_infinity", "inception/fid_class_age_60+", "inception_unverified/fid"):
-        assert how_made(name, HOW), name
+        assert describe(name, DESCRIPTIONS), name
 
 
 def test_measures_without_enough_images_are_left_out() -> None:
-    assert set(measure(Gathered.of(REAL), Gathered.of(FAKE), MEASURES, NETWORK.logits)) == {
+    assert set(measure(FeatureStatistics.of(REAL), FeatureStatistics.of(FAKE), MEASURES, NETWORK.logits)) == {
         *("kid", "kid_std", "precision", "recall", "density", "coverage")
     }
-    assert measure(Gathered.of(REAL[:99]), Gathered.of(FAKE), MEASURES, NETWORK.logits) == {}
+    assert measure(FeatureStatistics.of(REAL[:99]), FeatureStatistics.of(FAKE), MEASURES, NETWORK.logits) == {}
     assert MINIMA["fid"] >= 2048
 
 

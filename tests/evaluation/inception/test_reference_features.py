@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from faceforge.evaluation.inception.reference_features import Reference, open_reference
+from faceforge.evaluation.inception.reference_features import InceptionReference, open_inception_reference
 from faceforge.evaluation.inception.weights import FILE, SHA256
 
 COLUMNS = {"mood": ["glad", "sad"], "hair/colour": ["red", "grey"]}
@@ -31,12 +31,12 @@ def images(count: int, low: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[
 
 
 @pytest.fixture
-def reference() -> Reference:
+def reference() -> InceptionReference:
     train, codes = images(400, 0, seed=1)
-    return Reference(Stub(), Stub().features(train), codes, COLUMNS)  # type: ignore[arg-type]
+    return InceptionReference(Stub(), Stub().features(train), codes, COLUMNS)  # type: ignore[arg-type]
 
 
-def test_metrics_per_class_are_those_of_the_columns_that_a_model_takes(reference: Reference) -> None:
+def test_metrics_per_class_are_those_of_the_columns_that_a_model_takes(reference: InceptionReference) -> None:
     samples, codes = images(300, 60, seed=2)
     metrics = reference.metrics(samples, codes, ("mood",), seed=0)
     assert metrics["inception/kid"] > 0
@@ -48,7 +48,7 @@ def test_metrics_per_class_are_those_of_the_columns_that_a_model_takes(reference
     assert not [name for name in reference.metrics(samples, codes, (), seed=0) if "class" in name]
 
 
-def test_nearer_samples_are_nearer(reference: Reference) -> None:
+def test_nearer_samples_are_nearer(reference: InceptionReference) -> None:
     near, far = (reference.metrics(*images(300, low, seed=3), ("mood",), seed=0) for low in (5, 100))
     assert near["inception/kid"] < far["inception/kid"]
 
@@ -59,7 +59,7 @@ def test_without_weights_a_line_says_which_file_and_option(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     train = images(100, 0, seed=1)
-    found, (note,) = open_reference(weights, train[0], train[1], COLUMNS, seed=0)
+    found, (note,) = open_inception_reference(weights, train[0], train[1], COLUMNS, seed=0)
     assert found is None
     for part in (FILE, SHA256, "evaluate.inception_weights", weights):
         assert part in note

@@ -7,14 +7,14 @@ import pytest
 
 from faceforge.evaluation.metrics.comparison import Comparison, Evidence, Interval, compare, interval
 from faceforge.evaluation.metrics.frechet import frechet_from_features
-from faceforge.evaluation.metrics.precision_recall import overlap, recalled
+from faceforge.evaluation.metrics.precision_recall import overlap, recalled_images
 
 D = 8
 
 
 def evidence(rng: np.random.Generator, real: np.ndarray, n: int, shift: float = 0.0, obeys: float = 0.9) -> Evidence:
     features = rng.normal(size=(n, D)) + shift
-    return Evidence(features, recalled(real, features, k=3), (rng.random(n) < obeys).astype(float))
+    return Evidence(features, recalled_images(real, features, k=3), (rng.random(n) < obeys).astype(float))
 
 
 def compared(rng: np.random.Generator, first: float, second: float, n: int = 200, resamples: int = 60) -> Comparison:
