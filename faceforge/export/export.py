@@ -29,7 +29,7 @@ from faceforge.errors import FaceForgeError
 from faceforge.export.onnx import onnx_images, write_onnx
 from faceforge.files import atomic_folder, safe_name, sha256_file
 from faceforge.inference.generator import Generator
-from faceforge.models.bundle import Bundle
+from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.models.sampling import draw_latents
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def export_bundle(bundle: Path, out: Path) -> dict[str, Path]:
         raise FaceForgeError(
             f"export folder {out} contains the bundle {bundle} and would replace it; choose another folder"
         )
+    BundleInfo.read(bundle)  # before Keras is imported
     import keras
 
     if keras.backend.backend() != "tensorflow":

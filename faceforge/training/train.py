@@ -19,16 +19,15 @@ import faceforge
 from faceforge.compute import backend
 from faceforge.compute.precision import peak_flops
 from faceforge.config import Config
-from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.models.bundle import Bundle, BundleInfo
-from faceforge.models.spec import ModelSpec
 from faceforge.progress import Progress
 from faceforge.training.budget import MAX_BLOCK, Marks
 from faceforge.training.checkpoint import load_checkpoint, save_checkpoint
 from faceforge.training.checks import DISTANCE, HoldoutCheck, warnings
 from faceforge.training.feed import open_feed
 from faceforge.training.grids import Grids
+from faceforge.training.inputs import check_inputs
 from faceforge.training.meter import Meter
 from faceforge.training.run import Run
 from faceforge.training.training_log import Observer, TrainingLog
@@ -64,26 +63,8 @@ def train_bundle(
         FaceForgeError: unusable data, bundle or checkpoints, or losses that diverge.
         KeyboardInterrupt: on SIGINT or SIGTERM, after a checkpoint was written.
     """
-    dataset = ImageSet.open(data)
-    recipe = config.train
-    labels = {name: dataset.info.labels[name] for name in dataset.label_columns(recipe.labels)}
-    count = dataset.info.counts["train"].total
-    if count < recipe.batch_size:
-        raise FaceForgeError(
-            f"{data} has {count} training images, fewer than one batch of {recipe.batch_size}; "
-            "add images or lower train.batch_size"
-        )
-    spec = ModelSpec(
-        **config.model.model_dump(),
-        image_size=dataset.info.image_size,
-        channels=dataset.info.channels,
-        classes=tuple(len(classes) for classes in labels.values()),
-    )
-    fingerprint = {
-        "dataset": dataset.info.digest,
-        **{f"model.{k}": v for k, v in spec.model_dump(mode="json").items()},
-        **{f"train.{k}": v for k, v in recipe.model_dump(mode="json").items()},
-    }
+    dataset, labels, spec, fingerprint = check_inputs(data, config)
+    recipe, count = config.train, dataset.info.counts["train"].total
     replicas = backend.Replicas()
     feed, location = open_feed(dataset, tuple(labels), recipe.batch_size, recipe.seed, backend.memory())
     print(f"training images: {count:,} {location}", file=sys.stderr, flush=True)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +169,10 @@ def test_an_onnx_file_is_a_model_too(tiny_bundle: Path, generator: Generator, tm
     light, whole = (one.generate(12, seed=1) for one in (Generator.load(tmp_path / "generator.onnx"), generator))
     assert light.labels == whole.labels
     assert np.abs(light.images.astype(int) - whole.images).max() <= 1
+
+
+def test_loading_and_generating_print_nothing(tiny_bundle: Path) -> None:
+    code = f"from faceforge import Generator; Generator.load({str(tiny_bundle)!r}).generate(3)"
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout + result.stderr == ""
