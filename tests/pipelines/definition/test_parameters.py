@@ -89,7 +89,7 @@ def test_a_synthesis_run_is_checked_before_it_starts(tmp_path: Path, monkeypatch
         "models:/faceforge@champion": {},
         "is not a model bundle": {"model": "nowhere"},
         "does not exist": {"data": "nowhere"},
-        "name their image set as data": {"settings": "balance=true"},
+        "give their image set as data": {"settings": "balance=true"},
     }
     for said, values in cases.items():
         with pytest.raises(FaceForgeError, match=said):
