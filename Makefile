@@ -4,23 +4,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 
-SOURCE ?= toyfaces
-LABELS ?=
-PRESET ?= toy
-SETTINGS ?=
-MODEL ?= faceforge
-EXPERIMENT ?= faceforge
-VERSION ?=
-REASON ?=
-CRON ?=
-PORT ?=
-REGISTRY ?=
+# Values reach the commands through the environment, never through the shell's text: quotes in them are harmless.
+# What is not set here is left to the command's own default.
+export SOURCE LABELS PRESET SETTINGS MODEL EXPERIMENT VERSION REASON CRON PORT RUNNER
+export ENGINE REGISTRY BUILD_FLAGS
 TAG ?= latest
-ENGINE ?=
-BUILD_FLAGS ?=
-RUNNER ?= process
-COMPILE ?=
-ARGS ?=
+export TAG
+# Variables given to this make are not handed to a make that a test or a recipe starts.
+MAKEOVERRIDES =
+unexport ARGS COMPILE FORCE
 
 # TensorFlow for the GPU where there is one. The locks pin every package with its hashes.
 LOCK := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
@@ -29,13 +21,19 @@ DEV_VENV := $(if $(filter gpu,$(LOCK)),$(VENV)-dev,$(VENV))
 INSTALLED := $(VENV)/.installed-$(LOCK)
 DEV_INSTALLED := $(DEV_VENV)/.installed-dev
 
+# Percent of lines that the tests must execute.
+COVERAGE_FLOOR := 80
+
 ALL_EXTRAS := --extra pipeline --extra onnx --extra serve
 
-RUN_OPTIONS = --source '$(SOURCE)' --labels '$(LABELS)' --preset '$(PRESET)' --set '$(SETTINGS)' \
-	--model-name '$(MODEL)' --experiment '$(EXPERIMENT)'
+# $(call option,--name,VARIABLE): the option with the variable's value, if it is set.
+option = $(if $($(2)),$(1) "$$$(2)")
+RUN_OPTIONS = $(call option,--source,SOURCE) $(call option,--labels,LABELS) $(call option,--preset,PRESET) \
+	$(call option,--set,SETTINGS) $(call option,--model-name,MODEL) $(call option,--experiment,EXPERIMENT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench images images-push pipeline-compile pipeline-run schedule promote rollback mlflow-ui locks serve ui cluster-up cluster-down checkov
+.PHONY: help setup run test coverage lint bench clean images images-push pipeline-compile pipeline-run schedule \
+	promote rollback mlflow-ui locks serve ui cluster-up cluster-down checkov
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -47,25 +45,28 @@ help: ## List the targets
 setup: $(INSTALLED) ## Create .venv with the locked packages
 
 run: $(INSTALLED) ## Run the whole pipeline on this machine (SOURCE= LABELS= PRESET= SETTINGS= RUNNER=docker); continues an unfinished run
-	@exec $(VENV)/bin/faceforge pipeline run $(RUN_OPTIONS) $(if $(filter-out process,$(RUNNER)),--runner '$(RUNNER)') $(ARGS)
+	@exec $(VENV)/bin/faceforge pipeline run $(RUN_OPTIONS) $(call option,--runner,RUNNER) $(ARGS)
 
 test: $(DEV_INSTALLED) ## Run all tests (ARGS= for pytest)
 	@$(DEV_VENV)/bin/pytest $(ARGS)
 
-lint: $(DEV_INSTALLED) ## Check style and types
+coverage: $(DEV_INSTALLED) ## Run all tests and report the lines that none of them executes (ARGS= for pytest)
+	@$(DEV_VENV)/bin/pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+
+lint: $(DEV_INSTALLED) ## Check style, types and the direction of imports
 	@$(DEV_VENV)/bin/ruff check .
 	@$(DEV_VENV)/bin/ruff format --check .
 	@$(DEV_VENV)/bin/mypy
+	@$(DEV_VENV)/bin/lint-imports --no-logo --no-cache
 
 bench: $(INSTALLED) ## Measure training: images per second (ARGS="--torch PYTHON" beside PyTorch)
 	@$(VENV)/bin/python benchmarks/train_throughput.py $(ARGS)
 
 images: ## Build the container images (REGISTRY= TAG= LOCK=gpu ENGINE=podman BUILD_FLAGS=)
-	@ENGINE='$(ENGINE)' REGISTRY='$(REGISTRY)' TAG='$(TAG)' LOCK='$(LOCK)' BUILD_FLAGS='$(BUILD_FLAGS)' \
-		k8s/images/build.sh build
+	@LOCK='$(LOCK)' k8s/images/build.sh build
 
 images-push: ## Push them to REGISTRY= (TAG= ENGINE=)
-	@ENGINE='$(ENGINE)' REGISTRY='$(REGISTRY)' TAG='$(TAG)' k8s/images/build.sh push
+	@k8s/images/build.sh push
 
 pipeline-compile: $(INSTALLED) ## Write pipelines/compiled/faceforge.yaml (COMPILE="--gpu 1 --train-image ... --output ...")
 	@$(VENV)/bin/faceforge pipeline compile $(COMPILE)
@@ -73,41 +74,45 @@ pipeline-compile: $(INSTALLED) ## Write pipelines/compiled/faceforge.yaml (COMPI
 pipeline-run: $(INSTALLED) ## Submit to Kubeflow Pipelines at KF_PIPELINES_ENDPOINT and wait (SOURCE= LABELS= PRESET= SETTINGS=)
 	@exec $(VENV)/bin/faceforge pipeline submit $(RUN_OPTIONS) $(ARGS)
 
-schedule: $(INSTALLED) ## Train anew by the clock on Kubeflow Pipelines: CRON="0 3 * * 0" (SOURCE= PRESET= ...)
-	@test -n '$(CRON)' || { echo 'error: when? make schedule CRON="0 3 * * 0" (minute hour day-of-month month day-of-week)' >&2; exit 2; }
-	@exec $(VENV)/bin/faceforge schedule set --cron '$(CRON)' --name '$(MODEL)' $(RUN_OPTIONS) $(ARGS)
+schedule: $(INSTALLED) ## Retrain on a schedule on Kubeflow Pipelines: CRON="0 3 * * 0" (SOURCE= PRESET= ...)
+	@test -n "$$CRON" || { echo 'error: when? make schedule CRON="0 3 * * 0" (minute hour day-of-month month day-of-week)' >&2; exit 2; }
+	@exec $(VENV)/bin/faceforge schedule set --cron "$$CRON" $(call option,--name,MODEL) $(RUN_OPTIONS) $(ARGS)
 
-promote: $(INSTALLED) ## Make model VERSION= the champion (REASON=)
-	@test -n '$(VERSION)' || { echo 'error: which version? make promote VERSION=2' >&2; exit 2; }
-	@$(VENV)/bin/faceforge registry promote '$(VERSION)' --name '$(MODEL)' $(if $(REASON),--reason '$(REASON)')
+promote: $(INSTALLED) ## Make VERSION= the champion (MODEL= REASON=; FORCE=1 also a rejected one)
+	@test -n "$$VERSION" || { echo 'error: which version? make promote VERSION=2' >&2; exit 2; }
+	@$(VENV)/bin/faceforge registry promote "$$VERSION" $(call option,--name,MODEL) $(call option,--reason,REASON) $(if $(FORCE),--force)
 
-rollback: $(INSTALLED) ## Make the previous champion the champion again (REASON=)
-	@$(VENV)/bin/faceforge registry rollback --name '$(MODEL)' $(if $(REASON),--reason '$(REASON)')
+rollback: $(INSTALLED) ## Make the previous champion the champion again (MODEL= REASON=)
+	@$(VENV)/bin/faceforge registry rollback $(call option,--name,MODEL) $(call option,--reason,REASON)
 
 mlflow-ui: $(INSTALLED) ## Browse runs and models at http://localhost:5000 (PORT=)
 	@exec $(VENV)/bin/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
-		--host 127.0.0.1 --port '$(or $(PORT),5000)'
+		--host 127.0.0.1 --port "$${PORT:-5000}"
 
 serve: $(INSTALLED) ## Serve the champion over HTTP at http://localhost:8000 (MODEL= PORT=); follows promotions
-	@exec $(VENV)/bin/faceforge serve --model 'models:/$(MODEL)@champion' --port '$(or $(PORT),8000)' $(ARGS)
+	@exec $(VENV)/bin/faceforge serve $(if $(MODEL),--model "models:/$$MODEL@champion") $(call option,--port,PORT) $(ARGS)
 
 ui: $(INSTALLED) ## Generate, check and explore faces at http://localhost:8501 (PORT=)
-	@exec $(VENV)/bin/faceforge ui --name '$(MODEL)' --experiment '$(EXPERIMENT)' --port '$(or $(PORT),8501)' $(ARGS)
+	@exec $(VENV)/bin/faceforge ui $(call option,--name,MODEL) $(call option,--experiment,EXPERIMENT) $(call option,--port,PORT) $(ARGS)
 
-cluster-up: ## Make a cluster on this machine: kind, Kubeflow Pipelines, MLflow (ENGINE=podman ARGS=--dry-run)
-	@ENGINE='$(ENGINE)' k8s/cluster.sh up $(ARGS)
+cluster-up: ## Create a cluster on this machine: kind, Kubeflow Pipelines, MLflow (ENGINE=podman ARGS=--dry-run)
+	@k8s/cluster.sh up $(ARGS)
 
-cluster-down: ## Remove it with all that it stores
+cluster-down: ## Remove that cluster and everything it stores
 	@k8s/cluster.sh down $(ARGS)
 
-checkov: $(VENV)-checkov/.installed $(DEV_INSTALLED) ## Look for security findings in what k8s/ deploys
+checkov: $(VENV)-checkov/.installed $(DEV_INSTALLED) ## Check what k8s/ deploys for security findings
 	@$(DEV_VENV)/bin/pytest -n 0 tests/k8s/test_checkov.py $(ARGS)
+
+clean: ## Remove caches and build outputs; keeps .venv, runs/ and mlflow.db
+	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+	@rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
 
 $(INSTALLED): locks/$(LOCK).txt pyproject.toml
 	@$(call install,$(VENV),locks/$(LOCK).txt)
 	@touch $@
 
-locks: ## Resolve the dependencies anew (needs uv)
+locks: ## Resolve the dependencies again (needs uv)
 	@set -e; lock() { echo "locks/$$1.txt"; file=$$1; shift; uv pip compile pyproject.toml --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file locks/$$file.txt "$$@"; }; \
 	lock cpu --extra cpu $(ALL_EXTRAS); \

@@ -16,7 +16,7 @@ def environment(tmp_path: Path) -> Path:
     """A SIMULATED environment, as if installed: its programs print what they are asked."""
     folder = tmp_path / "venv"
     (folder / "bin").mkdir(parents=True)
-    for name in ("faceforge", "mlflow", "pytest", "ruff", "mypy"):
+    for name in ("faceforge", "mlflow", "pytest", "ruff", "mypy", "lint-imports"):
         program = folder / "bin" / name
         program.write_text(f'#!/bin/sh\nprintf "{name}"\nprintf " [%s]" "$@"\necho\nexit ${{EXIT:-0}}\n')
         program.chmod(0o755)
@@ -26,7 +26,8 @@ def environment(tmp_path: Path) -> Path:
 
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    ours = ("MAKE", "MODEL", "SOURCE", "ARGS")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=ROOT,
@@ -37,8 +38,8 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def targets() -> set[str]:
-    (names,) = re.findall(r"^\.PHONY: (.*)$", TEXT, re.MULTILINE)
-    return set(names.split())
+    (names,) = re.findall(r"^\.PHONY: ((?:.*\\\n)*.*)$", TEXT, re.MULTILINE)
+    return set(names.replace("\\", " ").split())
 
 
 def test_help_lists_every_target_in_one_line() -> None:
@@ -49,7 +50,7 @@ def test_help_lists_every_target_in_one_line() -> None:
     assert make().stdout == shown
 
 
-def test_run_hands_on_its_variables(environment: Path) -> None:
+def test_run_passes_its_variables(environment: Path) -> None:
     result = make(
         "run", f"VENV={environment}", "SOURCE=my faces", "LABELS=gender,age", "PRESET=faces64",
         "SETTINGS=train.kimg=20, train.labels=gender+age",
@@ -57,8 +58,32 @@ def test_run_hands_on_its_variables(environment: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout == (
         "faceforge [pipeline] [run] [--source] [my faces] [--labels] [gender,age] [--preset] [faces64]"
-        " [--set] [train.kimg=20, train.labels=gender+age] [--model-name] [faceforge] [--experiment] [faceforge]\n"
+        " [--set] [train.kimg=20, train.labels=gender+age]\n"
     )
+
+
+def test_defaults_are_those_of_the_commands(environment: Path) -> None:
+    assert make("run", f"VENV={environment}").stdout == "faceforge [pipeline] [run]\n"
+    assert make("serve", f"VENV={environment}").stdout == "faceforge [serve]\n"
+
+
+@pytest.mark.parametrize("text", ["bob's faces", 'so "sharp"', "a; touch hacked", "$(touch hacked)", "`x`"])
+def test_quotes_in_values_are_harmless(environment: Path, text: str) -> None:
+    escaped = text.replace("$", "$$")  # as everywhere in make
+    result = make("run", f"VENV={environment}", f"SOURCE={escaped}", f"MODEL={escaped}")
+    assert result.stdout == f"faceforge [pipeline] [run] [--source] [{text}] [--model-name] [{text}]\n", result.stderr
+    result = make("promote", f"VENV={environment}", "VERSION=2", f"REASON={escaped}")
+    assert result.stdout == f"faceforge [registry] [promote] [2] [--reason] [{text}]\n"
+    assert not (ROOT / "hacked").exists()
+
+
+def test_variables_of_one_make_do_not_reach_another(environment: Path, tmp_path: Path) -> None:
+    inner = environment / "bin" / "pytest"
+    inner.write_text(f"#!/bin/sh\nmake --no-print-directory -C {ROOT} run VENV={environment}\n")
+    assert make("test", f"VENV={environment}", "ARGS=-k nothing").stdout == "faceforge [pipeline] [run]\n"
+
+
+VARIABLES = ("SOURCE", "LABELS", "PRESET", "SETTINGS", "MODEL", "EXPERIMENT")
 
 
 def test_the_options_exist(environment: Path) -> None:
@@ -66,7 +91,8 @@ def test_the_options_exist(environment: Path) -> None:
 
     commands = pipeline.commands
     for target, command in (("run", "run"), ("pipeline-run", "submit")):
-        line = make(target, f"VENV={environment}").stdout
+        line = make(target, f"VENV={environment}", *(f"{name}=x" for name in VARIABLES)).stdout
+        assert line.count("--") == len(VARIABLES)
         known = {text for parameter in commands[command].params for text in parameter.opts}
         assert set(re.findall(r"\[(--[a-z-]+)\]", line)) <= known
 
@@ -75,14 +101,16 @@ def test_the_exit_code_comes_through(environment: Path) -> None:
     assert make("run", f"VENV={environment}", EXIT="3").returncode != 0
 
 
-def test_promote_wants_a_version(environment: Path) -> None:
+def test_promote_needs_a_version(environment: Path) -> None:
     result = make("promote", f"VENV={environment}")
     assert result.returncode != 0
     assert "VERSION=2" in result.stderr
     assert "faceforge" not in result.stdout
     line = make("promote", f"VENV={environment}", "VERSION=3", "REASON=sharper eyes").stdout
-    assert line == "faceforge [registry] [promote] [3] [--name] [faceforge] [--reason] [sharper eyes]\n"
-    assert make("rollback", f"VENV={environment}").stdout == "faceforge [registry] [rollback] [--name] [faceforge]\n"
+    assert line == "faceforge [registry] [promote] [3] [--reason] [sharper eyes]\n"
+    line = make("promote", f"VENV={environment}", "VERSION=3", "MODEL=faces", "REASON=I like it", "FORCE=1").stdout
+    assert line == "faceforge [registry] [promote] [3] [--name] [faces] [--reason] [I like it] [--force]\n"
+    assert make("rollback", f"VENV={environment}").stdout == "faceforge [registry] [rollback]\n"
 
 
 def test_the_ui_reads_what_runs_write(environment: Path) -> None:
@@ -96,7 +124,7 @@ def test_the_ui_reads_what_runs_write(environment: Path) -> None:
 
 def test_the_champion_is_served(environment: Path) -> None:
     line = make("serve", f"VENV={environment}", "MODEL=faces").stdout
-    assert line == "faceforge [serve] [--model] [models:/faces@champion] [--port] [8000]\n"
+    assert line == "faceforge [serve] [--model] [models:/faces@champion]\n"
     assert "[8080]" in make("serve", f"VENV={environment}", "PORT=8080").stdout
 
 
