@@ -1,7 +1,7 @@
 """FaceForge: a pipeline for face GANs with tracked experiments.
 
-The package computes (images, networks, metrics, tracking) and knows nothing of Kubeflow; `components`
-wraps its steps and `pipelines` chains them.
+The package does the work (images, networks, metrics, tracking) without Kubeflow; `components` wraps its steps as
+Kubeflow components and `pipelines` chains them.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ def explain(error: ValidationError) -> str:
     """The first problem of a pydantic validation in one line, as `train.kimg = -1: Input should be greater than 0`."""
     problem = error.errors(include_url=False)[0]
     place, message = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error" and isinstance(problem["input"], dict):
+        return message  # of a rule about several fields: the message names them
     if not place or problem["type"] in ("missing", "extra_forbidden"):
         return ": ".join(filter(None, (place, message)))
     return f"{place} = {_shortened(problem['input'])}: {message}"

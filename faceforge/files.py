@@ -30,10 +30,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a new temporary folder beside `path`; it takes the place of `path` on success, vanishes on any error.
+    """Yields a new temporary folder beside `path`; renames it to `path` on success, removes it on any error.
 
-    A folder that it replaces is whole under its name, or under a hidden one beside it, until the new one is there. What
-    an earlier, killed attempt left behind is put back or removed first.
+    A folder that it replaces stays complete, under its own name or a hidden one beside it, until the new one is in
+    place. Leftovers of an earlier, killed attempt are restored or removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f".{escape(path.name)}.partial-*"):
@@ -53,7 +53,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _settle(replaced: Path, path: Path) -> None:
-    """A folder that was put aside goes back where nothing has taken its place."""
+    """Restores a folder that was moved aside, unless a new one has taken its place; then it is removed."""
     if path.exists():
         shutil.rmtree(replaced, ignore_errors=True)
     elif replaced.exists():
@@ -91,5 +91,5 @@ def sha256_file(path: Path) -> str:
 
 
 def safe_name(text: str) -> str:
-    """A text as part of a file name, at most 80 characters; unlike texts stay unlike."""
+    """A text as part of a file name, at most 80 characters."""
     return re.sub(r"[^\w.+]", lambda match: f"%{ord(match[0]):02x}", text)[:80]

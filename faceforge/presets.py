@@ -1,10 +1,10 @@
-"""The shipped presets, as a table: one entry each, only what differs from the defaults in `faceforge.config`."""
+"""The presets: for each, the fields that differ from the defaults in `faceforge.config`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# What Radford et al. (2016) trained with; shared by both classical presets.
+# The recipe of Radford et al. (2016), shared by both DCGAN presets.
 _CLASSICAL: dict[str, Any] = {
     "labels": (),
     "loss": "bce",
@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     "digits": {
-        "summary": "32 px greyscale, 10 classes: handwritten digits, as of the sources `digits` and `tfds:mnist`",
+        "summary": "32 px greyscale, 10 classes: handwritten digits, for the sources `digits` and `tfds:mnist`",
         "ingest": {"image_size": 32, "channels": 1},
         "model": {"latent_size": 64, "width": 32, "max_width": 128},
         "train": {"kimg": 60.0},

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then where output is piped (pipeline steps, CI)."""
+"""Progress of long work: a bar on a terminal, else a line every ten seconds (pipeline steps, CI)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LINE_EVERY_SECONDS = 10.0
 
 
 class Progress:
-    """Counts finished units; a context manager.
+    """Context manager that counts finished units and shows progress.
 
     >>> with Progress("ingest", total=100, unit="image") as progress:
     ...     progress.advance(64, note="loss 0.7")
@@ -30,7 +30,7 @@ class Progress:
         )
 
     def advance(self, count: int, note: str = "") -> None:
-        """`count` more units are done; `note` is shown beside the bar."""
+        """Adds `count` finished units; `note` is shown beside the bar."""
         self._done += count
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)

@@ -39,9 +39,9 @@ def test_settings_override_fields_whether_text_or_values() -> None:
         ("toy", "train.kimg=-1", "train.kimg = -1: Input should be greater than 0"),
         ("toy", "train.kimg=nan", "finite"),
         ("toy", "ingest.image_size=48", "ingest.image_size = 48: Input should be 32, 64, 128 or 256"),
-        ("toy", "train.label_smoothing=0.1", "no meaning for the loss 'relativistic'"),
+        ("toy", "train.label_smoothing=0.1", "applies to the loss 'bce' only"),
         ("toy", "train.diffaugment_target=0.6", "needs train.diffaugment"),
-        ("toy", "ingest.labels=a, train.labels=b", "which ingest.labels ['a'] does not keep"),
+        ("toy", "ingest.labels=a, train.labels=b", "which are not in ingest.labels ['a']"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(preset: str, settings: str, said: str) -> None:

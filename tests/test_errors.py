@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from faceforge.errors import FaceForgeError, guarded
+from faceforge.errors import FaceForgeError, explain, first_line, guarded
 
 
 class _OddError(FaceForgeError):
@@ -30,3 +31,39 @@ def test_what_can_be_mended_is_one_line(
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), guarded():
         raise ZeroDivisionError
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    count: int = 0
+    name: str = ""
+
+    @model_validator(mode="after")
+    def _named(self) -> _Model:
+        if self.count and not self.name:
+            raise ValueError("count needs a name")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"count": "many"}, "count = 'many': Input should be a valid integer"),
+        ({"size": 1}, "size: Extra inputs are not permitted"),
+        ({"count": 1}, "count needs a name"),
+        ({"name": 10**5000}, "name = (a very long number): Input should be a valid string"),
+        ({"count": "x" * 500}, f"count = '{'x' * 96}...: Input should be a valid integer"),
+    ],
+)
+def test_a_validation_is_explained_in_one_line(values: dict[str, object], line: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Model(**values)  # type: ignore[arg-type]
+    assert explain(caught.value).startswith(line)
+    assert "\n" not in explain(caught.value)
+
+
+def test_the_first_line_of_an_error_is_short_and_never_empty() -> None:
+    assert first_line(ValueError("\n too dark\nsecond line")) == "too dark"
+    assert first_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+    assert first_line(ValueError("x" * 400)) == "x" * 300
+    assert first_line("") == ""

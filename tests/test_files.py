@@ -1,8 +1,11 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from faceforge.files import atomic_file, atomic_folder, sha256_file
+from faceforge.errors import FaceForgeError
+from faceforge.files import atomic_file, atomic_folder, exclusive_lock, sha256_file
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -75,3 +78,16 @@ def test_the_old_folder_is_whole_until_the_new_one_is_there(tmp_path: Path, monk
 def test_sha256_of_abc(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+
+
+@pytest.mark.parametrize("name", ["", "lock"])  # a folder, a file that does not exist yet
+def test_a_lock_is_held_by_one_process_at_a_time(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    code = f"import pathlib, faceforge.files as f; f.exclusive_lock(pathlib.Path({str(path)!r}), 'busy')"
+    other = [sys.executable, "-c", f"{code}.__enter__()"]
+    with exclusive_lock(path):
+        refused = subprocess.run(other, capture_output=True, text=True, check=False)
+        assert refused.stderr.splitlines()[-1] == "faceforge.errors.FaceForgeError: busy"
+        with pytest.raises(FaceForgeError, match="busy"), exclusive_lock(path, "busy"):
+            pass
+    assert subprocess.run(other, check=False).returncode == 0
