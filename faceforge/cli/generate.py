@@ -65,9 +65,9 @@ def generate(
 
     \b
     Examples:
-      faceforge generate --model models:/faceforge@champion --per-class 500 --out work/synthetic
+      faceforge generate --model models:/toyfaces@champion --per-class 500 --out work/synthetic
       faceforge generate --model work/model/bundle --balance work/data --reject labels --out work/added
-      faceforge generate --model models:/faceforge/3 --count 100000 --format webdataset --out work/large
+      faceforge generate --model models:/toyfaces/3 --count 100000 --format webdataset --out work/large
     """
     with guarded():
         from faceforge.steps.generate import run_generate

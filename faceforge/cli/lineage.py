@@ -23,8 +23,8 @@ def lineage(model: str, as_json: bool, tracking_uri: str) -> None:
 
     \b
     Examples:
-      faceforge lineage models:/faceforge@champion
-      faceforge lineage models:/faceforge/3 --json
+      faceforge lineage models:/toyfaces@champion
+      faceforge lineage models:/toyfaces/3 --json
     """
     from faceforge.tracking.lineage import lineage_of
 

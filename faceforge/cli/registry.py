@@ -123,7 +123,7 @@ def history_command(name: str, tracking_uri: str) -> None:
 
     \b
     Example:
-      faceforge registry history --name faceforge
+      faceforge registry history --name photos
     """
     from faceforge.tracking.promotion import history
 

@@ -1,6 +1,6 @@
 """Loading and sampling a trained model, in two lines.
 
->>> generator = Generator.load("models:/faceforge@champion")      # or the folder of a bundle, or an ONNX file
+>>> generator = Generator.load("models:/toyfaces@champion")      # or the folder of a bundle, or an ONNX file
 >>> generator.generate(num_images=16, label="smiling", seed=1).save("faces.png")   # in a notebook: .show()
 """
 

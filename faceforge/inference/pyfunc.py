@@ -1,4 +1,4 @@
-"""The model that `mlflow.pyfunc.load_model("models:/faceforge@champion")` returns.
+"""The model that `mlflow.pyfunc.load_model("models:/toyfaces@champion")` returns.
 
 Input: a DataFrame with one row per image to draw and a string column per label column or, for an unconditional model,
 the column `index` (number of the image in the seed's series). Parameters: `seed`, `truncation`. Output: a DataFrame

@@ -78,7 +78,7 @@ class GeneratedImage(BaseModel):
 class GeneratedImages(BaseModel):
     """Generated images, and the model that made them."""
 
-    model: str = Field(examples=["models:/faceforge/3"])
+    model: str = Field(examples=["models:/toyfaces/3"])
     images: list[GeneratedImage]
 
 
@@ -94,14 +94,14 @@ class Rating(BaseModel):
 class Ratings(BaseModel):
     """One rating per uploaded file, in the same order."""
 
-    model: str = Field(examples=["models:/faceforge/3"])
+    model: str = Field(examples=["models:/toyfaces/3"])
     images: list[Rating]
 
 
 class ModelFacts(BaseModel):
     """The model that is served."""
 
-    model: str = Field(examples=["models:/faceforge/3"])
+    model: str = Field(examples=["models:/toyfaces/3"])
     loaded: str = Field(description="time of loading, ISO 8601, UTC")
     image_size: int
     channels: int

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from faceforge.defaults import EXPERIMENT, MODEL_NAME
 from faceforge.errors import FaceForgeError
 from faceforge.inference.generator import Generator
 from faceforge.tracking.connection import connect
@@ -34,7 +35,7 @@ class Options:
 def options() -> Options:
     """The options on the command line of the Streamlit process."""
     parser = argparse.ArgumentParser()
-    for name, default in (("model", ""), ("name", "faceforge"), ("experiment", "faceforge"), ("tracking-uri", "")):
+    for name, default in (("model", ""), ("name", MODEL_NAME), ("experiment", EXPERIMENT), ("tracking-uri", "")):
         parser.add_argument(f"--{name}", default=default)
     return Options(**vars(parser.parse_args(sys.argv[1:])))
 

@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import BaseModel
 
-from faceforge.config import preset_names
 from faceforge.errors import guarded
+from pipelines.definition.parameters import (
+    RunParameters,
+    SynthesisParameters,
+    run_parameters,
+    synthesis_parameters,
+)
 
 if TYPE_CHECKING:
     from pipelines.cluster.server import Server
     from pipelines.cluster.submit import SubmittedRun
-    from pipelines.definition.parameters import RunParameters, SynthesisParameters
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -47,12 +52,14 @@ class Follow:
     Attributes:
         every: seconds between polls.
         timeout: seconds after which to stop watching; 0 = no limit.
+        start_deadline: minutes after which to terminate the run if a pod of it has not started; 0 = no limit.
         cancel: Ctrl-C terminates the run.
         detach: do not watch at all.
     """
 
     every: float
     timeout: float
+    start_deadline: float
     cancel: bool
     detach: bool = False
 
@@ -60,7 +67,15 @@ class Follow:
         """Watches a run to its end."""
         from pipelines.cluster.watch import watch
 
-        watch(run_id, server, every=self.every, timeout=self.timeout, cancel=self.cancel, show=print_line)
+        watch(
+            run_id,
+            server,
+            every=self.every,
+            timeout=self.timeout,
+            start_deadline=60 * self.start_deadline,
+            cancel=self.cancel,
+            show=print_line,
+        )
 
     def submitted(self, run: SubmittedRun, parameters: RunParameters | SynthesisParameters, server: Server) -> None:
         """Reports a submitted run and, unless detached, watches it to its end."""
@@ -91,14 +106,10 @@ def option_group(name: str, make: Callable[..., Any], *options: Decorator) -> De
 
 
 def _run_parameters(**values: Any) -> RunParameters:
-    from pipelines.definition.parameters import run_parameters
-
     return run_parameters(**{**values, "settings": ", ".join(filter(None, values["settings"]))})
 
 
 def _synthesis_parameters(**values: Any) -> SynthesisParameters:
-    from pipelines.definition.parameters import synthesis_parameters
-
     settings = ", ".join(filter(None, values.pop("settings")))
     return synthesis_parameters(**values, **({"settings": settings} if settings else {}))
 
@@ -109,41 +120,28 @@ def _server(**values: str) -> Server:
     return Server(**values)
 
 
-_mlflow_options = (
-    click.option("--experiment", default="faceforge", show_default=True, help="MLflow experiment."),
-    click.option(
-        "--tracking-uri", default="", help="MLflow server or database; default: MLFLOW_TRACKING_URI, else ./mlflow.db."
-    ),
-)
-_training_options = (
-    click.option("--labels", default="", help="Label columns (a,b) or a CSV file with a file-name column."),
-    click.option("--preset", default="toy", show_default=True, help=f"One of: {', '.join(preset_names())}."),
-    click.option(
-        "--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Override a setting; repeatable."
-    ),
-    click.option("--model-name", default="faceforge", show_default=True, help="Name in the model registry."),
-    *_mlflow_options,
-)
-run_options = option_group(
-    "parameters",
-    _run_parameters,
-    click.option("--source", default="toyfaces", show_default=True, help="Images, as for faceforge ingest."),
-    *_training_options,
-)
+def _options(kind: type[BaseModel], without: str = "") -> list[Decorator]:
+    """An option per field of a parameters class, with the field's default and description; none for `without`."""
+    options = []
+    for name, field in kind.model_fields.items():
+        if name != without:
+            given: dict[str, Any] = {"default": field.default, "show_default": bool(field.default)}
+            if name == "settings":  # repeatable; without any, the parameters' own default counts
+                given = {"multiple": True, "metavar": "NAME=VALUE"}
+            flag = "--set" if name == "settings" else f"--{name.replace('_', '-')}"
+            options.append(click.option(flag, name, help=field.description, **given))
+    return options
+
+
+run_options = option_group("parameters", _run_parameters, *_options(RunParameters))
 """Parameters of a training run, as `parameters: RunParameters`."""
 
-retrain_options = option_group("parameters", _run_parameters, click.argument("source"), *_training_options)
+retrain_options = option_group(
+    "parameters", _run_parameters, click.argument("source"), *_options(RunParameters, without="source")
+)
 """The same with the source as an argument."""
 
-synthesis_options = option_group(
-    "parameters",
-    _synthesis_parameters,
-    click.option("--model", default="models:/faceforge@champion", show_default=True, help="As for faceforge generate."),
-    click.option("--data", default="", help="Image set of real images, for balancing and for the check."),
-    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="count, per_class, balance, ..."),
-    click.option("--destination", default="", help="Folder or s3://..., gs://...; default: artifacts of the run."),
-    *_mlflow_options,
-)
+synthesis_options = option_group("parameters", _synthesis_parameters, *_options(SynthesisParameters))
 """Parameters of a synthesis run, as `parameters: SynthesisParameters`."""
 
 server_options = option_group(
@@ -160,6 +158,13 @@ _watch_options = (
         "--every", default=10.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds between polls."
     ),
     click.option("--timeout", default=0.0, type=click.FloatRange(min=0), help="Stop watching after so many seconds."),
+    click.option(
+        "--start-deadline",
+        default=60.0,
+        show_default=True,
+        type=click.FloatRange(min=0),
+        help="Terminate the run if one of its pods has not started after so many minutes; 0 = never.",
+    ),
     click.option("--cancel", is_flag=True, help="Ctrl-C terminates the run; without it, Ctrl-C only stops watching."),
 )
 watch_options = option_group("follow", Follow, *_watch_options)

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from faceforge.config import Config, as_json, resolve
+from faceforge.config import Config, as_json, preset_names, resolve
+from faceforge.defaults import CHAMPION_URI, EXPERIMENT, PRESET, SOURCE, model_name_of
 from faceforge.errors import FaceForgeError, explain
 
 if TYPE_CHECKING:
@@ -22,17 +23,25 @@ class _Parameters(BaseModel):
 
 
 class RunParameters(_Parameters):
-    """Parameters of a training run. All are text, as in the compiled pipeline; '' means unset."""
+    """Parameters of a training run. All are text, as in the compiled pipeline; '' means unset.
+
+    The command line takes its options, defaults and help texts from these fields.
+    """
 
     pipeline: ClassVar[str] = "training"
 
-    source: str = "toyfaces"
-    labels: str = ""
-    preset: str = "toy"
-    settings: str = ""
-    model_name: str = "faceforge"
-    experiment: str = "faceforge"
-    tracking_uri: str = ""
+    source: str = Field(SOURCE, description="Images, as for faceforge ingest.")
+    labels: str = Field("", description="Label columns (a,b) or a CSV or Parquet file with a file-name column.")
+    preset: str = Field(PRESET, description=f"One of: {', '.join(preset_names())}.")
+    settings: str = Field("", description="Override a setting, SECTION.FIELD=VALUE; repeatable.")
+    model_name: str = Field("", description="Name in the model registry; default: named after the source.")
+    experiment: str = Field(EXPERIMENT, description="MLflow experiment.")
+    tracking_uri: str = Field("", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_source(cls, values: dict[str, str]) -> dict[str, str]:
+        return {**values, "model_name": values.get("model_name") or model_name_of(values.get("source") or SOURCE)}
 
     @property
     def title(self) -> str:
@@ -57,12 +66,12 @@ class SynthesisParameters(_Parameters):
 
     pipeline: ClassVar[str] = "synthesis"
 
-    model: str = "models:/faceforge@champion"
-    data: str = ""
-    settings: str = "per_class=500"
-    destination: str = ""
-    experiment: str = "faceforge"
-    tracking_uri: str = ""
+    model: str = Field(CHAMPION_URI, description="As for faceforge generate.")
+    data: str = Field("", description="Image set of real images, for balancing and for the check.")
+    settings: str = Field("per_class=500", description="Options of the set, NAME=VALUE: count, per_class, balance, ...")
+    destination: str = Field("", description="Folder or s3://..., gs://...; default: artifacts of the run.")
+    experiment: str = Field(EXPERIMENT, description="MLflow experiment.")
+    tracking_uri: str = Field("", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
 
     @property
     def title(self) -> str:

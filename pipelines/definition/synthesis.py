@@ -14,6 +14,7 @@ from kfp.dsl.base_component import BaseComponent
 from components.check.component import check
 from components.generate.component import generate
 from components.publish.component import publish
+from faceforge.defaults import CHAMPION_URI, EXPERIMENT
 from pipelines.definition.closing import closing
 from pipelines.definition.compile_settings import CompileSettings
 from pipelines.definition.definitions import SYNTHESIS
@@ -33,11 +34,11 @@ def build(options: CompileSettings) -> BaseComponent:
     """The pipeline, with cluster options applied to its tasks."""
 
     def synthesis(
-        model: str = "models:/faceforge@champion",
+        model: str = CHAMPION_URI,
         data: str = "",
         settings: str = "per_class=500",
         destination: str = "",
-        experiment: str = "faceforge",
+        experiment: str = EXPERIMENT,
         tracking_uri: str = "",
         run_key: str = "",
         checkpoint_root: str = options.checkpoint_root,

@@ -23,6 +23,7 @@ from components.merge.component import merge
 from components.prepare.component import prepare
 from components.register.component import register
 from components.train.component import train
+from faceforge.defaults import EXPERIMENT, MODEL_NAME, PRESET, SOURCE
 from pipelines.definition.closing import closing
 from pipelines.definition.compile_settings import CompileSettings
 from pipelines.definition.definitions import TRAINING
@@ -43,12 +44,12 @@ def build(options: CompileSettings) -> BaseComponent:
     """The pipeline, with cluster options applied to its tasks."""
 
     def faceforge(
-        source: str = "toyfaces",
+        source: str = SOURCE,
         labels: str = "",
-        preset: str = "toy",
+        preset: str = PRESET,
         settings: str = "",
-        model_name: str = "faceforge",
-        experiment: str = "faceforge",
+        model_name: str = MODEL_NAME,
+        experiment: str = EXPERIMENT,
         tracking_uri: str = "",
         run_key: str = "",
         checkpoint_root: str = options.checkpoint_root,

@@ -24,7 +24,7 @@ def test_one_file_from_images_to_faces(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "here" / "faces.png").size == (8 * 33 - 1, 8 * 33 - 1)
 
 
-def test_a_mistake_is_one_line(tmp_path: Path) -> None:
+def test_a_mistake_is_reported_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "nowhere", "--out", "here"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2

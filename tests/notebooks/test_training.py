@@ -29,7 +29,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
     return notebook
 
 
-def test_it_ends_with_a_model_and_its_judgement(executed: nbformat.NotebookNode) -> None:
+def test_it_ends_with_a_model_and_its_evaluation(executed: nbformat.NotebookNode) -> None:
     printed = "".join(
         output.text for cell in executed.cells for output in cell.get("outputs", ()) if output.output_type == "stream"
     )

@@ -86,7 +86,7 @@ def test_a_synthesis_run_is_checked_before_it_starts(tmp_path: Path, monkeypatch
         synthesis_parameters(settings="seed=1")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     cases = {
-        "models:/faceforge@champion": {},
+        "models:/toyfaces@champion": {},
         "is not a model bundle": {"model": "nowhere"},
         "does not exist": {"data": "nowhere"},
         "give their image set as data": {"settings": "balance=true"},
@@ -94,3 +94,9 @@ def test_a_synthesis_run_is_checked_before_it_starts(tmp_path: Path, monkeypatch
     for said, values in cases.items():
         with pytest.raises(FaceForgeError, match=said):
             check_synthesis_locally(synthesis_parameters(**{"tracking_uri": uri, **values}))
+
+
+def test_the_model_is_named_after_the_source_unless_it_is_given() -> None:
+    assert run_parameters().model_name == "toyfaces"
+    assert run_parameters(source="~/my photos/", model_name="").model_name == "my-photos"
+    assert run_parameters(source="photos", model_name="faces").model_name == "faces"

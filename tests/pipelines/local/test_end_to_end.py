@@ -61,7 +61,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         logs = "\n".join(log.read_text()[-6000:] for log in root.glob("runs/*/pipeline.log"))
         assert found.returncode == 0, f"{found.stdout}\n{found.stderr}\n{logs}"
         outputs.append(found.stdout)
-        held = open_client(root).get_registered_model("faceforge").aliases
+        held = open_client(root).get_registered_model("toyfaces").aliases
         aliases.append({alias: str(version) for alias, version in held.items()})
     return Runs(root, outputs, aliases)
 
@@ -144,8 +144,8 @@ def test_the_first_sound_model_becomes_champion_and_the_second_is_compared_with_
     assert "1" in str(runs.report(1)["champion_name"])
     assert runs.aliases[0] == {"champion": "1", "challenger": "1"}
     assert runs.aliases[1] == {"champion": "1", "challenger": "2"}
-    assert "models:/faceforge/1" in runs.outputs[0]
-    assert "models:/faceforge/2" in runs.outputs[1]
+    assert "models:/toyfaces/1" in runs.outputs[0]
+    assert "models:/toyfaces/2" in runs.outputs[1]
 
 
 def test_the_images_are_compared_with_those_of_the_champion(client: MlflowClient) -> None:
@@ -179,7 +179,7 @@ def test_nothing_is_left_outside_the_run_and_mlflow(runs: Runs) -> None:
 
 def test_the_python_calls_of_the_documentation_in_a_fresh_process(runs: Runs) -> None:
     code = (
-        "from faceforge import Generator; gen = Generator.load('models:/faceforge@champion')\n"
+        "from faceforge import Generator; gen = Generator.load('models:/toyfaces@champion')\n"
         "one = gen.generate(label='smiling', num_images=20)\n"
         "two = gen.generate(attributes={'expression': 'glasses'}, num_images=20, seed=1, truncation=0.8)\n"
         "print(one.images.shape, one.images.dtype, set(two.labels['expression']))\n"
@@ -209,7 +209,7 @@ def test_the_champion_makes_a_synthetic_set(runs: Runs, tmp_path: Path) -> None:
     (folder,) = (tmp_path / "shelf").iterdir()
     assert str(folder) in found.stdout
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["model"]["name"] == "models:/faceforge/1"
+    assert manifest["model"]["name"] == "models:/toyfaces/1"
     there = json.loads((data / "dataset.json").read_text())["counts"]["train"]["classes"]["expression"]
     table = pd.concat(pd.read_parquet(path) for path in folder.glob("train-*.parquet"))
     made = table["expression"].value_counts().to_dict()

@@ -49,7 +49,7 @@ def test_all_steps_run_in_order_and_their_outputs_reach_the_user(
     assert "[3/6] train" in text
     assert "train 10/10 images" in text
     assert "domain/frechet 1.0" in text
-    assert "models:/faceforge/7" in text
+    assert "models:/toyfaces/7" in text
     assert "promote" in text
 
 
