@@ -34,5 +34,6 @@ def ingest(
             out=Path(data.path),
             work=tracking.work_folder(checkpoint_root, "prepared"),
             model_name=model_name,
+            for_evaluation=True,
             tracking=tracking,
         )

@@ -36,5 +36,6 @@ def merge(
             out=Path(data.path),
             prepared=[Path(share.path) for share in prepared],
             model_name=model_name,
+            for_evaluation=True,
             tracking=tracking,
         )

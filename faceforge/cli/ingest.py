@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from faceforge.cli.options import configured, joined, optionally_tracked, out_option, tracking
 from faceforge.errors import guarded
-
-if TYPE_CHECKING:
-    from faceforge.data.imageset.info import DatasetInfo, Reject
 
 
 @click.command()
@@ -63,7 +57,7 @@ def ingest(
     with guarded():
         from faceforge.steps.ingest import run_ingest
 
-        images = run_ingest(
+        run_ingest(
             source=source,
             labels=labels or None,
             preset=preset,
@@ -71,24 +65,3 @@ def ingest(
             out=out,
             tracking=tracking(out, mlflow),
         )
-        _print_summary(out, images.info)
-
-
-def _print_summary(out: Path, info: DatasetInfo) -> None:
-    counts = " · ".join(f"{split} {count.total:,}" for split, count in info.counts.items())
-    click.echo(f"{out}: {counts} · {info.reject_count:,} rejected · {info.duplicate_count:,} duplicates")
-    for note in info.notes:
-        click.echo(f"  note: {note}")
-    for reason, paths in _by_reason(info.rejects):
-        more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
-        click.echo(f"  rejected, {reason}: {', '.join(paths[:3])}{more}")
-    for column, classes in info.labels.items():
-        click.echo(f"  {column}: {', '.join(classes)}")
-
-
-def _by_reason(rejects: Sequence[Reject]) -> list[tuple[str, list[str]]]:
-    """The ten most frequent reasons, and the paths rejected for each."""
-    paths: dict[str, list[str]] = defaultdict(list)
-    for reject in rejects:
-        paths[reject.reason].append(reject.path)
-    return sorted(paths.items(), key=lambda item: -len(item[1]))[:10]

@@ -23,8 +23,9 @@ def run_ingest(
     work: Path | None = None,
     prepared: Sequence[Path] = (),
     model_name: str | None = None,
+    for_evaluation: bool = False,
 ) -> ImageSet:
-    """Builds an image set from a source; see `faceforge.data.ingest.build`.
+    """Builds an image set from a source and prints what it contains; see `faceforge.data.ingest.build`.
 
     Args:
         source: what to read.
@@ -36,14 +37,17 @@ def run_ingest(
         work: folder for prepared images that outlives this attempt; None: beside `out`.
         prepared: folders that `run_prepare` has filled.
         model_name: registered model whose champion's training set this one is compared with; None: no comparison.
+        for_evaluation: refuse a source with too few images to evaluate a model on.
     """
     from faceforge.data.ingest.build import build_image_set
+    from faceforge.data.ingest.summary import summary
     from faceforge.tracking.revision import code_revision
 
     config = resolve(preset, settings)
     ingest_config, label_file = labels_option(config.ingest, labels)
     with maybe_tracked("ingest", tracking) as run:
-        images = build_image_set(source, out, ingest_config, label_file or "", work, prepared)
+        images = build_image_set(source, out, ingest_config, label_file or "", work, prepared, for_evaluation)
+        print(summary(images.info), flush=True)
         if run is not None:
             run.headline(params=flatten(config), tags={REVISION_TAG: code_revision() or "unknown"})
             log_image_set(run, images)

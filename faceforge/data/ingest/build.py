@@ -17,7 +17,7 @@ from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import SPLITS
 from faceforge.data.imageset.reader import DatasetInfo, ImageSet
 from faceforge.data.imageset.writer import ImageSetWriter, check_target
-from faceforge.data.ingest.checks import check_selection
+from faceforge.data.ingest.checks import check_count, check_selection
 from faceforge.data.ingest.parts import Parts
 from faceforge.data.ingest.preparation import prepare_parts
 from faceforge.data.ingest.provenance import Provenance
@@ -36,6 +36,7 @@ def build_image_set(
     labels_csv: str = "",
     work: Path | None = None,
     prepared: Sequence[Path] = (),
+    for_evaluation: bool = False,
 ) -> ImageSet:
     """Decodes, filters, de-duplicates, crops, resizes and splits the images of a source.
 
@@ -52,6 +53,7 @@ def build_image_set(
         labels_csv: table of labels for a folder of images.
         work: folder for prepared images; default: a hidden one beside `out`. It is removed at the end.
         prepared: folders filled by `prepare_share`.
+        for_evaluation: refuse, as early as possible, a source with too few images to evaluate a model on.
 
     Raises:
         FaceForgeError: the source cannot be used, more than `max_rejects` of its images are rejected, a split would be
@@ -61,6 +63,8 @@ def build_image_set(
     check_target(out)
     if Path(source).exists() and Path(source).resolve() == out.resolve():
         raise FaceForgeError(f"{out} is the source itself; name another folder to write to")
+    if for_evaluation:
+        check_count(opened)
     provenance = Provenance.of(opened, config)
     if (existing := _up_to_date(out, provenance)) is not None:
         return existing
@@ -70,7 +74,7 @@ def build_image_set(
     ):
         prepare_parts(opened, config, parts)
         selection = select_images(parts, config)
-        check_selection(opened, selection, config.min_class)
+        check_selection(opened, selection, config.min_class, for_evaluation)
         with atomic_folder(out) as folder:
             info = _write(opened, config, parts, selection, folder)
             provenance.save(folder)
@@ -156,7 +160,7 @@ def _write(source: Source, config: IngestConfig, parts: Parts, selection: Select
                 if (rows := batch.filter(splits == position)).num_rows:
                     writer.add_prepared(split, rows, parts.label_fields())
             progress.advance(batch.num_rows)
-    return writer.finish(selection.left_out, drop_unused=True, notes=source.notes)
+    return writer.finish(selection.left_out, drop_unused=True, notes=(*source.notes, *selection.notes))
 
 
 @contextmanager

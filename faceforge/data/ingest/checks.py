@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from faceforge.data.imageset.info import SPLITS
 from faceforge.data.ingest.selection import Selection
+from faceforge.data.ingest.split import MIN_IMAGES
 from faceforge.data.sources.samples import Source
 from faceforge.errors import FaceForgeError
 
@@ -43,13 +44,27 @@ class RejectLimit:
             )
 
 
-def check_selection(source: Source, selection: Selection, min_class: int) -> None:
+def check_count(source: Source) -> None:
+    """Refuses a source that has too few images to evaluate a model on, before any is read.
+
+    Raises:
+        FaceForgeError: with the number that is needed.
+    """
+    if source.count < 2 * MIN_IMAGES:
+        raise FaceForgeError(
+            f"{source.name}: {source.count:,} images are too few: training and evaluation need {MIN_IMAGES} each, "
+            f"so add at least {2 * MIN_IMAGES - source.count}{_notes(source)}"
+        )
+
+
+def check_selection(source: Source, selection: Selection, min_class: int, for_evaluation: bool = False) -> None:
     """Refuses a selection with an empty split, with a label column of one class, or with a class that is too small.
 
     Args:
         source: for messages.
         selection: what would be stored.
         min_class: training images that every class needs.
+        for_evaluation: also refuse a split with too few images to evaluate a model on.
 
     Raises:
         FaceForgeError: with the counts.
@@ -58,12 +73,17 @@ def check_selection(source: Source, selection: Selection, min_class: int) -> Non
     rejects = selection.left_out.rejects
     if sum(totals.values()) == 0:
         first = f" (the first: {rejects[0].path}: {rejects[0].reason})" if rejects else ""
-        raise FaceForgeError(f"{source.name}: no usable image{first}")
+        raise FaceForgeError(f"{source.name}: no usable image{first}{_notes(source)}")
     for split, total in totals.items():
         if total == 0:
             raise FaceForgeError(
                 f"{source.name}: none of the {sum(totals.values())} images is in the {split} split; "
-                "add images or change ingest.holdout"
+                f"add images or change ingest.holdout{_notes(source)}"
+            )
+        if for_evaluation and total < MIN_IMAGES:
+            raise FaceForgeError(
+                f"{source.name}: {total} images in the {split} split are too few to evaluate a model on, at least "
+                f"{MIN_IMAGES} are needed; add images{_notes(source)}"
             )
     for column, holdout in selection.classes["holdout"].items():
         counts = dict.fromkeys(holdout, 0) | selection.classes["train"][column]
@@ -79,3 +99,8 @@ def check_selection(source: Source, selection: Selection, min_class: int) -> Non
                 f"{', ...' if len(listed) > _CLASSES_SHOWN else ''}); add images, name other columns with "
                 f"ingest.labels, or lower ingest.min_class, which is {min_class}"
             )
+
+
+def _notes(source: Source) -> str:
+    """What is unusual about the source, which may be the cause: files that were passed over."""
+    return "".join(f"; {note}" for note in source.notes)

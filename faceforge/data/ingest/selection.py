@@ -6,7 +6,7 @@ worker prepared which part, or when.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import LISTED_AT_MOST, SPLITS, Duplicate, LeftOut, Reject, Split
 from faceforge.data.ingest.parts import Parts
-from faceforge.data.ingest.split import group_key, in_holdout
+from faceforge.data.ingest.split import MIN_IMAGES, group_key, in_holdout, sufficient_share
 from faceforge.data.preprocess.near_duplicates import near_duplicates
 
 _LEFT_OUT, _TRAIN, _HOLDOUT = -1, SPLITS.index("train"), SPLITS.index("holdout")
@@ -29,11 +29,13 @@ class Selection:
         splits: for every sample, its position in `SPLITS`, or -1 = left out; int8 (count,).
         left_out: rejects and duplicates.
         classes: split -> label column -> class -> number of images.
+        notes: what was chosen differently from the settings, and why.
     """
 
     splits: NDArray[np.int8]
     left_out: LeftOut
     classes: dict[Split, dict[str, dict[str, int]]]
+    notes: tuple[str, ...] = ()
 
     def total(self, split: Split) -> int:
         """The number of images in a split."""
@@ -45,13 +47,14 @@ def select_images(parts: Parts, config: IngestConfig) -> Selection:
 
     Of images with equal pixels one is kept: the first that belongs to the holdout, or else the first. The source's
     official splits are kept. Otherwise images of one group go to the split that the digest of the group's name gives,
-    and other images to the one that the digest of their pixels gives. Training images that look like a holdout image
-    are left out.
+    and other images to the one that the digest of their pixels gives. The holdout is made larger than configured where
+    evaluation needs more images. Training images that look like a holdout image are left out.
     """
     columns = _read_columns(parts, config)
-    kept, representative = _deduplicate(columns.digests, columns.splits)
+    splits, notes = _assign_splits(columns, config.holdout)
+    kept, representative = _deduplicate(columns.digests, splits)
     duplicates = [(columns.rows[~kept], columns.rows[representative[~kept]])]
-    index, splits = columns.rows[kept], columns.splits[kept]
+    index, splits = columns.rows[kept], splits[kept]
     if config.near_duplicates >= 0:
         hashes, thumbnails = columns.hashes[kept], columns.thumbnails[kept]
         train, holdout = np.flatnonzero(splits == _TRAIN), np.flatnonzero(splits == _HOLDOUT)
@@ -64,17 +67,41 @@ def select_images(parts: Parts, config: IngestConfig) -> Selection:
     all_splits[index] = splits
     duplicate, original = (np.concatenate(rows) for rows in zip(*duplicates, strict=True))
     order = np.argsort(duplicate)
-    return _summarise(parts, all_splits, duplicate[order], original[order])
+    selection = _summarise(parts, all_splits, duplicate[order], original[order])
+    notes += tuple(
+        f"{selection.total(split):,} images in the {split} split are too few to evaluate a model on; "
+        f"at least {MIN_IMAGES} are needed"
+        for split in SPLITS
+        if selection.total(split) < MIN_IMAGES
+    )
+    return replace(selection, notes=notes)
+
+
+def _assign_splits(columns: _Columns, share: float) -> tuple[NDArray[np.int8], tuple[str, ...]]:
+    """The split of every usable image, and a note if the holdout is not of the configured share."""
+    is_official = columns.official != _LEFT_OUT
+    enlarged = share
+    if not is_official.any() and in_holdout(columns.keys, share).sum() < MIN_IMAGES:
+        distinct, _ = _deduplicate(columns.digests, columns.official)
+        enlarged = sufficient_share(columns.keys[distinct], share)
+    splits = np.where(in_holdout(columns.keys, enlarged), _HOLDOUT, _TRAIN).astype(np.int8)
+    note = (
+        f"the holdout has {enlarged:.0%} of the images instead of {share:.0%}: "
+        f"evaluation needs at least {MIN_IMAGES} images in it"
+    )
+    return np.where(is_official, columns.official, splits), (note,) if enlarged > share else ()
 
 
 class _Columns(NamedTuple):
-    """Of the N usable images: their rows in the source, digests as (N, 4) words, hashes, thumbnails (N, K), splits."""
+    """Of the N usable images: their rows in the source, digests as (N, 4) words, the keys that choose their split (see
+    `in_holdout`), their official split or -1, hashes and thumbnails (N, K)."""
 
     rows: NDArray[np.int64]
     digests: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+    official: NDArray[np.int8]
     hashes: NDArray[np.uint64]
     thumbnails: NDArray[np.uint8]
-    splits: NDArray[np.int8]
 
 
 def _read_columns(parts: Parts, config: IngestConfig) -> _Columns:
@@ -89,9 +116,8 @@ def _read_columns(parts: Parts, config: IngestConfig) -> _Columns:
             pieces.append(_usable_columns(batch.filter(usable), index, config))
     if not pieces:
         none = np.zeros(0, np.uint64)
-        return _Columns(
-            np.zeros(0, np.int64), none.reshape(0, 4), none, np.zeros((0, 0), np.uint8), np.zeros(0, np.int8)
-        )
+        no_rows, no_splits, no_thumbnails = np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros((0, 0), np.uint8)
+        return _Columns(no_rows, none.reshape(0, 4), none, no_splits, none, no_thumbnails)
     return _Columns(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
 
 
@@ -102,16 +128,14 @@ def _usable_columns(batch: Any, index: NDArray[np.int64], config: IngestConfig) 
     for row, group in enumerate(batch.column("group").to_pylist()):
         if group:
             keys[row] = group_key(group)
-    splits = np.where(in_holdout(keys, config.holdout), _HOLDOUT, _TRAIN).astype(np.int8)
-    for row, split in enumerate(batch.column("split").to_pylist()):
-        if split:
-            splits[row] = SPLITS.index(split)
+    names = batch.column("split").to_pylist()
+    official = np.array([SPLITS.index(name) if name else _LEFT_OUT for name in names], np.int8)
     hashes, thumbnails = np.zeros(0, np.uint64), np.zeros((0, 0), np.uint8)
     if config.near_duplicates >= 0:
         hashes = batch.column("phash").to_numpy(zero_copy_only=False).astype(np.uint64)
         thumbnails = np.frombuffer(b"".join(batch.column("thumbnail").to_pylist()), np.uint8)
         thumbnails = thumbnails.reshape(len(index), -1)
-    return _Columns(index, digests, hashes, thumbnails, splits)
+    return _Columns(index, digests, keys, official, hashes, thumbnails)
 
 
 def _deduplicate(digests: NDArray[np.uint64], splits: NDArray[np.int8]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from faceforge.data import pixels
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.ingest import build
 from faceforge.data.ingest.build import build_image_set
+from faceforge.data.ingest.summary import summary
 from faceforge.errors import FaceForgeError
 from tests.data.conftest import MakeFolder, noise
 
@@ -105,7 +107,9 @@ def test_too_many_broken_files_are_fatal(make_folder: MakeFolder, tmp_path: Path
     root = make_folder(*(f"{number}.png" for number in range(18)))
     for number in range(2):
         (root / f"letter{number}.jpg").write_text("Dear Sir or Madam")
-    with pytest.raises(FaceForgeError, match=r"more than 5% of the images .*letter0.jpg, letter1.jpg: not an image") as caught:
+    with pytest.raises(
+        FaceForgeError, match=r"more than 5% of the images .*letter0.jpg, letter1.jpg: not an image"
+    ) as caught:
         build_image_set(str(root), tmp_path / "set", settings())
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [root]  # nothing half-written
@@ -221,3 +225,47 @@ def test_toyfaces_are_the_same_every_time(tmp_path: Path) -> None:
     images, codes = ImageSet.open(tmp_path / "a").load("train")
     assert images.shape[0] == codes.shape[0]
     assert np.unique(codes).tolist() == [0, 1, 2]
+
+
+def test_the_holdout_is_enlarged_to_what_evaluation_needs(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder(*(f"{number}.png" for number in range(200)))
+    info = build_image_set(str(root), tmp_path / "set", settings(holdout=0.05), for_evaluation=True).info
+    assert {split: counts.total for split, counts in info.counts.items()} == {"train": 136, "holdout": 64}
+    assert re.fullmatch(
+        r"the holdout has \d\d% of the images instead of 5%: evaluation needs at least 64 images in it", info.notes[0]
+    )
+
+
+def test_too_few_images_for_evaluation_are_refused_before_any_is_read(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder(*(f"{number}.png" for number in range(30)))
+    (root / "notes.txt").write_text("")
+    monkeypatch.setattr(build, "prepare_parts", None)
+    message = r"30 images are too few: training and evaluation need 64 each, so add at least 98; .*1 \.txt"
+    with pytest.raises(FaceForgeError, match=message):
+        build_image_set(str(root), tmp_path / "set", settings(), for_evaluation=True)
+
+
+def test_an_official_holdout_too_small_for_evaluation_is_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder(
+        *(f"train/{number}.png" for number in range(100)), *(f"test/{number}.png" for number in range(30))
+    )
+    with pytest.raises(FaceForgeError, match="30 images in the holdout split are too few .* at least 64 are needed"):
+        build_image_set(str(root), tmp_path / "set", settings(), for_evaluation=True)
+    info = build_image_set(str(root), tmp_path / "set", settings()).info
+    assert info.notes[-1].startswith("30 images in the holdout split are too few to evaluate a model on")
+
+
+def test_the_summary_reports_notes_and_rejects(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder(*(f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(15)))
+    (root / "readme.txt").write_text("")
+    for number in range(5):
+        (root / "cat" / f"z{number}.jpg").write_text("no")
+    info = build_image_set(str(root), tmp_path / "set", settings(max_rejects=0.5)).info
+    first, *rest = summary(info).splitlines()
+    assert re.fullmatch(r"pictures: train \d+ · holdout \d+ · 5 rejected · 0 duplicates", first)
+    assert "  note: passed over: 1 files that are not images (1 .txt)" in rest
+    (rejected,) = (line for line in rest if line.startswith("  rejected, not an image"))
+    assert rejected.endswith("PPM: cat/z0.jpg, cat/z1.jpg, cat/z2.jpg and 2 more")
+    assert rest[-1] == "  label: cat, dog"
