@@ -17,11 +17,13 @@ def _settings_options(command: Command) -> Command:
     """Adds an option for each field of `CompileSettings`; texts and tuples of texts are parsed by the model."""
     for name, field in reversed(CompileSettings.model_fields.items()):
         extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        repeatable = not isinstance(field.default, (str, int))
+        repeatable = isinstance(field.default, (tuple, dict))
         command = click.option(
             f"--{extra.get('option') or name.replace('_', '-')}",
             name,
             default=() if repeatable else field.default,
+            type=int if field.default is None else None,
+            is_flag=isinstance(field.default, bool),
             show_default=bool(field.default),
             multiple=repeatable,
             metavar=extra.get("metavar"),

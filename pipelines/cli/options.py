@@ -54,6 +54,7 @@ class Follow:
         timeout: seconds after which to stop watching; 0 = no limit.
         start_deadline: minutes after which to terminate the run if a pod of it has not started; 0 = no limit.
         cancel: Ctrl-C terminates the run.
+        retry_failed: how often to retry the failed steps of a run.
         detach: do not watch at all.
     """
 
@@ -61,21 +62,31 @@ class Follow:
     timeout: float
     start_deadline: float
     cancel: bool
+    retry_failed: int = 0
     detach: bool = False
 
     def watch(self, run_id: str, server: Server) -> None:
-        """Watches a run to its end."""
-        from pipelines.cluster.watch import watch
+        """Watches a run to its end; retries it up to `retry_failed` times if it fails."""
+        from pipelines.cluster.runs import retry
+        from pipelines.cluster.watch import RunFailedError, watch
 
-        watch(
-            run_id,
-            server,
-            every=self.every,
-            timeout=self.timeout,
-            start_deadline=60 * self.start_deadline,
-            cancel=self.cancel,
-            show=print_line,
-        )
+        for attempt in range(1, self.retry_failed + 2):
+            try:
+                watch(
+                    run_id,
+                    server,
+                    every=self.every,
+                    timeout=self.timeout,
+                    start_deadline=60 * self.start_deadline,
+                    cancel=self.cancel,
+                    show=print_line,
+                )
+                return
+            except RunFailedError as error:
+                if attempt > self.retry_failed:
+                    raise
+                print_line(f"{error}\n{run_id} · retry {attempt} of {self.retry_failed}")
+                retry(run_id, server)
 
     def submitted(self, run: SubmittedRun, parameters: RunParameters | SynthesisParameters, server: Server) -> None:
         """Reports a submitted run and, unless detached, watches it to its end."""
@@ -122,7 +133,7 @@ def _server(**values: str) -> Server:
 
 def _options(kind: type[BaseModel], without: str = "") -> list[Decorator]:
     """An option per field of a parameters class, with the field's default and description; none for `without`."""
-    options = []
+    options: list[Decorator] = []
     for name, field in kind.model_fields.items():
         if name != without:
             given: dict[str, Any] = {"default": field.default, "show_default": bool(field.default)}
@@ -166,6 +177,12 @@ _watch_options = (
         help="Terminate the run if one of its pods has not started after so many minutes; 0 = never.",
     ),
     click.option("--cancel", is_flag=True, help="Ctrl-C terminates the run; without it, Ctrl-C only stops watching."),
+    click.option(
+        "--retry-failed",
+        default=0,
+        type=click.IntRange(min=0),
+        help="Retry the failed steps of a failed run up to so many times.",
+    ),
 )
 watch_options = option_group("follow", Follow, *_watch_options)
 """How to watch a run, as `follow: Follow`."""

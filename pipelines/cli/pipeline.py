@@ -93,9 +93,11 @@ def watch(run_id: str, server: Server, follow: Follow) -> None:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Number of runs.")
 def runs(server: Server, limit: int) -> None:
     """List the latest runs on the server, newest first."""
-    from pipelines.cluster.runs import list_runs, table
+    from pipelines.cluster.connection import connect
+    from pipelines.cluster.runs import find_runs, table
 
-    for line in table(list_runs(server, limit)):
+    client = connect(server)
+    for line in table(find_runs(client, limit), client):
         print_line(line)
 
 
@@ -103,12 +105,12 @@ def runs(server: Server, limit: int) -> None:
 @click.argument("run_id")
 @click.option("--step", default="", help="Only this step.")
 @click.option("--tail", default=0, type=click.IntRange(min=0), help="Only so many last lines of each step.")
-@click.option("--namespace", default="", help="Namespace of the pods; default: kubeflow.")
-def logs(run_id: str, step: str, tail: int, namespace: str) -> None:
-    """Print the logs of a run's steps from Kubernetes (KUBECONFIG), as long as the pods exist."""
+@server_options
+def logs(run_id: str, step: str, tail: int, server: Server) -> None:
+    """Print the logs of a run's steps; of pods that are gone, the archived logs."""
     from pipelines.cluster.logs import read_logs
 
-    for name, line in read_logs(run_id, namespace, step, tail):
+    for name, line in read_logs(run_id, server, step=step, tail=tail):
         print_line(f"{name:<10} {line}")
 
 

@@ -117,17 +117,17 @@ def list_(server: Server) -> None:
     from pipelines.schedules.cron import read_cron
     from pipelines.schedules.recurring_runs import find_recurring_runs
 
-    by_name = find_recurring_runs(connect(server), server)
+    by_name = find_recurring_runs(connect(server))
     if not by_name:
         print_line("no schedules; create those of a file with: faceforge schedule apply")
     for name, runs in sorted(by_name.items()):
         current = runs[-1]
         zone = current.metadata.get("time_zone", "UTC")
-        cron = current.metadata.get("cron", current.cron)
+        cron = read_cron(current.cron)
         state = "active" if current.active else "paused"
-        upcoming = read_cron(cron).upcoming(zone, datetime.now(UTC))
+        upcoming = cron.upcoming(zone, datetime.now(UTC))
         next_run = f"next {upcoming:%Y-%m-%d %H:%M}" if current.active else ""
-        print_line(f"{name:<24} {state:<7} {cron:<16} {zone:<16} {next_run}".rstrip())
+        print_line(f"{name:<24} {state:<7} {cron.five:<16} {zone:<16} {next_run}".rstrip())
         if len(runs) > 1:
             print_line(f"  {len(runs) - 1} surplus, left by an interrupted change: run faceforge schedule apply")
 
@@ -148,7 +148,7 @@ def pause(name: str, server: Server) -> None:
 @click.argument("name")
 @server_options
 def resume(name: str, server: Server) -> None:
-    """Resume a paused schedule."""
+    """Resume a paused schedule; runs that were due while it was paused are not made up for."""
     from pipelines.cluster.connection import connect
     from pipelines.schedules.apply import switch
 
@@ -160,7 +160,7 @@ def resume(name: str, server: Server) -> None:
 @click.argument("name")
 @server_options
 def delete(name: str, server: Server) -> None:
-    """Delete a schedule."""
+    """Delete a schedule; runs that it has started continue."""
     from pipelines.cluster.connection import connect
     from pipelines.schedules.apply import delete as delete_schedule
 

@@ -21,8 +21,15 @@ RETRY_SECONDS = 0.5
 Response = TypeVar("Response")
 
 
+_BUSY = (408, 429)  # request timeout, too many requests
+
+
 class UnreachableError(FaceForgeError):
-    """The server does not answer, or answers with a server error: a retry may help."""
+    """The server does not answer, or answers that it is busy or in trouble: a retry may help."""
+
+
+class LoginPageError(FaceForgeError):
+    """Something else than the API has answered, usually a login page with status 200."""
 
 
 @contextmanager
@@ -30,7 +37,7 @@ def api_errors(what: str) -> Iterator[None]:
     """Turns errors of the API client into a `FaceForgeError` of one line that starts with `what`.
 
     Raises:
-        UnreachableError: the network failed, or the server answered with a status of 500 or more.
+        UnreachableError: the network failed, or the server answered with 408, 429 or a status of 500 or more.
         FaceForgeError: any other answer than success.
     """
     import kfp_server_api
@@ -39,7 +46,8 @@ def api_errors(what: str) -> Iterator[None]:
     try:
         yield
     except kfp_server_api.ApiException as error:
-        kind = UnreachableError if not error.status or error.status >= 500 else FaceForgeError
+        temporary = not error.status or error.status >= 500 or error.status in _BUSY
+        kind = UnreachableError if temporary else FaceForgeError
         raise kind(f"{what}: {_reason(error)}") from error
     except (urllib3.exceptions.HTTPError, OSError, TimeoutError) as error:
         raise UnreachableError(f"{what}: {_cause(error)}") from error
@@ -103,6 +111,8 @@ def _reason(error: Any) -> str:
         return f"forbidden (403); --namespace must be one that you (or the service account) may use{_detail(error)}"
     if not error.status:
         return _cause(error)
+    if error.status in (301, 302, 303, 307, 308):
+        return f"redirected ({error.status}), perhaps to a login page; set {TOKEN}, or check the scheme of the endpoint"
     return f"the server answered {error.status} {error.reason}{_detail(error)}"
 
 
@@ -116,6 +126,9 @@ def _detail(error: Any) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """urllib3 wraps the actual cause in `MaxRetryError.reason`."""
-    cause = getattr(error, "reason", None) or error
-    return first_line(cause if isinstance(cause, BaseException) else str(cause))
+    """What went wrong in the network; urllib3 wraps the actual error."""
+    cause: Any = getattr(error, "reason", None) or error
+    cause = getattr(cause, "original_error", None) or cause
+    if isinstance(cause, ConnectionRefusedError) or "Connection refused" in str(cause):
+        return "connection refused"
+    return first_line(" ".join(str(cause).split()) or type(error).__name__)

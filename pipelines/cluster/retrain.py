@@ -9,12 +9,10 @@ from pathlib import Path
 
 from faceforge.config import as_json, resolve
 from faceforge.errors import FaceForgeError
-from pipelines.cluster.runs import list_runs
+from pipelines.cluster.runs import FINISHED_STATES, list_runs
 from pipelines.cluster.server import Server
 from pipelines.cluster.submit import SubmittedRun, run_title, submit
 from pipelines.definition.parameters import RunParameters
-
-_UNFINISHED = ("PENDING", "RUNNING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED", "None")
 
 
 def data_key(parameters: RunParameters) -> str:
@@ -30,7 +28,7 @@ def data_key(parameters: RunParameters) -> str:
 
     config = resolve(parameters.preset, parameters.settings)
     ingest, table = labels_option(config.ingest, parameters.labels)
-    source = open_source(parameters.source, ingest, table)
+    source = open_source(parameters.source, ingest, table or "")
     identity = [source.fingerprint(), as_json(config), parameters.labels, parameters.model_name, parameters.experiment]
     return f"data-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}"
 
@@ -49,7 +47,7 @@ def reason_to_skip(parameters: RunParameters, key: str, server: Server) -> str:
         return "has been trained on"
     # MLflow knows a run only after its first step has started; the server knows it from submission on.
     states = {str(run.state) for run in list_runs(server, 10, run_title(parameters, key))}
-    return "is being trained on" if states & set(_UNFINISHED) else ""
+    return "is being trained on" if states - set(FINISHED_STATES) else ""
 
 
 def retrain(

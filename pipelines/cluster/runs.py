@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cluster.api import api_errors, equals, list_all, with_retries
-from pipelines.cluster.connection import connect
+from pipelines.cluster.api import UnreachableError, api_errors, equals, list_all, with_retries
+from pipelines.cluster.connection import connect, namespace_of
 from pipelines.cluster.server import Server
 
 if TYPE_CHECKING:
     from kfp import Client
+
+FINISHED_STATES = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 
 
 def list_runs(server: Server, limit: int = 20, title: str = "") -> list[Any]:
@@ -24,24 +26,34 @@ def list_runs(server: Server, limit: int = 20, title: str = "") -> list[Any]:
     Raises:
         FaceForgeError: the server does not answer, or denies access.
     """
-    client = connect(server)
+    return find_runs(connect(server), limit, title)
+
+
+def find_runs(client: Client, limit: int, title: str = "") -> list[Any]:
+    """As `list_runs`, with a connected client."""
     return list_all(
         "list of runs",
         client.list_runs,
         "runs",
         limit=limit,
         sort_by="created_at desc",
-        namespace=server.namespace or None,
+        namespace=namespace_of(client),
         filter=equals("display_name", title) if title else None,
     )
 
 
-def table(runs: list[Any]) -> Iterator[str]:
-    """One line per run: id, state, time of creation, name."""
+def table(runs: list[Any], client: Client | None = None) -> Iterator[str]:
+    """One line per run: id, state, time of creation, name.
+
+    With a client, an unfinished run that Kubernetes has deleted is shown as `gone`.
+    """
     for run in runs:
+        state = str(run.state or "PENDING").lower()
+        if client and run.state not in FINISHED_STATES and lost_schedule(client, run):
+            state = "gone"
         created = f"{run.created_at:%Y-%m-%d %H:%M}" if run.created_at else "-"
         trigger = " (by schedule)" if run.recurring_run_id else ""
-        yield f"{run.run_id}  {str(run.state or 'PENDING').lower():<10} {created}  {run.display_name}{trigger}"
+        yield f"{run.run_id}  {state:<10} {created}  {run.display_name}{trigger}"
 
 
 def retry(run_id: str, server: Server) -> None:
@@ -69,3 +81,26 @@ def terminate(run_id: str, server: Server) -> None:
 def request_termination(client: Client, run_id: str) -> None:
     """Ask the server to terminate a run; does not wait for its end."""
     with_retries(f"run {run_id}", lambda: client.terminate_run(run_id))
+
+
+def lost_schedule(client: Client, run: Any) -> str:
+    """Why an unfinished run no longer exists, if the schedule that started it was deleted; '' otherwise.
+
+    Kubernetes deletes a run's workflow together with its recurring run, which owns it, and the server keeps the run's
+    last state for ever (ownerReferences in the scheduled workflow controller).
+    """
+    import kfp_server_api
+
+    if not run.recurring_run_id:
+        return ""
+    try:
+        with api_errors(f"schedule of run {run.run_id}"):
+            try:
+                client.get_recurring_run(run.recurring_run_id)
+            except kfp_server_api.ApiException as error:
+                if error.status == 404:
+                    return "its schedule was deleted, and Kubernetes deleted the run's pods with it"
+                raise
+    except UnreachableError:
+        pass  # asked again at the next poll
+    return ""

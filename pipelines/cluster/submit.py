@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
-from pipelines.cluster.api import api_errors, silenced
+from pipelines.cluster.api import UnreachableError, api_errors, silenced
 from pipelines.cluster.connection import connect
+from pipelines.cluster.runs import FINISHED_STATES, find_runs
 from pipelines.cluster.server import Server
 from pipelines.cluster.upload import get_or_create_experiment, read_package, upload
 from pipelines.definition.parameters import RunParameters, SynthesisParameters
+
+PUBLIC_MLFLOW = "FACEFORGE_MLFLOW_URL"  # address of MLflow for people, where pods use another one
+
+if TYPE_CHECKING:
+    from kfp import Client
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class SubmittedRun:
         yield f"submitted {self.run_id}"
         yield f"  pipeline  {self.version}"
         yield f"  run       {self.page}"
-        address = parameters.tracking_uri or "as set in the image or its secrets"
+        address = os.environ.get(PUBLIC_MLFLOW) or parameters.tracking_uri or "as set in the image or its secrets"
         yield f"  MLflow    {address} · experiment {parameters.experiment} · run {self.run_key}"
 
 
@@ -62,18 +70,40 @@ def submit(
     if unknown := sorted(set(arguments) - inputs):
         raise FaceForgeError(f"pipeline {title!r} in {package} has no parameter {', '.join(unknown)}; compile it again")
     client = connect(server)
-    version = upload(client, package, server)
-    experiment_id = get_or_create_experiment(client, parameters.experiment, server)
-    with api_errors("submission"), silenced():
-        run = client.run_pipeline(
-            experiment_id,
-            run_title(parameters, key),
-            params=arguments,
-            pipeline_id=version.pipeline_id,
-            version_id=version.version_id,
-            service_account=server.service_account or None,
+    version = upload(client, package)
+    experiment_id = get_or_create_experiment(client, parameters.experiment)
+    title = run_title(parameters, key)
+    if run_key and (unfinished := _unfinished_run(client, title)):
+        raise FaceForgeError(
+            f"run {unfinished} with this run key is in progress; follow it with: faceforge pipeline watch {unfinished}"
         )
-    return SubmittedRun(str(run.run_id), key, version.name, server.page("runs", str(run.run_id)))
+    try:
+        with api_errors("submission"), silenced():
+            run = client.run_pipeline(
+                experiment_id,
+                title,
+                params=arguments,
+                pipeline_id=version.pipeline_id,
+                version_id=version.version_id,
+                service_account=server.service_account or None,
+            )
+        run_id = str(run.run_id or "")
+    except UnreachableError:
+        # The server may have created the run before the connection broke; the key is in its title.
+        run_id = _unfinished_run(client, title)
+        if not run_id:
+            raise
+    if not run_id:
+        raise FaceForgeError(
+            "submission: the server's response contains no run id; is this the Kubeflow Pipelines API?"
+        )
+    return SubmittedRun(run_id, key, version.name, server.page("runs", run_id))
+
+
+def _unfinished_run(client: Client, title: str) -> str:
+    """Id of the newest unfinished run with this title; '' if there is none."""
+    runs = find_runs(client, limit=10, title=title)
+    return next((str(run.run_id) for run in runs if str(run.state) not in FINISHED_STATES), "")
 
 
 def run_title(parameters: RunParameters | SynthesisParameters, key: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import faceforge
 from faceforge.errors import FaceForgeError
-from pipelines.cluster.api import UnreachableError, api_errors, equals, list_all, silenced, with_retries
-from pipelines.cluster.server import Server
+from pipelines.cluster.api import LoginPageError, UnreachableError, api_errors, equals, list_all, silenced, with_retries
+from pipelines.cluster.connection import namespace_of
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -59,14 +59,14 @@ def version_name(package: Path) -> str:
     return f"{revision}-{package_digest(package)[:8]}"
 
 
-def upload(client: Client, package: Path, server: Server) -> Version:
+def upload(client: Client, package: Path) -> Version:
     """The pipeline version of a compiled pipeline; uploads it unless it exists. Safe to repeat and to run concurrently.
 
     Raises:
         FaceForgeError: the package cannot be read, or the server refuses it.
     """
     name = version_name(package)
-    pipeline_id = _get_or_create_pipeline(client, read_package(package)[0], server)
+    pipeline_id = _get_or_create_pipeline(client, read_package(package)[0])
     if version := _find_version(client, pipeline_id, name):
         return version
     try:
@@ -80,42 +80,51 @@ def upload(client: Client, package: Path, server: Server) -> Version:
     return Version(pipeline_id, str(uploaded.pipeline_version_id), name)
 
 
-def get_or_create_experiment(client: Client, name: str, server: Server) -> str:
-    """Id of the experiment with this name; creates it if there is none."""
+def get_or_create_experiment(client: Client, name: str) -> str:
+    """Id of the experiment with this name; creates it if there is none.
 
-    def get_or_create() -> str:  # kfp's `create_experiment` returns an existing one
-        return str(client.create_experiment(name, namespace=server.namespace or None).experiment_id)
+    Raises:
+        FaceForgeError: the server failed or refused, or the experiment is archived.
+    """
+
+    def get_or_create() -> Any:  # kfp's `create_experiment` returns an existing one
+        return client.create_experiment(name, namespace=namespace_of(client))
 
     try:
-        return with_retries(f"experiment {name!r}", get_or_create)
-    except UnreachableError:
+        experiment = with_retries(f"experiment {name!r}", get_or_create)
+    except (UnreachableError, LoginPageError):
         raise
     except FaceForgeError:
-        return with_retries(f"experiment {name!r}", get_or_create)  # another client has just created it
+        experiment = with_retries(f"experiment {name!r}", get_or_create)  # another client has just created it
+    if str(experiment.storage_state) == "ARCHIVED":
+        raise FaceForgeError(
+            f"experiment {name!r} is archived; restore it in the UI (Experiments, Archived) or use another --experiment"
+        )
+    return str(experiment.experiment_id)
 
 
-def _get_or_create_pipeline(client: Client, name: str, server: Server) -> str:
+def _get_or_create_pipeline(client: Client, name: str) -> str:
     import kfp_server_api
 
-    if pipeline_id := _find_pipeline(client, name, server):
+    if pipeline_id := _find_pipeline(client, name):
         return pipeline_id
     api = kfp_server_api.PipelineServiceApi(client.pipelines.api_client)
-    body = kfp_server_api.V2beta1Pipeline(display_name=name, name=name, namespace=server.namespace or None)
+    body = kfp_server_api.V2beta1Pipeline(display_name=name, name=name, namespace=namespace_of(client))
     try:
         with api_errors(f"pipeline {name!r}"), silenced():
             return str(api.pipeline_service_create_pipeline(body).pipeline_id)
     except FaceForgeError:
-        if pipeline_id := _find_pipeline(client, name, server):
+        if pipeline_id := _find_pipeline(client, name):
             return pipeline_id
         raise
 
 
-def _find_pipeline(client: Client, name: str, server: Server) -> str:
+def _find_pipeline(client: Client, name: str) -> str:
     pipelines = list_all(
         "list of pipelines",
         client.list_pipelines,
         "pipelines",
-        namespace=server.namespace or None,
+        namespace=namespace_of(client),
         filter=equals("display_name", name),
     )
     return str(pipelines[0].pipeline_id) if pipelines else ""

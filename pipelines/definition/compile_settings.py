@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -36,13 +36,15 @@ def parse_toleration(text: str) -> Toleration:
 def parse_pair(what: str, text: str) -> tuple[str, str]:
     """Parses `key=value`; `what` names the option in the error message."""
     key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise FaceForgeError(f"{what} {text!r} is not of the form label=value")
+    if not equals or not key or (not value and what != "env"):
+        raise FaceForgeError(f"{what} {text!r} is not of the form {'NAME' if what == 'env' else 'label'}=value")
     return key, value
 
 
-def _node_labels(value: Any) -> Any:
-    return dict(parse_pair("node selector", text) for text in value) if isinstance(value, tuple) else value
+def _pairs(what: str) -> BeforeValidator:
+    return BeforeValidator(
+        lambda value: dict(parse_pair(what, text) for text in value) if isinstance(value, tuple) else value
+    )
 
 
 class _Options(BaseModel):
@@ -72,7 +74,8 @@ def _from_text(parse: Any) -> BeforeValidator:
 Quantity = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?(m|[KMGT]i?)?)?$")]
 Secret = Annotated[SecretEnv, _from_text(parse_secret)]
 Taint = Annotated[Toleration, _from_text(parse_toleration)]
-NodeLabels = Annotated[dict[str, str], BeforeValidator(_node_labels)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+UserId = Annotated[int, Field(ge=0)]
 
 
 class CompileSettings(_Options):
@@ -91,6 +94,13 @@ class CompileSettings(_Options):
     cpu: Quantity = Field("", description="CPU limit of train and generate, for example 4 or 500m.")
     memory: Quantity = Field("", description="Memory limit of train, evaluate and generate, for example 8Gi.")
     shm_size: Quantity = Field("", description="Size of /dev/shm in train, evaluate and generate, for example 2Gi.")
+    cpu_request: Quantity = Field("", description="CPU that every step reserves, for example 500m.")
+    memory_request: Quantity = Field("", description="Memory that every step reserves, for example 1Gi.")
+    env: Annotated[dict[Name, str], _pairs("env")] = Field(
+        {},
+        description="Environment variable of every step; repeatable.",
+        json_schema_extra={"metavar": "NAME=VALUE"},
+    )
     secrets: tuple[Secret, ...] = Field(
         (),
         description="Secret as an environment variable of every step; repeatable.",
@@ -101,12 +111,30 @@ class CompileSettings(_Options):
         description="Image pull secret; repeatable.",
         json_schema_extra={"option": "pull-secret", "metavar": "NAME"},
     )
+    pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = Field(
+        "", description="Image pull policy of every step: Always, IfNotPresent or Never."
+    )
+    pod_labels: Annotated[dict[str, str], _pairs("pod label")] = Field(
+        {},
+        description="Label of every step's pod, for example sidecar.istio.io/inject=false; repeatable.",
+        json_schema_extra={"option": "pod-label", "metavar": "LABEL=VALUE"},
+    )
+    pod_annotations: Annotated[dict[str, str], _pairs("pod annotation")] = Field(
+        {},
+        description="Annotation of every step's pod; repeatable.",
+        json_schema_extra={"option": "pod-annotation", "metavar": "NAME=VALUE"},
+    )
+    run_as_non_root: bool = Field(
+        False, description="Steps must not run as root; required by the restricted pod security standard."
+    )
+    run_as_user: UserId | None = Field(None, description="User id of every step; default: that of the image, 10001.")
+    run_as_group: UserId | None = Field(None, description="Group id of every step.")
     tolerations: tuple[Taint, ...] = Field(
         (),
         description="Taint that train and generate tolerate; repeatable.",
         json_schema_extra={"option": "toleration", "metavar": "KEY[=VALUE][:EFFECT]"},
     )
-    node_selector: NodeLabels = Field(
+    node_selector: Annotated[dict[str, str], _pairs("node selector")] = Field(
         {},
         description="Label of the nodes that may run train and generate; repeatable.",
         json_schema_extra={"metavar": "LABEL=VALUE"},
@@ -132,7 +160,7 @@ class CompileSettings(_Options):
         0,
         ge=0,
         le=10,
-        description="Retries of a failed ingest, train or generate pod (needs a place for checkpoints).",
+        description="Retries of a step's pod that is gone or has failed (needs a place for checkpoints).",
     )
 
     @property

@@ -151,7 +151,7 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
         changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
     checked = parameters.model_copy(update=changes)
     ingest, table = labels_option(config.ingest, checked.labels)
-    open_source(checked.source, ingest, table)
+    open_source(checked.source, ingest, table or "")
     changes = {"tracking_uri": connect(checked.tracking_uri)}
     start = check_start(config.train.init_from)
     if start != config.train.init_from:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError
 from pipelines.cluster.api import equals, list_all, with_retries
-from pipelines.cluster.server import Server
+from pipelines.cluster.connection import namespace_of
 
 if TYPE_CHECKING:
     from kfp import Client
 
 _METADATA_PREFIX = "faceforge: "  # of the description's last line, which holds the metadata as JSON
+_MAX_DESCRIPTION = 255
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class RecurringRun:
         parameters: parameters of its runs.
         experiment_id: experiment of its runs.
         pipeline_id, version_id: pipeline version that it runs.
-        service_account: service account of the pods; '' = the default.
-        metadata: what it was created from: digest, package, enabled, cron and time zone.
+        service_account: service account of the pods, as the server reports it (the default one by its name).
+        description: text for people and metadata.
+        metadata: what it was created from: digest, package, enabled, time zone and service account.
         order: sort key by age, the same for every client.
     """
 
@@ -43,6 +45,7 @@ class RecurringRun:
     pipeline_id: str
     version_id: str
     service_account: str
+    description: str
     metadata: dict[str, Any]
     order: tuple[str, int, str]
 
@@ -52,14 +55,13 @@ class RecurringRun:
         return not self.active and bool(self.metadata.get("enabled", True))
 
 
-def find_recurring_runs(client: Client, server: Server, name: str = "") -> dict[str, list[RecurringRun]]:
+def find_recurring_runs(client: Client, name: str = "") -> dict[str, list[RecurringRun]]:
     """Recurring runs by name of their schedule, oldest first.
 
     A schedule has one, or several after an interrupted change.
 
     Args:
-        client: connected to `server`.
-        server: supplies the namespace.
+        client: connected to the server.
         name: only those of this schedule; '' = all.
 
     Raises:
@@ -70,7 +72,7 @@ def find_recurring_runs(client: Client, server: Server, name: str = "") -> dict[
         "list of recurring runs",
         client.list_recurring_runs,
         "recurring_runs",
-        namespace=server.namespace or None,
+        namespace=namespace_of(client),
         filter=equals("display_name", name) if name else None,
     )
     by_name: dict[str, list[RecurringRun]] = {}
@@ -86,14 +88,24 @@ def find_recurring_runs(client: Client, server: Server, name: str = "") -> dict[
 
 
 def remove(client: Client, runs: list[RecurringRun]) -> None:
-    """Deletes recurring runs; ignores those that no longer exist."""
+    """Deletes recurring runs, but not the runs that they have started; ignores those that no longer exist."""
     for run in runs:
         with_retries(f"schedule {run.name!r}", lambda run=run: _delete(client, run.recurring_id))  # type: ignore[misc]
 
 
-def describe(description: str, metadata: dict[str, Any]) -> str:
-    """A description that carries metadata for `find_recurring_runs`."""
-    return f"{description}\n{_METADATA_PREFIX}{json.dumps(metadata)}".lstrip()
+def describe(name: str, description: str, metadata: dict[str, Any]) -> str:
+    """A description that carries metadata for `find_recurring_runs`.
+
+    Raises:
+        FaceForgeError: it is longer than the server's database column (backend/src/apiserver/model/job.go).
+    """
+    text = f"{description}\n{_METADATA_PREFIX}{json.dumps(metadata, separators=(',', ':'))}".lstrip()
+    if len(text) > _MAX_DESCRIPTION:
+        room = _MAX_DESCRIPTION - (len(text) - len(description))
+        raise FaceForgeError(
+            f"schedule {name!r}: description has {len(description)} characters; Kubeflow has room for {max(room, 0)}"
+        )
+    return text
 
 
 def _read_metadata(description: str | None) -> dict[str, Any] | None:
@@ -120,6 +132,7 @@ def _recurring_run(recurring: Any, metadata: dict[str, Any]) -> RecurringRun:
         pipeline_id=reference.pipeline_id if reference else "",
         version_id=reference.pipeline_version_id if reference else "",
         service_account=recurring.service_account or "",
+        description=recurring.description,
         metadata=metadata,
         order=(recurring.created_at.isoformat(), len(identifier), identifier),
     )
@@ -129,7 +142,8 @@ def _delete(client: Client, identifier: str) -> None:
     import kfp_server_api
 
     try:
-        client.delete_recurring_run(identifier)
+        # ORPHAN (Kubeflow Pipelines 2.16 and newer): by default, Kubernetes would delete its unfinished runs with it.
+        client._recurring_run_api.recurring_run_service_delete_recurring_run(identifier, propagation_policy="ORPHAN")
     except kfp_server_api.ApiException as error:
         if error.status != 404:  # another client has deleted it
             raise

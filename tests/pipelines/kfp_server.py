@@ -1,7 +1,8 @@
 """SIMULATED Kubeflow Pipelines API server (v2beta1) over HTTP, built from the generated API models.
 
-What it stores and answers goes through the models of `kfp_server_api`: a field that the real API does not have is an
-error here. It can fail at any call, before or after having done what was asked.
+What it stores and returns goes through the models of `kfp_server_api`: a field that the real API does not have is an
+error here. It can fail at any call, before or after having done what was asked. Where its behaviour is surprising, the
+source of the real server (kubeflow/pipelines 2.17.0, argoproj/argo-workflows 4.0.5) is named.
 """
 
 from __future__ import annotations
@@ -23,15 +24,50 @@ import kfp_server_api as api
 import yaml
 
 Json = dict[str, Any]
+LOGIN_PAGE = "<!doctype html><html><title>Sign in</title></html>"
 CUT_BEFORE, CUT_AFTER = "cut before", "cut after"
 
 
 class Refused(Exception):
-    """An answer other than 200."""
+    """A response other than 200."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class LoginRequiredError(Exception):
+    """The response is the login page."""
+
+
+def node(name: str, phase: str, minute: int, message: str = "", memory: str = "") -> Json:
+    """A pod of a workflow, as Argo keeps it: `(0)` follows every level of the name that has a retry strategy.
+
+    KFP's stock config gives every template one (`workflowDefaults` of its workflow-controller-configmap).
+    """
+    patch = json.dumps({"containers": [{"name": "main", "resources": {"limits": {"cpu": "1", "memory": memory}}}]})
+    return {
+        "id": f"faceforge-x-{minute}",
+        "name": name,
+        "type": "Pod",
+        "templateName": "system-container-impl",
+        "phase": phase,
+        "startedAt": f"2026-01-01T00:{minute:02}:00Z",
+        "message": message,
+        "inputs": {"parameters": [{"name": "pod-spec-patch", "value": patch}]} if memory else {},
+        "outputs": {"artifacts": [{"name": "main-logs", "s3": {"key": f"private-artifacts/{minute}/main.log"}}]},
+    }
+
+
+def step_node(step: str, phase: str, minute: int, message: str = "", attempt: int = 0, memory: str = "") -> Json:
+    """The executor pod of a step; its name is `faceforge-x-system-container-impl-MINUTE`."""
+    name = f"faceforge-x(0).root(0).steps(0).{step}(0).executor({attempt})"
+    return node(name, phase, minute, message, memory)
+
+
+def workflow(*nodes: Json) -> Json:
+    """An Argo workflow with these pods."""
+    return {"metadata": {"name": "faceforge-x"}, "status": {"nodes": {one["id"]: one for one in nodes}}}
 
 
 @dataclass
@@ -39,9 +75,12 @@ class SimulatedServer:
     """SIMULATED API server.
 
     Attributes:
-        states: states of a run, one per `GET`; the last one stays. An int is answered as HTTP status.
+        states: states of a run, one per `GET`; the last one stays. An int is sent as HTTP status, `LOGIN_PAGE` as HTML.
         tasks: per `GET` of a run, state by task name; the last one stays.
         token: if set, requests without it are refused with 401.
+        required_headers: requests without these get the login page, with status 200.
+        workflow: Argo workflow of every run, see `workflow`.
+        logs: log of each pod by its name; pods without one are gone and not archived.
         forbidden: namespaces refused with 403.
         fail_at: number of the changing call (0 = first) from which on the server is gone, or None.
         failure: an HTTP status, or `CUT_BEFORE` / `CUT_AFTER` doing what was asked; the connection breaks then.
@@ -55,6 +94,9 @@ class SimulatedServer:
     tasks: list[dict[str, str]] = field(default_factory=lambda: [{}])
     error: str = ""
     token: str = ""
+    required_headers: dict[str, str] = field(default_factory=dict)
+    workflow: Json = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
     multi_user: bool = False
     version: str = "2.17.0"
     forbidden: set[str] = field(default_factory=set)
@@ -67,6 +109,7 @@ class SimulatedServer:
     pipelines: dict[str, Json] = field(default_factory=dict)
     versions: dict[str, Json] = field(default_factory=dict)
     runs: dict[str, Json] = field(default_factory=dict)
+    deleted_workflows: set[str] = field(default_factory=set)
     recurring: dict[str, Json] = field(default_factory=dict)
     before: Callable[[str], None] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -85,12 +128,14 @@ class SimulatedServer:
         """All recurring runs of a name."""
         return [one for one in self.recurring.values() if one["display_name"] == name]
 
-    def handle(self, method: str, target: str, body: bytes, headers: Any) -> tuple[int, Json] | None:
-        """Status and JSON for a request; None: the connection breaks."""
+    def handle(self, method: str, target: str, body: bytes, headers: Any) -> tuple[int, Json | str] | None:
+        """Status and JSON or text for a request; None: the connection breaks."""
         parts = urlsplit(target)
         path, query = unquote(parts.path), {name: values[0] for name, values in parse_qs(parts.query).items()}
         if self.before:
             self.before(f"{method} {path}")
+        if any(headers.get(name) != value for name, value in self.required_headers.items()):
+            return 200, LOGIN_PAGE
         with self.lock:
             if self.token and headers.get("Authorization") != f"Bearer {self.token}":
                 return 401, {"message": "unauthorised"}
@@ -106,18 +151,25 @@ class SimulatedServer:
             if failing and number > (self.fail_at or 0):
                 return None
             try:
-                answer = 200, self._answer(method, path.removeprefix("/apis/v2beta1/"), query, body, headers)
+                answer: tuple[int, Json | str] = (200, self._answer(method, path, query, body, headers))
+            except LoginRequiredError:
+                return 200, LOGIN_PAGE
             except Refused as refusal:
                 answer = refusal.status, {"message": str(refusal)}
             return None if failing and method != "GET" else answer
 
-    def _answer(self, method: str, path: str, query: dict[str, str], body: bytes, headers: Any) -> Json:
+    def _answer(self, method: str, path: str, query: dict[str, str], body: bytes, headers: Any) -> Json | str:
+        if found := re.fullmatch("/apis/v1beta1/runs/([^/]+)", path):
+            return self._run_detail(found[1])
+        if found := re.fullmatch("/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", path):
+            return self._log(*found.groups())
+        path = path.removeprefix("/apis/v2beta1/")
         for pattern, allowed, action in _ROUTES:
             if method == allowed and (found := re.fullmatch(pattern, path)):
                 if path.startswith("pipelines/upload"):
                     return action(self, query, _uploaded(body, headers))
                 content = json.loads(body) if body else {}
-                return action(self, *found.groups(), query if method == "GET" else content)
+                return action(self, *found.groups(), query if method in ("GET", "DELETE") else content)
         raise Refused(404, f"simulated server does not know {method} {path}")
 
     # -- experiments ------------------------------------------------------------------------------------------------
@@ -197,7 +249,14 @@ class SimulatedServer:
         self.polls += 1
         if isinstance(state, int):
             raise Refused(state, "simulated")
-        run["state"] = "CANCELED" if run["state"] == "CANCELING" else state
+        if state == LOGIN_PAGE:
+            raise LoginRequiredError
+        if run["state"] == "CANCELING":
+            # Argo ends a terminated workflow (activeDeadlineSeconds 0) as Failed: workflow/controller/operator.go;
+            # KFP maps Failed to FAILED, whatever the state was before: backend/src/apiserver/model/run.go.
+            run["state"] = "FAILED"
+        elif run_id not in self.deleted_workflows:  # nothing reports a deleted workflow: its run keeps its last state
+            run["state"] = state
         details = [
             {"display_name": name, "task_id": name, "run_id": run_id, "state": is_now, "create_time": self._now()}
             for name, is_now in tasks.items()
@@ -206,6 +265,18 @@ class SimulatedServer:
         if self.error:
             run["error"] = {"message": self.error}
         return _checked(api.V2beta1Run, run)
+
+    def _run_detail(self, run_id: str) -> Json:
+        """v1beta1: with the workflow as last reported (toApiRunDetailV1 of apiserver/server/api_converter.go)."""
+        self._known(self.runs, run_id)
+        return {"run": {"id": run_id}, "pipeline_runtime": {"workflow_manifest": json.dumps(self.workflow)}}
+
+    def _log(self, run_id: str, pod: str) -> str:
+        """An error comes with status 200 as JSON, after what was read (apiserver/server/run_log_server.go)."""
+        self._known(self.runs, run_id)
+        if pod in self.logs:
+            return self.logs[pod]
+        return json.dumps({"error_message": f"Failed to read logs for run {run_id}: pods {pod!r} not found"})
 
     def _terminate(self, run_id: str, content: Json) -> Json:
         run = self._known(self.runs, run_id)
@@ -230,9 +301,12 @@ class SimulatedServer:
         cron = content["trigger"]["cron_schedule"]["cron"].split()
         if len(cron) not in (5, 6):
             raise Refused(400, "Schedule cron is not a supported format")
+        if len(content.get("description", "")) > 255:  # varchar(255): apiserver/model/job.go
+            raise Refused(500, "Data too long for column 'Description'")
         made = _checked(
             api.V2beta1RecurringRun,
             {
+                "service_account": "pipeline-runner",  # DEFAULTPIPELINERUNNERSERVICEACCOUNT of apiserver/config
                 "recurring_run_id": self._id("rr"),
                 "created_at": self._now(),
                 "status": "ENABLED" if content.get("mode") == "ENABLE" else "DISABLED",
@@ -249,12 +323,35 @@ class SimulatedServer:
     def _get_recurring(self, recurring: str, query: Json) -> Json:
         return self._known(self.recurring, recurring)
 
-    def _delete_recurring(self, recurring: str, content: Json) -> Json:
+    def _delete_recurring(self, recurring: str, query: Json) -> Json:
+        """Workflows are owned by their recurring run, so Kubernetes deletes them with it unless the policy is ORPHAN
+        (DeleteJob of apiserver/resource/resource_manager.go; SetOwnerReferences of the scheduled workflow controller).
+        """
         self._known(self.recurring, recurring)
         del self.recurring[recurring]
+        if query.get("propagation_policy") != "ORPHAN":
+            owned = (one["run_id"] for one in self.runs.values() if one.get("recurring_run_id") == recurring)
+            self.deleted_workflows.update(owned)
         return {}
 
+    def fire(self, recurring: str) -> str:
+        """Starts a run of a recurring run, as the scheduled workflow controller does; returns its id."""
+        run_id = f"r-{len(self.runs) + 1}"
+        self.runs[run_id] = {
+            "run_id": run_id,
+            "display_name": f"{self.recurring[recurring]['display_name']} run",
+            "state": "RUNNING",
+            "created_at": self._now(),
+            "recurring_run_id": recurring,
+        }
+        return run_id
+
     def _switch_recurring(self, recurring: str, to: str, content: Json) -> Json:
+        """Enabling one fires the last tick that passed while it was disabled, also with no_catchup
+        (GetNextScheduledTimeNoCatchup of crd/controller/scheduledworkflow/util/cron_schedule.go).
+        """
+        if to == "enable":
+            self.fire(recurring)
         self._known(self.recurring, recurring)["status"] = to.upper() + "D"
         return {}
 
@@ -347,9 +444,17 @@ def simulated_server() -> Iterator[SimulatedServer]:
             if answer is None:
                 self.close_connection = True
                 return
-            payload = json.dumps(answer[1]).encode()
-            self.send_response(answer[0])
-            self.send_header("Content-Type", "application/json")
+            status, content = answer
+            payload = content.encode() if isinstance(content, str) else json.dumps(content).encode()
+            kind = (
+                "application/json"
+                if not isinstance(content, str)
+                else "text/html"
+                if "<html>" in content
+                else "text/plain"
+            )
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(payload)))
             self.end_headers()
             self.wfile.write(payload)

@@ -25,7 +25,7 @@ def test_a_good_server(server: SimulatedServer) -> None:
 def test_an_old_server(server: SimulatedServer) -> None:
     server.version = "2.4.1"
     found = check()
-    assert (found.status, found.remedy) == ("warning", "upgrade Kubeflow Pipelines to 2.15 or later")
+    assert (found.status, found.remedy) == ("warning", "upgrade Kubeflow Pipelines to 2.16 or later")
 
 
 def test_a_missing_token_is_reported(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:

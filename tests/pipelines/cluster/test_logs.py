@@ -1,122 +1,85 @@
-"""Logs of a run, read from a SIMULATED Kubernetes API."""
+"""Logs of a run's steps, read through a SIMULATED Kubeflow Pipelines server."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
-
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from pipelines.cli.pipeline import pipeline
+from pipelines.cluster.workflow import error_line, pods_of_workflow
+from tests.pipelines.kfp_server import SimulatedServer, node, step_node, workflow
 
-NODE = "workflows.argoproj.io/node-name"
-
-
-def pod(name: str, node: str, minute: int) -> dict[str, object]:
-    return {
-        "metadata": {
-            "name": name,
-            "creationTimestamp": f"2026-01-01T00:{minute:02}:00Z",
-            "labels": {"pipeline/runid": "r-1"},
-            "annotations": {NODE: node},
-        }
-    }
-
-
-PODS = [
-    pod("p-3", "faceforge-x.root.steps.train.executor", 3),
-    pod("p-0", "faceforge-x.root-driver", 0),
-    pod("p-1", "faceforge-x.root.steps.ingest-driver", 1),
-    pod("p-2", "faceforge-x.root.steps.ingest.executor", 2),
-]
+POD = "faceforge-x-system-container-impl-{}"
 
 
 @pytest.fixture
-def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """SIMULATED Kubernetes API that KUBECONFIG points to; the requests it gets."""
-    requests: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requests.append(self.path)
-            parts = urlsplit(self.path)
-            query = parse_qs(parts.query)
-            status, body = 404, "{}"
-            if parts.path == "/api/v1/namespaces/forbidden/pods":
-                status = 403
-            elif parts.path.endswith("/pods"):
-                asked = query["labelSelector"] == ["pipeline/runid=r-1"]
-                status, body = 200, json.dumps({"kind": "PodList", "items": PODS if asked else []})
-            elif parts.path.endswith("/log") and query["container"] == ["main"]:
-                lines = [f"{parts.path.split('/')[-2]} says {number}" for number in range(3)]
-                status, body = 200, "\n".join(lines[-int(query.get("tailLines", ["9"])[0]) :])
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json" if body.startswith("{") else "text/plain")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Silence."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        where = f"http://127.0.0.1:{http.server_port}"
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "here",
-            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-            "clusters": [{"name": "here", "cluster": {"server": where}}],
-            "users": [{"name": "me", "user": {}}],
-        }
-        (tmp_path / "config").write_text(yaml.safe_dump(config))
-        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
-        yield requests
-        http.shutdown()
+def run(server: SimulatedServer) -> SimulatedServer:
+    """A run whose train was retried; a log of the first attempt is missing, evaluate waits for its image."""
+    server.runs["r-1"] = {"run_id": "r-1", "state": "RUNNING"}
+    server.workflow = workflow(
+        step_node("train", "Running", 4, attempt=1),
+        node("faceforge-x(0).root-driver(0)", "Succeeded", 0),
+        node("faceforge-x(0).root(0).steps(0).ingest-driver(0)", "Succeeded", 1),
+        step_node("ingest", "Succeeded", 2),
+        step_node("train", "Error", 3, "pod deleted"),
+        step_node("evaluate", "Pending", 5, "ErrImagePull: not found"),
+    )
+    server.logs = {POD.format(number): f"{number} a\n{number} b\n{number} c\n" for number in (2, 4)}
+    return server
 
 
 def logs(*arguments: str) -> Result:
     return CliRunner().invoke(pipeline, ["logs", *arguments])
 
 
-def test_steps_in_the_order_in_which_they_ran(kubernetes: list[str]) -> None:
+def test_attempts_are_told_apart_and_a_missing_log_does_not_end_the_list(run: SimulatedServer) -> None:
     lines = logs("r-1").output.splitlines()
-    assert [line.split() for line in lines] == [
-        [step, pod, "says", str(number)] for step, pod in (("ingest", "p-2"), ("train", "p-3")) for number in range(3)
-    ]
-    assert kubernetes[0].startswith("/api/v1/namespaces/kubeflow/pods")
+    assert [line.split(maxsplit=1)[0] for line in lines] == ["ingest"] * 3 + ["train"] + ["train#2"] * 3 + ["evaluate"]
+    assert lines[0].split() == ["ingest", "2", "a"]
+    assert "has no log (Failed to read logs" in lines[3]
+    assert "archived as private-artifacts/3/main.log" in lines[3]
+    assert lines[-1].endswith("(waiting to start: ErrImagePull: not found)")
 
 
-def test_one_step_and_its_last_lines(kubernetes: list[str]) -> None:
-    assert logs("r-1", "--step", "train", "--tail", "1", "--namespace", "faces").output.split() == [
-        "train", "p-3", "says", "2",
-    ]  # fmt: skip
-    assert all("/namespaces/faces/" in request for request in kubernetes)
+def test_one_step_and_its_last_lines(run: SimulatedServer) -> None:
+    assert [line.split()[0] for line in logs("r-1", "--step", "train").output.splitlines()] == ["train"] + [
+        "train#2"
+    ] * 3
+    assert logs("r-1", "--step", "train#2", "--tail", "1").output.split() == ["train#2", "4", "c"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (["r-9"], "no pods of run r-9 in namespace kubeflow"),
-        (["r-1", "--step", "evaluate"], "no pods of step evaluate of run r-1"),
-        (["r-1", "--namespace", "forbidden"], "Kubernetes answers 403"),
-    ],
+    [(["r-9"], "404"), (["r-1", "--step", "register"], "no pods of step register of run r-1 yet")],
 )
-def test_missing_pods_are_reported_in_one_line(kubernetes: list[str], arguments: list[str], message: str) -> None:
+def test_missing_pods_are_reported_in_one_line(run: SimulatedServer, arguments: list[str], message: str) -> None:
     result = logs(*arguments)
     assert result.exit_code == 2
     assert message in result.output
     assert len(result.output.splitlines()) == 1
 
 
-def test_no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert "no Kubernetes cluster is configured" in logs("r-1").output
+def test_a_log_that_breaks_off_is_shown_as_far_as_it_goes(run: SimulatedServer) -> None:
+    run.logs[POD.format(2)] = 'one\ntwo\n{"error_message":"stream broke","error_details":"x"}'
+    assert [line.split()[1] for line in logs("r-1", "--step", "ingest").output.splitlines()] == ["one", "two"]
+
+
+def test_pods_of_a_parallel_loop_are_numbered() -> None:
+    names = [
+        f"faceforge-x(0).root(0).steps(0).for-loop-1(0).iteration({i}:{i})(0).prepare(0).executor(0)" for i in (1, 0)
+    ]
+    pods = pods_of_workflow(workflow(*(node(name, "Running", 9 - place) for place, name in enumerate(names))))
+    assert [(pod.step, pod.attempt) for pod in pods] == [("prepare/0", 1), ("prepare/1", 1)]
+
+
+def test_names_without_retry_indices_are_understood() -> None:
+    (pod,) = pods_of_workflow(workflow(node("faceforge-x.root.steps.train.executor", "Running", 1)))
+    assert (pod.label, pod.name) == ("train", POD.format(1))
+
+
+def test_the_line_that_explains_a_failure() -> None:
+    assert error_line("x\nerror: one\nerror: two\nbye\n") == "two"
+    assert (
+        error_line("Traceback (most recent call last):\n  File x\nKeyError: 'a'\nI0000 launcher\n") == "KeyError: 'a'"
+    )
+    assert error_line("all is well\n") == ""

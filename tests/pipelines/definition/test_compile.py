@@ -38,7 +38,7 @@ def test_the_committed_files_are_current(definition: Definition, tmp_path: Path)
 
 
 def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
-    (spec,) = compiled(tmp_path / "p.yaml")
+    spec = compiled(tmp_path / "p.yaml")[0]
     tasks = steps_of(spec)
     assert set(tasks) == set(STEPS)
     waits = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
@@ -89,11 +89,11 @@ def test_a_pipeline_is_compiled_by_name(tmp_path: Path) -> None:
     output = tmp_path / "p.yaml"
     result = CliRunner().invoke(pipeline, ["compile", "--pipeline", "synthesis", "--output", str(output)])
     assert result.exit_code == 0, result.output
-    assert yaml.safe_load(output.read_text())["pipelineInfo"]["name"] == "faceforge-synthesis"
+    assert next(yaml.safe_load_all(output.read_text()))["pipelineInfo"]["name"] == "faceforge-synthesis"
 
 
 def test_no_pod_installs_packages_and_no_step_is_cached(tmp_path: Path) -> None:
-    (spec,) = compiled(tmp_path / "p.yaml")
+    spec = compiled(tmp_path / "p.yaml")[0]
     for executor in executors(spec).values():
         assert "pip install" not in " ".join(executor["container"]["command"])
     tasks = {**spec["root"]["dag"]["tasks"], **steps_of(spec)}
@@ -116,7 +116,7 @@ def test_a_step_has_the_image_that_it_needs(definition: Definition, tmp_path: Pa
 def test_a_component_by_itself_names_that_image_too(definition: Definition) -> None:
     from importlib import import_module
 
-    spec = yaml.safe_load(definition.committed.read_text())
+    spec = next(yaml.safe_load_all(definition.committed.read_text()))
     for step in definition.steps:
         component = getattr(import_module(f"components.{step}.component"), step)
         alone = component.component_spec.implementation.container.image
@@ -124,7 +124,7 @@ def test_a_component_by_itself_names_that_image_too(definition: Definition) -> N
 
 
 def test_every_parameter_is_text_with_a_default(tmp_path: Path) -> None:
-    (spec,) = compiled(tmp_path / "p.yaml")
+    spec = compiled(tmp_path / "p.yaml")[0]
     parameters = spec["root"]["inputDefinitions"]["parameters"]
     assert set(parameters) == {
         "source", "labels", "preset", "settings", "model_name", "experiment", "tracking_uri", "run_key",
@@ -191,9 +191,57 @@ def test_cluster_options_reach_the_platform_document(tmp_path: Path) -> None:
     assert "nodeSelector" not in pods["exec-register"]
 
 
+def test_options_for_every_pod(tmp_path: Path) -> None:
+    output = tmp_path / "p.yaml"
+    arguments = (  # noqa: SIM905
+        "--env HF_HOME=/tmp/hf --env EMPTY= --pull-policy IfNotPresent --pod-label sidecar.istio.io/inject=false "
+        "--pod-annotation cost-centre=ml --run-as-non-root --run-as-user 1000680000 --run-as-group 0 "
+        "--cpu-request 500m --memory-request 1Gi"
+    ).split()
+    result = CliRunner().invoke(pipeline, ["compile", "--output", str(output), *arguments])
+    assert result.exit_code == 0, result.output
+    spec, platform = yaml.safe_load_all(output.read_text())
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(pods) == set(executors(spec)) == {f"exec-{step}" for step in (*STEPS, "close")}
+    for name, executor in executors(spec).items():
+        container, pod = executor["container"], pods[name]
+        assert {"name": "HF_HOME", "value": "/tmp/hf"} in container["env"]
+        assert {variable["name"] for variable in container["env"]} >= {"EMPTY", "FACEFORGE_IMAGE"}
+        assert container["resources"]["resourceCpuRequest"] == "500m"
+        assert container["resources"]["resourceMemoryRequest"] == "1Gi"
+        assert pod["imagePullPolicy"] == "IfNotPresent"
+        assert pod["podMetadata"]["labels"] == {"sidecar.istio.io/inject": "false"}
+        assert pod["podMetadata"]["annotations"] == {"cost-centre": "ml"}
+        assert pod["securityContext"] == {"runAsUser": "1000680000", "runAsGroup": "0", "runAsNonRoot": True}
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
+def test_every_step_is_started_again_in_its_pod_and_close_cannot_hang(definition: Definition, tmp_path: Path) -> None:
+    spec, platform = compiled(tmp_path / "p.yaml", definition)
+    for executor in executors(spec).values():
+        assert "python3 -m faceforge.steps.supervise kfp.dsl.executor_main" in " ".join(
+            executor["container"]["command"]
+        )
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert pods == {"exec-close": {"activeDeadlineSeconds": "120"}}
+
+
+def test_retries_apply_to_every_step_without_a_deadline_of_an_hour(tmp_path: Path) -> None:
+    spec = compiled(tmp_path / "p.yaml", checkpoint_claim="c", retries=2)[0]
+    for task in (*steps_of(spec).values(), spec["root"]["dag"]["tasks"]["close"]):
+        assert task["retryPolicy"]["maxRetryCount"] == 2
+        assert task["retryPolicy"]["backoffMaxDuration"] == "2592000s"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--env", "A"], "env 'A' is not of the form NAME=value"),
+        (["--env", "1A=x"], "compile option env"),
+        (["--pod-label", "a="], "pod label 'a=' is not of the form label=value"),
+        (["--pull-policy", "Sometimes"], "compile option pull_policy = 'Sometimes'"),
+        (["--run-as-user", "-1"], "compile option run_as_user = -1"),
+        (["--cpu-request", "much"], "compile option cpu_request = 'much'"),
         (["--gpu", "-1"], "compile option gpu = -1"),
         (["--memory", "lots"], "compile option memory = 'lots'"),
         (["--secret", "mlflow"], "not of the form name:KEY=VARIABLE"),

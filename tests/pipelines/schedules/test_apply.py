@@ -229,6 +229,42 @@ def test_pause_is_kept_by_apply_and_ended_by_resume(server: SimulatedServer, pat
     assert len(server.active("weekly")) == 1
 
 
+def test_runs_in_progress_survive_a_change_and_a_deletion(server: SimulatedServer, path: Path) -> None:
+    done(apply(path))
+    first = server.fire(server.copies("weekly")[0]["recurring_run_id"])
+    done(apply(write(path, weekly(cron="0 4 * * 0"))))
+    second = server.fire(server.copies("weekly")[0]["recurring_run_id"])
+    done(call("delete", "weekly"))
+    assert not server.recurring
+    assert not {first, second} & server.deleted_workflows
+
+
+def test_resume_does_not_make_up_for_missed_runs(server: SimulatedServer, path: Path) -> None:
+    done(apply(path))
+    done(call("pause", "weekly"))
+    (paused,) = server.copies("weekly")
+    done(call("resume", "weekly"))
+    assert not server.runs
+    (resumed,) = server.copies("weekly")
+    same = ("trigger", "runtime_config", "description", "experiment_id", "pipeline_version_reference", "no_catchup")
+    assert [resumed[key] for key in same] == [paused[key] for key in same]
+    assert "unchanged" in done(apply(path))
+
+
+def test_only_a_changed_service_account_is_reported(server: SimulatedServer, path: Path) -> None:
+    done(apply(path))
+    write(path, weekly(cron="0 4 * * 0"))
+    assert "service account" not in done(call("plan", "--file", str(path)))
+    assert "service account default -> editor" in done(call("plan", "--file", str(path), "--service-account", "editor"))
+
+
+def test_a_description_that_kubeflow_cannot_store_is_refused(server: SimulatedServer, path: Path) -> None:
+    line_limit = "Kubeflow has room for"
+    assert_one_error(apply(write(path, weekly(description="x" * 200))), "description has 200 characters", line_limit)
+    assert not server.calls
+    done(apply(write(path, weekly(description="x" * 100))))
+
+
 def test_list_shows_the_next_run(server: SimulatedServer, path: Path) -> None:
     assert "no schedules" in done(call("list"))
     done(apply(write(path, weekly(time_zone="Europe/Berlin"), zone="Europe/Berlin")))
@@ -294,7 +330,7 @@ def test_a_single_schedule_without_a_file(server: SimulatedServer) -> None:
 
 def test_several_users(server: SimulatedServer, path: Path) -> None:
     server.multi_user, server.forbidden = True, {"theirs"}
-    assert_one_error(apply(path), "empty namespace")
+    assert_one_error(apply(path), "give --namespace")
     assert_one_error(apply(path, "--namespace", "theirs"), "403")
     done(apply(path, "--namespace", "faces", "--service-account", "editor"))
     assert server.copies("weekly")[0]["service_account"] == "editor"
