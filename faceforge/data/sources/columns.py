@@ -115,7 +115,7 @@ def from_schema(schema: pa.Schema, skip: Iterable[str]) -> list[Column]:
     """What can be a label in a table, besides the columns to skip."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         features = {}
     left_out = set(skip)
     found: list[Column] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.sources.columns import Column, choose, from_schema, leaf, usual
 from faceforge.data.sources.files import MAX_FILE_BYTES, printable
 from faceforge.data.sources.folders import problem_of
+from faceforge.data.sources.parquet_file import batch_rows, check_text, open_parquet_file
 from faceforge.data.sources.remote import Remote, reading
 from faceforge.data.sources.samples import (
     InMemory,
@@ -29,14 +30,14 @@ from faceforge.data.sources.samples import (
     check_labels,
     choose_labels,
     official,
-    split_called,
     random_subset,
+    split_called,
     with_missing,
 )
 from faceforge.errors import FaceForgeError
 
-_ROWS_AT_ONCE = 64
-_BUFFER = 4 * 2**20  # bytes of each column that are read ahead: a row group can be as large as its file
+_ROWS_AT_ONCE = 8
+_BYTES_AT_ONCE = 64 * 2**20  # of images, if every row repeated all bytes that the row group stores once
 _SHARD = re.compile(r"(^|-)\d{4,5}(-of-\d{5}.*)?\.parquet$")  # `train-00000-of-00002.parquet`, `0000.parquet`
 
 
@@ -88,7 +89,7 @@ class ParquetSource(Source):
         for file, groups in groupby(self._groups, lambda group: group.remote):
             bounds = {group: np.searchsorted(chosen, [group.first, group.first + group.rows]) for group in groups}
             if any(low < high for low, high in bounds.values()):
-                with reading(file) as stream, _table(stream) as table:
+                with reading(file) as stream, open_parquet_file(stream, file.path) as table:
                     for group, (low, high) in bounds.items():
                         if low < high:
                             yield from self._rows(table, group, chosen[low:high])
@@ -99,7 +100,7 @@ class ParquetSource(Source):
 
     def _rows(self, table: pq.ParquetFile, group: _Group, chosen: NDArray[np.int64]) -> Iterator[Sample]:
         first, size = group.first, table.metadata.row_group(group.index).total_byte_size
-        at_once = min(_ROWS_AT_ONCE, max(1, MAX_FILE_BYTES * group.rows // max(size, 1)))
+        at_once = min(_ROWS_AT_ONCE, max(1, _BYTES_AT_ONCE // max(size, 1)))
         for batch in table.iter_batches(at_once, row_groups=[group.index], columns=[self._image, *self._fields]):
             images = batch.column(self._image)
             sizes = pc.binary_length(pc.struct_field(images, "bytes") if pa.types.is_struct(images.type) else images)
@@ -147,8 +148,12 @@ class ParquetSource(Source):
     def _batches(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
         """Nothing but these columns, of all files."""
         for file in self._files:
-            with reading(file) as stream, _table(stream) as table:
-                yield from table.iter_batches(2**16, columns=[".".join(column.path) for column in columns])
+            with reading(file) as stream, open_parquet_file(stream, file.path) as table:
+                names = [".".join(column.path) for column in columns]
+                for batch in table.iter_batches(batch_rows(table), columns=names):
+                    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+                        check_text(values, name, file.path)
+                    yield batch
 
 
 class ImageSetSource(Source):
@@ -207,16 +212,12 @@ def open_parquet(path: Path, config: IngestConfig) -> Source | None:
     return ParquetSource(root.name, shown, config) if shown else None
 
 
-def _table(stream: IO[bytes]) -> pq.ParquetFile:
-    return pq.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False)
-
-
 def _look(files: list[Remote]) -> tuple[list[pa.Schema], list[_Group]]:
     schemas, groups, first = [], [], 0
     for file in files:
         called = PurePosixPath(file.path)
         split = split_called(called.stem.split("-")[0]) or split_called(called.parent.name)
-        with reading(file) as stream, _table(stream) as table:
+        with reading(file) as stream, open_parquet_file(stream, file.path) as table:
             schemas.append(table.schema_arrow)
             for index in range(table.num_row_groups):
                 rows = table.metadata.row_group(index).num_rows

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from faceforge.config import IngestConfig
 from faceforge.data.sources.columns import choose, from_schema, leaf
 from faceforge.data.sources.files import LABEL_TABLES, Files, printable
 from faceforge.data.sources.folders import read_table
 from faceforge.data.sources.labelled import Labelling
+from faceforge.data.sources.parquet_file import check_text, open_parquet_file
 from faceforge.data.sources.samples import Sample, choose_labels, class_name, stamp
 from faceforge.errors import FaceForgeError, first_line
 
@@ -98,7 +98,10 @@ def read_parquet(
 ) -> tuple[tuple[str, ...], Rows]:
     """As `read_csv`, from the bytes of a Parquet file; see `columns.py` for what can be a label."""
     try:
-        table = pq.read_table(io.BytesIO(content))
+        table = open_parquet_file(io.BytesIO(content), name).read()
+        for column, values in zip(table.column_names, table.columns, strict=True):
+            for chunk in values.chunks:
+                check_text(chunk, column, name)
     except (OSError, pa.ArrowException) as error:
         raise FaceForgeError(f"label file {name} is not readable Parquet: {first_line(error)}") from None
     key = _key(table.column_names)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from faceforge.data.sources import parquet as parquet_source
+from faceforge.data.sources import parquet_file
 from faceforge.data.sources.columns import Column
 from tests.data.sources.conftest import labels_of, listing, opened, parquet, picture, refuse
 
@@ -73,7 +74,7 @@ def test_a_file_is_opened_once_and_read_piece_by_piece(tmp_path: Path, monkeypat
         return Watched(self.address)
 
     monkeypatch.setattr(parquet_source.Remote, "open", watched)
-    monkeypatch.setattr(parquet_source, "_BUFFER", 200_000)
+    monkeypatch.setattr(parquet_file, "_BUFFER", 200_000)
     assert [sample.read() for sample in source.samples()] == images
     assert opening == ["a.parquet"]
     assert max(taken) < 500_000 < sum(taken)  # a row group has two million
