@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceforge.errors import guarded
+from faceforge.steps.volume import require_writable
 from faceforge.tracking.tags import PIPELINE_JOB_TAG
 
 if TYPE_CHECKING:
@@ -35,9 +36,14 @@ class Tracking:
         """Folder `name` of this run on the volume `checkpoint_root`, which outlives a pod.
 
         None without a volume, and for a bucket (`s3://...`), which holds checkpoints only.
+
+        Raises:
+            FaceForgeError: the volume is not writable.
         """
-        is_volume = checkpoint_root and "://" not in checkpoint_root
-        return Path(checkpoint_root) / self.run_key / name if is_volume else None
+        if not checkpoint_root or "://" in checkpoint_root:
+            return None
+        require_writable(Path(checkpoint_root), Path(checkpoint_root) / self.run_key)
+        return Path(checkpoint_root) / self.run_key / name
 
     def checkpoints(self, checkpoint_root: str) -> str | None:
         """Folder or address of this run's checkpoints under `checkpoint_root`; None if that is ''."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, first_line
+
+_TIMEOUT_SECONDS = 20
 
 
 def connect_kubernetes() -> Any:
@@ -25,3 +28,36 @@ def connect_kubernetes() -> Any:
     settings = client.Configuration.get_default_copy()
     settings.retries = False
     return client.ApiClient(settings)
+
+
+def read_pod_log(namespace: str, pod: str, tail: int = 0) -> str:
+    """Log of a pod's main container.
+
+    Args:
+        namespace: namespace of the pod.
+        pod: name of the pod.
+        tail: only so many last lines; 0 = all.
+
+    Raises:
+        FaceForgeError: no cluster is configured, it does not answer, or it refuses, with its reason.
+    """
+    import urllib3
+    from kubernetes import client
+
+    options = {"tail_lines": tail} if tail else {}
+    try:
+        text: str = client.CoreV1Api(connect_kubernetes()).read_namespaced_pod_log(
+            pod, namespace, container="main", _request_timeout=_TIMEOUT_SECONDS, **options
+        )
+    except client.ApiException as error:
+        raise FaceForgeError(f"Kubernetes: {_message(error)}") from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise FaceForgeError(f"Kubernetes does not answer: {first_line(error, 200)}") from error
+    return text
+
+
+def _message(error: Any) -> str:
+    try:
+        return first_line(str(json.loads(error.body)["message"]), 200)
+    except (TypeError, ValueError, KeyError):
+        return f"{error.status} {error.reason}"

@@ -35,10 +35,10 @@ def read_logs(run_id: str, server: Server, *, step: str = "", tail: int = 0) -> 
             yield pod.label, f"(waiting to start: {pod.message or 'no reason is known'})"
             continue
         try:
-            lines = read_log(client, run_id, pod).splitlines()
+            lines = read_log(client, run_id, pod, tail)
         except (LoginPageError, UnreachableError):
             raise
         except FaceForgeError as error:
             lines = [f"({error})"]
-        for line in lines[-tail:] if tail else lines:
+        for line in lines:
             yield pod.label, line

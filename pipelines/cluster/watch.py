@@ -171,6 +171,7 @@ class _PodReporter:
         self._waiting_since: dict[str, float] = {}
         self._last_line: dict[str, str] = {}
         self._nothing_since = time.monotonic()
+        self._no_logs = False
 
     def report(self, run: Any) -> None:
         """Looks at the pods if enough time has passed since the last look.
@@ -186,11 +187,11 @@ class _PodReporter:
             raise RunNotSucceededError(f"run {self.run_id} no longer exists: {reason}")
         try:
             pods = step_pods(self.client, self.run_id)
-            for pod in pods:
-                if pod.phase == "Running":
-                    self._show_progress(pod)
         except FaceForgeError:
             return  # an extra: the state of the run is polled anyway
+        for pod in pods:
+            if pod.phase == "Running":
+                self._show_progress(pod)
         if pods:
             self._nothing_since = now
         elif now - self._nothing_since >= SLOW_START_SECONDS:
@@ -211,8 +212,14 @@ class _PodReporter:
                 self._show_change(pod.label, f"waiting to start: {reason}")
 
     def _show_progress(self, pod: StepPod) -> None:
-        lines = [line.strip() for line in read_log(self.client, self.run_id, pod).splitlines()[-50:]]
-        progress = [line for line in lines if _PROGRESS.fullmatch(line)]
+        try:
+            lines = read_log(self.client, self.run_id, pod, tail=50)
+        except FaceForgeError as error:
+            if not self._no_logs:  # said once
+                self.show(f"  {pod.label:<10} progress cannot be shown: {error}")
+            self._no_logs = True
+            return
+        progress = [line.strip() for line in lines if _PROGRESS.fullmatch(line.strip())]
         if progress:
             self._show_change(pod.label, progress[-1])
 

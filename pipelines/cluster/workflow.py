@@ -1,7 +1,8 @@
 """The Argo workflow behind a run, as the Kubeflow Pipelines server keeps it: pods of steps, their state and logs.
 
-The server stores the workflow's last state with the run, also after workflow and pods are deleted, and reads logs from
-pods or, once those are gone, from the object store. So nothing here needs access to Kubernetes.
+The server stores the workflow's last state with the run, also after workflow and pods are deleted, and the logs of pods
+that have ended. Only logs of running pods need access to Kubernetes: a single-user server looks for those pods in the
+namespace '' (GetNamespaceFromExperimentId of apiserver/resource/resource_manager.go).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError, first_line
-from pipelines.cluster.api import with_retries
+from pipelines.cluster.api import UnreachableError, with_retries
+from pipelines.cluster.kubernetes import read_pod_log
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -31,6 +33,7 @@ class StepPod:
         step: name of the step; `prepare/3` for the fourth pod of a parallel loop.
         attempt: 1 for the first pod of the step, 2 for its first retry, and so on.
         name: name of the pod.
+        namespace: namespace of the pod.
         phase: of its node in the workflow: Pending, Running, Succeeded, Failed or Error.
         message: reason of Argo or Kubernetes for the phase; '' = none.
         started_at: time of its creation, ISO 8601.
@@ -41,6 +44,7 @@ class StepPod:
     step: str
     attempt: int
     name: str
+    namespace: str
     phase: str
     message: str
     started_at: str
@@ -96,6 +100,7 @@ def pods_of_workflow(workflow: dict[str, Any]) -> list[StepPod]:
                 step=step,
                 attempt=attempts[logical_name],
                 name=_pod_name(workflow, node),
+                namespace=workflow["metadata"].get("namespace", ""),
                 phase=node.get("phase", ""),
                 message=first_line(node.get("message", "")),
                 started_at=str(node.get("startedAt") or ""),
@@ -106,29 +111,46 @@ def pods_of_workflow(workflow: dict[str, Any]) -> list[StepPod]:
     return pods
 
 
-def read_log(client: Client, run_id: str, pod: StepPod) -> str:
-    """Log of a pod's main container, also after the pod is gone if the workflow controller archives logs.
+def read_log(client: Client, run_id: str, pod: StepPod, tail: int = 0) -> list[str]:
+    """Lines of the log of a pod's main container, from the server or else from Kubernetes.
+
+    Args:
+        client: connected to the server.
+        run_id: the run that the pod belongs to.
+        pod: a pod of the run.
+        tail: only so many last lines; 0 = all.
 
     Raises:
-        FaceForgeError: there is no log, with the server's reason and the place of the archived log.
+        FaceForgeError: neither has the log, with both reasons.
     """
+    try:
+        text = _server_log(client, run_id, pod)
+    except UnreachableError:
+        raise
+    except FaceForgeError as error:
+        try:
+            text = read_pod_log(pod.namespace, pod.name, tail)
+        except FaceForgeError as kubernetes_error:
+            archived = f"; archived as {pod.archived_log} in Kubeflow's bucket" if pod.archived_log else ""
+            raise FaceForgeError(f"no log of pod {pod.name}: {error}; {kubernetes_error}{archived}") from None
+    lines = text.splitlines()
+    return lines[-tail:] if tail else lines
+
+
+def _server_log(client: Client, run_id: str, pod: StepPod) -> str:
     text = with_retries(
         f"log of {pod.label}",
         lambda: _get(client, f"/apis/v1alpha1/runs/{run_id}/nodes/{pod.name}/log", _preload_content=False).data,
     ).decode("utf-8", "replace")
     # On failure the server appends its error as JSON to what it has sent so far, with status 200 (run_log_server.go).
-    start, problem = _split_error(text)
-    if problem:
-        if start:
-            return start
-        archived = f"; it may be archived as {pod.archived_log} in Kubeflow's bucket" if pod.archived_log else ""
-        raise FaceForgeError(f"{pod.label}: pod {pod.name} has no log ({problem}){archived}")
-    return text
+    log, problem = _split_error(text)
+    if problem and not log:
+        raise FaceForgeError(problem)
+    return log
 
 
-def error_line(log: str) -> str:
+def error_line(lines: list[str]) -> str:
     """The line of a step's log that explains its failure: the last `error: ...`, or the last line of a traceback."""
-    lines = log.splitlines()
     errors = [line.partition("error: ")[2] for line in lines if re.match(r"\s*error: ", line)]
     if errors:
         return errors[-1].strip()

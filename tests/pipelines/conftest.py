@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import json
 import os
+import re
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
 import pipelines.local.run
 from faceforge.config import Config, resolve
@@ -42,6 +48,51 @@ def lines() -> tuple[list[str], Callable[[str], None]]:
 def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("KF_PIPELINES_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """SIMULATED Kubernetes API that KUBECONFIG points to: logs of pods in namespace kubeflow by the pods' names."""
+    logs: dict[str, str] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            found = re.fullmatch("/api/v1/namespaces/kubeflow/pods/([^/]+)/log", parts.path)
+            status, body = 404, json.dumps({"kind": "Status", "message": "pods not found", "code": 404})
+            if found and found[1] in logs:
+                tail = int(parse_qs(parts.query).get("tailLines", ["0"])[0])
+                status, body = 200, "\n".join(logs[found[1]].splitlines()[-tail:])
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain" if status == 200 else "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{http.server_port}"}}],
+            "users": [{"name": "me", "user": {}}],
+        }
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+        yield logs
+        http.shutdown()
+
+
+@pytest.fixture
+def no_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cluster is configured on this machine."""
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
 
 @pytest.fixture

@@ -65,9 +65,16 @@ def step_node(step: str, phase: str, minute: int, message: str = "", attempt: in
     return node(name, phase, minute, message, memory)
 
 
+def _pod_name(one: Json) -> str:
+    return f"faceforge-x-{one['templateName']}-{one['id'].rpartition('-')[2]}"
+
+
 def workflow(*nodes: Json) -> Json:
     """An Argo workflow with these pods."""
-    return {"metadata": {"name": "faceforge-x"}, "status": {"nodes": {one["id"]: one for one in nodes}}}
+    return {
+        "metadata": {"name": "faceforge-x", "namespace": "kubeflow"},
+        "status": {"nodes": {one["id"]: one for one in nodes}},
+    }
 
 
 @dataclass
@@ -80,7 +87,7 @@ class SimulatedServer:
         token: if set, requests without it are refused with 401.
         required_headers: requests without these get the login page, with status 200.
         workflow: Argo workflow of every run, see `workflow`.
-        logs: log of each pod by its name; pods without one are gone and not archived.
+        logs: archived log of each pod by its name.
         forbidden: namespaces refused with 403.
         fail_at: number of the changing call (0 = first) from which on the server is gone, or None.
         failure: an HTTP status, or `CUT_BEFORE` / `CUT_AFTER` doing what was asked; the connection breaks then.
@@ -272,9 +279,15 @@ class SimulatedServer:
         return {"run": {"id": run_id}, "pipeline_runtime": {"workflow_manifest": json.dumps(self.workflow)}}
 
     def _log(self, run_id: str, pod: str) -> str:
-        """An error comes with status 200 as JSON, after what was read (apiserver/server/run_log_server.go)."""
+        """An error comes with status 200 as JSON, after what was read (apiserver/server/run_log_server.go).
+
+        Logs of running pods are never found: a single-user server looks for them in namespace ''
+        (GetNamespaceFromExperimentId of apiserver/resource/resource_manager.go).
+        """
         self._known(self.runs, run_id)
-        if pod in self.logs:
+        nodes = self.workflow.get("status", {}).get("nodes", {}).values()
+        running = {_pod_name(one) for one in nodes if one["phase"] == "Running"}
+        if pod in self.logs and pod not in running:
             return self.logs[pod]
         return json.dumps({"error_message": f"Failed to read logs for run {run_id}: pods {pod!r} not found"})
 

@@ -13,7 +13,7 @@ POD = "faceforge-x-system-container-impl-{}"
 
 
 @pytest.fixture
-def run(server: SimulatedServer) -> SimulatedServer:
+def run(server: SimulatedServer, kubernetes: dict[str, str]) -> SimulatedServer:
     """A run whose train was retried; a log of the first attempt is missing, evaluate waits for its image."""
     server.runs["r-1"] = {"run_id": "r-1", "state": "RUNNING"}
     server.workflow = workflow(
@@ -24,7 +24,8 @@ def run(server: SimulatedServer) -> SimulatedServer:
         step_node("train", "Error", 3, "pod deleted"),
         step_node("evaluate", "Pending", 5, "ErrImagePull: not found"),
     )
-    server.logs = {POD.format(number): f"{number} a\n{number} b\n{number} c\n" for number in (2, 4)}
+    server.logs = {POD.format(2): "2 a\n2 b\n2 c\n"}
+    kubernetes[POD.format(4)] = "4 a\n4 b\n4 c\n"
     return server
 
 
@@ -36,7 +37,8 @@ def test_attempts_are_told_apart_and_a_missing_log_does_not_end_the_list(run: Si
     lines = logs("r-1").output.splitlines()
     assert [line.split(maxsplit=1)[0] for line in lines] == ["ingest"] * 3 + ["train"] + ["train#2"] * 3 + ["evaluate"]
     assert lines[0].split() == ["ingest", "2", "a"]
-    assert "has no log (Failed to read logs" in lines[3]
+    assert "no log of pod faceforge-x-system-container-impl-3: Failed to read logs" in lines[3]
+    assert "Kubernetes: pods not found" in lines[3]
     assert "archived as private-artifacts/3/main.log" in lines[3]
     assert lines[-1].endswith("(waiting to start: ErrImagePull: not found)")
 
@@ -78,8 +80,8 @@ def test_names_without_retry_indices_are_understood() -> None:
 
 
 def test_the_line_that_explains_a_failure() -> None:
-    assert error_line("x\nerror: one\nerror: two\nbye\n") == "two"
+    assert error_line(["x", "error: one", "error: two", "bye"]) == "two"
     assert (
-        error_line("Traceback (most recent call last):\n  File x\nKeyError: 'a'\nI0000 launcher\n") == "KeyError: 'a'"
+        error_line(["Traceback (most recent call last):", "  File x", "KeyError: 'a'", "launcher"]) == "KeyError: 'a'"
     )
-    assert error_line("all is well\n") == ""
+    assert error_line(["all is well"]) == ""

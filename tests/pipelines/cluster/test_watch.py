@@ -87,12 +87,14 @@ def test_the_start_deadline_terminates_the_run(server: SimulatedServer) -> None:
     assert server.runs["r-1"]["state"] == "CANCELING"
 
 
-def test_progress_of_a_running_step_is_shown_also_when_reconnecting(server: SimulatedServer) -> None:
+def test_progress_of_a_running_step_is_shown_also_when_reconnecting(
+    server: SimulatedServer, kubernetes: dict[str, str]
+) -> None:
     assert submit("--detach").exit_code == 0
     server.states = [*["RUNNING"] * 4, "SUCCEEDED"]
     server.workflow = workflow(step_node("train", "Running", 2))
     line = "train 12,800/30,208 images · 410/s · 42 s left · loss 0.7"
-    server.logs = {TRAIN_POD: f"starting\ntrain 64/30,208 images · 400/s · 75 s left\n{line}\nlast words\n"}
+    kubernetes[TRAIN_POD] = f"starting\ntrain 64/30,208 images · 400/s · 75 s left\n{line}\nlast words\n"
     assert watch("r-1").output.count(f"  train      {line}\n") == 1
 
 
@@ -109,6 +111,14 @@ def test_a_failed_run_is_retried_as_often_as_asked(server: SimulatedServer) -> N
 def test_a_terminated_run_is_not_retried(server: SimulatedServer) -> None:
     server.states = ["CANCELING", "FAILED"]
     assert "because it was terminated" in error(submit("--retry-failed", "2"))
+
+
+def test_missing_access_to_running_pods_is_reported_once(server: SimulatedServer, no_kubernetes: None) -> None:
+    server.states = [*["RUNNING"] * 4, "SUCCEEDED"]
+    server.workflow = workflow(step_node("train", "Running", 2))
+    output = submit().output
+    assert output.count("progress cannot be shown") == 1
+    assert "no Kubernetes cluster is configured; set KUBECONFIG" in output
 
 
 def test_omitted_steps_are_skipped(server: SimulatedServer) -> None:
