@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 
 from faceforge.config import IngestConfig
 from faceforge.data.ingest.checks import RejectLimit
 from faceforge.data.ingest.parts import Parts
 from faceforge.data.ingest.processing import ProcessedSample, batches, crashed_sample, process_batch
+from faceforge.data.ingest.thread_pool import map_in_threads
 from faceforge.data.ingest.worker_pool import WorkerPool
-from faceforge.data.pixels import map_ordered, workers
+from faceforge.data.pixels import workers
 from faceforge.data.sources.samples import Sample, Source
 from faceforge.progress import Progress
 
@@ -60,7 +60,7 @@ def parallel_processing(
     """Yields a function that processes `count` samples on all cores, in order: in threads, or if many in processes."""
     function = partial(process_batch, config=config)
     if count < PROCESSES_FROM:
-        yield lambda samples: chain.from_iterable(map_ordered(function, batches(samples), ahead=2))
+        yield lambda samples: map_in_threads(function, crashed_sample, batches(samples))
     else:
         with WorkerPool(function, crashed_sample, workers()) as pool:
             yield lambda samples: pool.map(batches(samples))
