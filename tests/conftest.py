@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import faceforge.tracking  # noqa: F401  (sets its defaults in the environment, which stay)
+
 _AT_START = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
 
 

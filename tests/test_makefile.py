@@ -26,7 +26,7 @@ def environment(tmp_path: Path) -> Path:
 
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    ours = ("MAKE", "MODEL", "SOURCE", "ARGS")
+    ours = ("MAKE", "MODEL", "SOURCE", "ARGS", "BUDGET", "MLFLOW_TRACKING_URI")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
@@ -114,7 +114,7 @@ def test_promote_needs_a_version(environment: Path) -> None:
 
 
 def test_the_ui_reads_what_runs_write(environment: Path) -> None:
-    from faceforge.tracking.connection import ARTIFACTS_FOLDER, DEFAULT_URI
+    from faceforge.tracking.uri import ARTIFACTS_FOLDER, DEFAULT_URI
 
     line = make("mlflow-ui", f"VENV={environment}", "PORT=5001").stdout
     assert f"[{DEFAULT_URI}]" in line
@@ -150,3 +150,18 @@ def test_a_failed_installation_is_not_taken_for_done(tmp_path: Path) -> None:
     python.chmod(0o755)
     assert make("setup", f"VENV={venv}").returncode != 0
     assert not list(venv.glob(".installed-*"))
+
+
+def test_tune_ingests_and_then_searches(environment: Path) -> None:
+    options = ("SOURCE=my faces", "PRESET=faces64", "SETTINGS=train.kimg=20", "BUDGET=2h", "OUT=a b")
+    result = make("tune", f"VENV={environment}", *options, MLFLOW_TRACKING_URI="http://mlflow:5000")
+    assert result.returncode == 0, result.stderr
+    shared = "[--preset] [faces64] [--set] [train.kimg=20]"
+    assert result.stdout.splitlines() == [
+        f"faceforge [ingest] [my faces] [--out] [a b/images] {shared}",
+        f"faceforge [tune] [--data] [a b/images] [--out] [a b/search] {shared} [--budget] [2h]"
+        " [--tracking-uri] [http://mlflow:5000]",
+    ]
+    plain = make("tune", f"VENV={environment}").stdout
+    assert "[ingest] [toyfaces] [--out] [work/tune/images]" in plain
+    assert "[--budget] [30min] [--tracking-uri] [sqlite:///mlflow.db]" in plain

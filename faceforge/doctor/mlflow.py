@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from faceforge.doctor.finding import Finding
 from faceforge.errors import FaceForgeError
-from faceforge.tracking.connection import connect, full_uri, readable, without_password
+from faceforge.tracking.artifacts import check_artifacts
+from faceforge.tracking.connection import connect, readable
+from faceforge.tracking.preflight import server_version
+from faceforge.tracking.uri import full_uri, without_password
 from faceforge.tracking.versions import CHAMPION
 
 _PAIR = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
@@ -44,16 +46,16 @@ def reach(tracking_uri: str) -> Finding:
             if os.access(_existing(path.parent), os.W_OK):
                 return Finding("MLflow", "skipped", f"{path} does not exist yet; the first run creates it")
             return Finding("MLflow", "problem", f"{path.parent} is read-only", "name another: --tracking-uri")
-        connect(uri, create=False)
+        uri = connect(uri, create=False)
         if not uri.startswith("http"):
             return Finding("MLflow", "ok", without_password(uri))
-        return _compared(uri, _server_version(uri))
+        return _compared(uri, server_version(uri))
     except FaceForgeError as error:
         return Finding("MLflow", "problem", str(error), _CHECK_URI)
 
 
 def artifacts(experiment: str) -> Finding:
-    """Checks that the artifacts of runs can be reached from this machine."""
+    """Checks that a file can be written to the artifact store and read back."""
     from mlflow import MlflowClient, get_tracking_uri
 
     check = "artifacts"
@@ -61,23 +63,10 @@ def artifacts(experiment: str) -> Finding:
         with readable("MLflow"):
             client = MlflowClient()
             known = client.get_experiment_by_name(experiment) or client.get_experiment("0")
-            location = urlsplit(known.artifact_location)
-            remote = get_tracking_uri().startswith("http")
-            if location.scheme in ("", "file") and remote and not Path(unquote(location.path)).is_dir():
-                return Finding(
-                    check,
-                    "problem",
-                    f"experiment {known.name!r} keeps its files in {location.path} on the server, not readable here",
-                    "start the server with --artifacts-destination, so that it serves them; use a new experiment",
-                )
-            if location.scheme == "s3" and (reason := _no_access_to_s3()):
-                return Finding(
-                    check, "problem", f"{known.artifact_location} is read directly, and {reason[0]}", reason[1]
-                )
-            runs = client.search_runs([known.experiment_id], max_results=1)
-            if runs:
-                client.list_artifacts(runs[0].info.run_id)
-            return Finding(check, "ok", f"{known.artifact_location}{'' if runs else ' (no run yet)'}")
+        if known.artifact_location.startswith("s3:") and (reason := _no_access_to_s3()):
+            return Finding(check, "problem", f"{known.artifact_location} is read directly, and {reason[0]}", reason[1])
+        check_artifacts(known, get_tracking_uri())
+        return Finding(check, "ok", f"{known.artifact_location}: 4 MB written, read back and deleted")
     except FaceForgeError as error:
         return Finding(check, "problem", str(error), "check the artifact store and what its credentials allow")
 
@@ -97,15 +86,6 @@ def registry(model: str) -> Finding:
     if not champion:
         return Finding("registry", "warning", f"{model} has no champion", "faceforge registry list, then promote one")
     return Finding("registry", "ok", f"{model}: the champion is version {champion}")
-
-
-def _server_version(uri: str) -> str:
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    with readable(f"MLflow at {uri}"):
-        response = http_request(get_default_host_creds(uri), "/version", "GET", max_retries=0)
-        return str(response.text).strip() if response.status_code == 200 else ""
 
 
 def _compared(uri: str, server: str) -> Finding:

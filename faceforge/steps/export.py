@@ -7,12 +7,14 @@ from pathlib import Path
 from faceforge.steps.tracked import Tracking, maybe_tracked
 
 
-def run_export(*, bundle: Path, out: Path, tracking: Tracking | None) -> dict[str, Path]:
+def run_export(
+    *, bundle: Path, out: Path, tracking: Tracking | None, with_discriminator: bool | None = None
+) -> dict[str, Path]:
     """Writes all formats of a bundle; see `faceforge.export.export`. Returns format -> path."""
     from faceforge.export.export import export_bundle
 
     with maybe_tracked("export", tracking) as run:
-        paths = export_bundle(bundle, out)
+        paths = export_bundle(bundle, out, with_discriminator)
         if run is not None:
             run.log_artifacts(paths["samples"], "samples")
             run.log_artifacts(paths["listing"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.steps.log_data import log_image_set
 from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.tracking.preflight import check_tracking
 from faceforge.tracking.tags import MODEL_TAG, SYNTHETIC_TAG
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def run_generate(
 
     config = synthesis_config(settings if isinstance(settings, str) else dict(settings))
     uri = registry_uri or (tracking.uri if tracking else None)
+    if tracking is not None:
+        check_tracking(tracking.uri, tracking.experiment)  # the pipeline's first step
     with maybe_tracked("generate", tracking) as run:
         manifest = synthesise(model, out, config, data, report, uri or "", work)
         if run is not None:

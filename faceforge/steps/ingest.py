@@ -9,6 +9,7 @@ from faceforge.config import flatten, labels_option, resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.steps.log_data import log_drift, log_image_set
 from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.tracking.preflight import check_tracking
 from faceforge.tracking.tags import REVISION_TAG
 
 
@@ -45,6 +46,8 @@ def run_ingest(
 
     config = resolve(preset, settings)
     ingest_config, label_file = labels_option(config.ingest, labels)
+    if tracking is not None and model_name:
+        check_tracking(tracking.uri, tracking.experiment, model_name)  # the pipeline's first step
     with maybe_tracked("ingest", tracking) as run:
         images = build_image_set(source, out, ingest_config, label_file or "", work, prepared, for_evaluation)
         print(summary(images.info), flush=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from faceforge.errors import FaceForgeError
-from faceforge.tracking.connection import artifact_root
 from faceforge.tracking.tags import ROLE_TAG, RUN_KEY_TAG
+from faceforge.tracking.uri import artifact_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,7 +16,7 @@ from pipelines.cluster.connection import connect
 from pipelines.cluster.runs import FINISHED_STATES, find_runs
 from pipelines.cluster.server import Server
 from pipelines.cluster.upload import get_or_create_experiment, read_package, upload
-from pipelines.definition.parameters import RunParameters, SynthesisParameters
+from pipelines.definition.parameters import RunParameters, SynthesisParameters, refuse_password
 
 PUBLIC_MLFLOW = "FACEFORGE_MLFLOW_URL"  # address of MLflow for people, where pods use another one
 
@@ -63,6 +63,7 @@ def submit(
     Raises:
         FaceForgeError: no endpoint is set, the server denies access or does not answer, or the package does not fit.
     """
+    refuse_password(parameters)
     key = run_key or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     # checkpoint_root keeps the package's default: compilation knows whether a volume is mounted.
     arguments = {**parameters.model_dump(), "run_key": key}

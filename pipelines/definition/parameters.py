@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from faceforge.config import Config, as_json, preset_names, resolve
 from faceforge.defaults import CHAMPION_URI, EXPERIMENT, PRESET, SOURCE, model_name_of
 from faceforge.errors import FaceForgeError, explain
+from faceforge.tracking.preflight import check_model_name
+from faceforge.tracking.uri import has_password
 
 if TYPE_CHECKING:
     from faceforge.synthesis.options import SynthesisConfig
@@ -30,13 +32,13 @@ class RunParameters(_Parameters):
 
     pipeline: ClassVar[str] = "training"
 
-    source: str = Field(SOURCE, description="Images, as for faceforge ingest.")
-    labels: str = Field("", description="Label columns (a,b) or a CSV or Parquet file with a file-name column.")
-    preset: str = Field(PRESET, description=f"One of: {', '.join(preset_names())}.")
-    settings: str = Field("", description="Override a setting, SECTION.FIELD=VALUE; repeatable.")
-    model_name: str = Field("", description="Name in the model registry; default: named after the source.")
-    experiment: str = Field(EXPERIMENT, description="MLflow experiment.")
-    tracking_uri: str = Field("", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
+    source: str = Field(default=SOURCE, description="Images, as for faceforge ingest.")
+    labels: str = Field(default="", description="Label columns (a,b) or a CSV or Parquet file with a file-name column.")
+    preset: str = Field(default=PRESET, description=f"One of: {', '.join(preset_names())}.")
+    settings: str = Field(default="", description="Override a setting, SECTION.FIELD=VALUE; repeatable.")
+    model_name: str = Field(default="", description="Name in the model registry; default: named after the source.")
+    experiment: str = Field(default=EXPERIMENT, description="MLflow experiment.")
+    tracking_uri: str = Field(default="", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
 
     @model_validator(mode="before")
     @classmethod
@@ -56,8 +58,10 @@ class RunParameters(_Parameters):
     @field_validator("model_name")
     @classmethod
     def _model_name(cls, value: str) -> str:
-        if re.search(r"[/:.@]", value):
-            raise ValueError("must be free of / : . @")
+        try:
+            check_model_name(value)
+        except FaceForgeError as error:
+            raise ValueError(str(error)) from None
         return value
 
 
@@ -66,12 +70,14 @@ class SynthesisParameters(_Parameters):
 
     pipeline: ClassVar[str] = "synthesis"
 
-    model: str = Field(CHAMPION_URI, description="As for faceforge generate.")
-    data: str = Field("", description="Image set of real images, for balancing and for the check.")
-    settings: str = Field("per_class=500", description="Options of the set, NAME=VALUE: count, per_class, balance, ...")
-    destination: str = Field("", description="Folder or s3://..., gs://...; default: artifacts of the run.")
-    experiment: str = Field(EXPERIMENT, description="MLflow experiment.")
-    tracking_uri: str = Field("", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
+    model: str = Field(default=CHAMPION_URI, description="As for faceforge generate.")
+    data: str = Field(default="", description="Image set of real images, for balancing and for the check.")
+    settings: str = Field(
+        default="per_class=500", description="Options of the set, NAME=VALUE: count, per_class, balance, ..."
+    )
+    destination: str = Field(default="", description="Folder or s3://..., gs://...; default: artifacts of the run.")
+    experiment: str = Field(default=EXPERIMENT, description="MLflow experiment.")
+    tracking_uri: str = Field(default="", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
 
     @property
     def title(self) -> str:
@@ -140,7 +146,7 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
     """
     from faceforge.config import labels_option
     from faceforge.data.sources import is_path, open_source
-    from faceforge.tracking.connection import connect
+    from faceforge.tracking.preflight import check_tracking
     from faceforge.tracking.start import check_start
 
     config = resolve(parameters.preset, parameters.settings)
@@ -152,7 +158,8 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
     checked = parameters.model_copy(update=changes)
     ingest, table = labels_option(config.ingest, checked.labels)
     open_source(checked.source, ingest, table or "")
-    changes = {"tracking_uri": connect(checked.tracking_uri)}
+    uri = check_tracking(checked.tracking_uri, checked.experiment, checked.model_name)
+    changes = {"tracking_uri": _kept_secret(uri)}
     start = check_start(config.train.init_from)
     if start != config.train.init_from:
         changes["settings"] = f'{checked.settings}, train.init_from="{start}"'  # the last value of a setting wins
@@ -172,7 +179,7 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
     from faceforge.data.imageset.reader import ImageSet
     from faceforge.models.bundle import BundleInfo
     from faceforge.synthesis.options import synthesis_config
-    from faceforge.tracking.connection import connect
+    from faceforge.tracking.preflight import check_tracking
     from faceforge.tracking.versions import full_name
 
     config = synthesis_config(parameters.settings)
@@ -183,7 +190,7 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
         raise FaceForgeError("balance and reject=copies need the real images: give their image set as data")
     if parameters.destination and "://" not in parameters.destination:
         changes["destination"] = str(Path(parameters.destination).expanduser().absolute())
-    changes["tracking_uri"] = connect(parameters.tracking_uri)
+    changes["tracking_uri"] = _kept_secret(check_tracking(parameters.tracking_uri, parameters.experiment))
     if parameters.model.startswith("models:"):
         full_name(parameters.model)
     else:
@@ -191,6 +198,23 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
         if not parameters.model.endswith(".onnx"):
             BundleInfo.read(Path(changes["model"]))
     return parameters.model_copy(update=changes), config
+
+
+def refuse_password(parameters: RunParameters | SynthesisParameters) -> None:
+    """Refuses a tracking URI with a password for a run on a cluster, whose parameters many people can read."""
+    if has_password(parameters.tracking_uri):
+        raise FaceForgeError(
+            "tracking_uri holds a password, and parameters of a run are no secret; leave it out, and give the pods "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD by faceforge pipeline compile --secret"
+        )
+
+
+def _kept_secret(tracking_uri: str) -> str:
+    """The tracking URI as a parameter, which run.json and logs show; one with a password reaches steps otherwise."""
+    if not has_password(tracking_uri):
+        return tracking_uri
+    os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
+    return ""
 
 
 def run_identity(parameters: RunParameters | SynthesisParameters, config: BaseModel) -> dict[str, str]:

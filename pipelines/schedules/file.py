@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from faceforge.errors import FaceForgeError
 from pipelines.cluster.upload import package_digest
 from pipelines.definition.definitions import DEFINITIONS
-from pipelines.definition.parameters import RunParameters, SynthesisParameters, run_parameters, synthesis_parameters
+from pipelines.definition.parameters import (
+    RunParameters,
+    SynthesisParameters,
+    refuse_password,
+    run_parameters,
+    synthesis_parameters,
+)
 from pipelines.schedules.cron import Cron, read_cron, read_zone
 
 SCHEDULES = Path("k8s/schedules.yaml")
@@ -101,6 +107,7 @@ def make_schedule(folder: Path | None = None, scheduler_zone: str = "UTC", **val
             package = (folder or Path()) / Path(entry.package).expanduser()
         package_digest(package)
         parameters = validate(**entry.parameters)
+        refuse_password(parameters)
         cron = read_cron(entry.cron)
     except FaceForgeError as error:
         raise FaceForgeError(f"schedule {entry.name!r}: {error}") from None

@@ -1,0 +1,32 @@
+"""The step `tune`: image set -> better settings for a preset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faceforge.steps.tracked import Tracking, tracked
+from faceforge.tuning.study import PAGE, STUDY_FILE, StudyPlan, check_plan, run_study
+
+if TYPE_CHECKING:
+    from faceforge.tuning.study import StudyOutcome
+
+
+def run_tune(*, plan: StudyPlan, tracking: Tracking | None) -> StudyOutcome:
+    """Searches for settings; see `faceforge.tuning.study.run_study`.
+
+    Args:
+        plan: data, folder, preset, space and budget.
+        tracking: MLflow, where the search is a run with a nested run per trial; None = no MLflow.
+    """
+    check_plan(plan)
+    if tracking is None:
+        return run_study(plan)
+
+    from faceforge.steps.log_study import MlflowStudyLog, log_outcome
+    from faceforge.tracking.runs import finish_parent
+
+    outcome = run_study(plan, MlflowStudyLog(tracking))
+    with tracked("tune", tracking) as run:
+        log_outcome(run, outcome, [plan.out / PAGE, plan.out / STUDY_FILE])
+    finish_parent(tracking.run_key, "FINISHED", tracking.experiment)
+    return outcome

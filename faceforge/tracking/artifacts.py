@@ -1,0 +1,91 @@
+"""Checks that files can be written to, and read from, the place where an experiment keeps its artifacts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from faceforge.errors import FaceForgeError
+from faceforge.tracking.connection import limited_retries, readable
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+
+FILE_BYTES = 4 * 2**20
+DEADLINE = 25.0  # seconds for the whole check
+
+_FOLDER = "faceforge-check"
+_REQUEST_SECONDS = 10
+
+
+def check_artifacts(experiment: Experiment, tracking_uri: str, seconds: float = DEADLINE) -> None:
+    """Uploads a file of 4 MB to the experiment's artifact location, downloads it, compares it and deletes it.
+
+    Args:
+        experiment: whose artifact location is checked.
+        tracking_uri: MLflow.
+        seconds: time limit.
+
+    Raises:
+        FaceForgeError: the store refuses the file, returns another one, cannot be reached or takes too long; or the
+            server keeps files in a folder of its own disk, which other machines would not share.
+    """
+    location = experiment.artifact_location
+    _refuse_folder_of_server(experiment, tracking_uri)
+    problems: list[Exception] = []
+
+    def check() -> None:
+        try:
+            with readable(f"artifact store {location}"):
+                _round_trip(location)
+        except Exception as error:
+            problems.append(error)
+
+    # A thread, because S3 clients retry for minutes and cannot be told otherwise.
+    thread = threading.Thread(target=check, name="artifact-check", daemon=True)
+    with limited_retries(seconds=_REQUEST_SECONDS):
+        thread.start()
+        thread.join(seconds)
+    if thread.is_alive():
+        raise FaceForgeError(
+            f"artifact store {location} does not answer within {seconds:.0f} s; check that the MLflow server (or this "
+            "machine, if the location is no mlflow-artifacts: address) reaches it"
+        )
+    if problems:
+        raise problems[0]
+
+
+def _round_trip(location: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository, name, content = get_artifact_repository(location), uuid4().hex, os.urandom(FILE_BYTES)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        file = Path(scratch) / name
+        file.write_bytes(content)
+        repository.log_artifact(str(file), _FOLDER)
+        try:
+            downloaded = repository.download_artifacts(f"{_FOLDER}/{name}", str(Path(scratch)))
+            if Path(downloaded).read_bytes() != content:
+                raise FaceForgeError(f"artifact store {location} returned other bytes than were written")
+        finally:
+            with contextlib.suppress(Exception):  # not every store lets its users delete
+                repository.delete_artifacts(f"{_FOLDER}/{name}")
+
+
+def _refuse_folder_of_server(experiment: Experiment, tracking_uri: str) -> None:
+    """A server without --artifacts-destination makes each client write to a path on the client's own disk."""
+    location = urlsplit(experiment.artifact_location)
+    if not tracking_uri.startswith("http") or location.scheme not in ("", "file"):
+        return
+    folder = Path(unquote(location.path))
+    if not (folder.is_dir() or folder.parent.is_dir()):
+        raise FaceForgeError(
+            f"experiment {experiment.name!r} keeps its files in {folder} on the server, out of reach here; "
+            "start the server with --artifacts-destination, so that it serves them, and use a new experiment"
+        )
