@@ -6,7 +6,7 @@ VENV ?= .venv
 
 # Values reach the commands through the environment, never through the shell's text: quotes in them are harmless.
 # What is not set here is left to the command's own default.
-export SOURCE LABELS PRESET SETTINGS MODEL EXPERIMENT VERSION REASON CRON PORT RUNNER
+export SOURCE LABELS PRESET SETTINGS MODEL EXPERIMENT VERSION REASON CRON PORT RUNNER BUDGET SPACE OUT
 export ENGINE REGISTRY BUILD_FLAGS
 TAG ?= latest
 export TAG
@@ -24,15 +24,16 @@ DEV_INSTALLED := $(DEV_VENV)/.installed-dev
 # Percent of lines that the tests must execute.
 COVERAGE_FLOOR := 80
 
-ALL_EXTRAS := --extra pipeline --extra onnx --extra serve
+ALL_EXTRAS := --extra pipeline --extra onnx --extra serve --extra tune
 
 # $(call option,--name,VARIABLE): the option with the variable's value, if it is set.
 option = $(if $($(2)),$(1) "$$$(2)")
 RUN_OPTIONS = $(call option,--source,SOURCE) $(call option,--labels,LABELS) $(call option,--preset,PRESET) \
 	$(call option,--set,SETTINGS) $(call option,--model-name,MODEL) $(call option,--experiment,EXPERIMENT)
+TUNE_OPTIONS = $(call option,--preset,PRESET) $(call option,--set,SETTINGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage lint bench clean images images-push pipeline-compile pipeline-run schedule \
+.PHONY: help setup run tune test coverage lint bench clean images images-push pipeline-compile pipeline-run schedule \
 	promote rollback mlflow-ui locks serve ui cluster-up cluster-down checkov
 .NOTPARALLEL:
 
@@ -58,6 +59,12 @@ lint: $(DEV_INSTALLED) ## Check style, types and the direction of imports
 	@$(DEV_VENV)/bin/ruff format --check .
 	@$(DEV_VENV)/bin/mypy
 	@$(DEV_VENV)/bin/lint-imports --no-logo --no-cache
+
+tune: $(INSTALLED) ## Search for better settings (SOURCE= LABELS= PRESET= SETTINGS= BUDGET=30min SPACE=file.toml OUT=work/tune); continues an unfinished search
+	@$(VENV)/bin/faceforge ingest "$${SOURCE:-toyfaces}" --out "$${OUT:-work/tune}/images" $(call option,--labels,LABELS) $(TUNE_OPTIONS)
+	@exec $(VENV)/bin/faceforge tune --data "$${OUT:-work/tune}/images" --out "$${OUT:-work/tune}/search" $(TUNE_OPTIONS) \
+		--budget "$${BUDGET:-30min}" $(call option,--space,SPACE) \
+		--tracking-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(ARGS)
 
 bench: $(INSTALLED) ## Measure training: images per second (ARGS="--torch PYTHON" beside PyTorch)
 	@$(VENV)/bin/python benchmarks/train_throughput.py $(ARGS)

@@ -1,0 +1,76 @@
+"""The page of a search: one self-contained HTML file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceforge.templates import template_environment
+from faceforge.tuning.result import OBJECTIVE, TrialResult
+from faceforge.tuning.space import SearchSpace, settings_text
+
+if TYPE_CHECKING:
+    from faceforge.tuning.finalists import Finalist
+    from faceforge.tuning.study import StudyOutcome
+
+METRICS = (OBJECTIVE, "domain/recall", "domain/precision", "domain/label_agreement")
+_COLOUR = "#1f5f99"
+
+
+def render(outcome: StudyOutcome, folder: Path) -> str:
+    """Renders the page.
+
+    Args:
+        outcome: of the search.
+        folder: of the search; sample grids are read from its trials.
+    """
+    environment = template_environment("faceforge.tuning")
+    environment.filters["inline"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    complete = [trial for trial in outcome.trials if trial.state == "complete"]
+    return environment.get_template("study.html.jinja").render(
+        outcome=outcome,
+        objective=OBJECTIVE,
+        metrics=[name for name in METRICS if name in outcome.baseline.trials[0].metrics],
+        settings_text=settings_text,
+        ranked=sorted(outcome.trials, key=lambda trial: trial.value),
+        slices=slices(complete, outcome.space) if len(complete) > 1 else None,
+        grids=_grids(outcome.finalists, folder),
+    )
+
+
+def slices(trials: Sequence[TrialResult], space: SearchSpace) -> bytes:
+    """Plots the objective against each setting, as PNG bytes; the baseline is not in the space and is left out."""
+    from matplotlib.figure import Figure
+
+    names = list(space.root)
+    figure = Figure(figsize=(3.0 * len(names), 2.8), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False, sharey=True)[0], names, strict=True):
+        points = [(trial.settings[name], trial.value) for trial in trials if name in trial.settings]
+        labels = sorted({value for value, _ in points}, key=lambda value: (isinstance(value, str), value))
+        if any(isinstance(value, str | bool) for value in labels):
+            axes.plot([labels.index(value) for value, _ in points], [y for _, y in points], "o", color=_COLOUR)
+            axes.set_xticks(range(len(labels)), [str(label) or "none" for label in labels])
+        else:
+            axes.plot([value for value, _ in points], [y for _, y in points], "o", color=_COLOUR)
+            if getattr(space.root[name], "log", False):
+                axes.set_xscale("log")
+        axes.set_xlabel(name)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel(f"{OBJECTIVE}, validation")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _grids(finalists: Sequence[Finalist], folder: Path) -> list[dict[str, Any]]:
+    """The last sample grid of each finalist's first seed."""
+    grids = []
+    for finalist in finalists:
+        trial = finalist.trials[0]
+        files = sorted((folder / "trials" / trial.name / "grids").glob("*.png"))
+        if files:
+            grids.append({"title": "Baseline" if not finalist.settings else trial.name, "png": files[-1].read_bytes()})
+    return grids

@@ -1,0 +1,166 @@
+"""The search: an Optuna study proposes settings, trials are pruned by successive halving.
+
+The study lives in a storage, so that an interrupted search continues, and several searches (on several machines) can
+share one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceforge.errors import FaceForgeError, first_line
+from faceforge.tuning.budget import SEARCH_SHARE, SearchBudget
+from faceforge.tuning.result import TrialResult
+from faceforge.tuning.space import SearchSpace
+from faceforge.tuning.trial import Report, TrialRunner
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import Trial
+
+MAX_REPEATS = 20  # proposals in a row that were tried before: the space is exhausted
+MAX_FAILURES = 5  # trials in a row
+FIRST_RUNG, REDUCTION = 2, 2  # pruned are the worse half after 2 checks, after 4, ...
+_RANDOM_TRIALS = 8  # before the sampler models the objective
+_FACTS, _OWNER = "faceforge", "owner"  # attributes of studies and of trials
+
+
+def open_study(storage: str, folder: Path, facts: dict[str, Any], seed: int) -> Study:
+    """Opens the study of a search, or creates it.
+
+    Args:
+        storage: address of a database (`postgresql://...`); empty: a file in `folder`.
+        folder: of the search.
+        facts: data, preset, settings and space, which all trials of a study share.
+        seed: of the sampler.
+
+    Raises:
+        FaceForgeError: Optuna is missing, the storage cannot be used, or it holds a search of other facts.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise FaceForgeError("tuning needs Optuna: install FaceForge with the extra `tune`") from None
+    from optuna.storages import JournalStorage, get_storage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    name = f"{facts['preset']}-{facts['data'][:12]}"
+    try:
+        study = optuna.create_study(
+            study_name=name,
+            storage=get_storage(storage) if storage else JournalStorage(JournalFileBackend(str(folder / "study.log"))),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=REDUCTION),
+            load_if_exists=True,
+        )
+        # A continued study must not draw the same random settings again.
+        draws = len(study.get_trials(deepcopy=False))
+        study.sampler = optuna.samplers.TPESampler(
+            seed=seed + draws, n_startup_trials=_RANDOM_TRIALS, constant_liar=True
+        )
+    except Exception as error:  # every database has errors of its own
+        raise FaceForgeError(f"the study's storage {storage or folder} cannot be used: {first_line(error)}") from None
+    known = study.user_attrs.get(_FACTS)
+    if known is None:
+        study.set_user_attr(_FACTS, facts)
+    elif differing := [name for name in facts if json.dumps(known.get(name)) != json.dumps(facts[name])]:
+        raise FaceForgeError(
+            f"{storage or folder} holds a search with other {', '.join(differing)}; choose another --out"
+        )
+    return study
+
+
+def search(study: Study, runner: TrialRunner, space: SearchSpace, budget: SearchBudget, seed: int) -> list[TrialResult]:
+    """Runs trials until the search's share of the budget is spent; returns the results, baseline first.
+
+    The baseline, which is the preset without changes, is the first trial and is never pruned.
+
+    Raises:
+        FaceForgeError: the baseline or several trials in a row failed.
+    """
+    baseline = runner.run({}, seed, None)
+    if baseline.state != "complete":
+        raise FaceForgeError(f"the preset itself cannot be trained: {baseline.reason}")
+    _add_baseline(study, runner, space, baseline)
+    _requeue_interrupted(study, str(runner.folder.resolve()))
+    repeats, failures = 0, 0
+    while repeats < MAX_REPEATS and budget.allows(spent(runner, budget), trial_cost(runner, budget), SEARCH_SHARE):
+        trial = study.ask()
+        trial.set_user_attr(_OWNER, str(runner.folder.resolve()))
+        settings = space.suggest(trial)
+        repeats = repeats + 1 if runner.result(settings, seed) else 0
+        result = runner.run(settings, seed, _report_to(trial))
+        _tell(study, trial, result)
+        failures = failures + 1 if result.state == "failed" else 0
+        if failures == MAX_FAILURES:
+            raise FaceForgeError(f"{MAX_FAILURES} trials in a row failed, the last with: {result.reason}")
+        print(_line(trial.number, result), file=sys.stderr, flush=True)
+    return [baseline, *(result for result in runner.results() if result.seed == seed and result.settings)]
+
+
+def spent(runner: TrialRunner, budget: SearchBudget) -> float:
+    """The part of the budget that is used up."""
+    return sum(result.cost(budget) for result in runner.results())
+
+
+def trial_cost(runner: TrialRunner, budget: SearchBudget) -> float:
+    """The mean cost of a trial that is not pruned."""
+    costs = [result.cost(budget) for result in runner.results() if result.state == "complete"]
+    return sum(costs) / len(costs) if costs else 0.0
+
+
+def _report_to(trial: Trial) -> Report:
+    def report(check: int, value: float) -> bool:
+        trial.report(value, check)
+        return trial.should_prune()
+
+    return report
+
+
+def _tell(study: Study, trial: Trial, result: TrialResult) -> None:
+    from optuna.trial import TrialState
+
+    if result.state == "complete":
+        study.tell(trial, result.value)
+    else:  # the sampler ignores failed trials, but learns from pruned ones to avoid settings that diverge
+        study.tell(trial, state=TrialState.PRUNED)
+
+
+def _add_baseline(study: Study, runner: TrialRunner, space: SearchSpace, baseline: TrialResult) -> None:
+    """Lets sampler and pruner know the baseline, if the preset's values lie in the space."""
+    from optuna.trial import FixedTrial, create_trial
+
+    values = space.values_of(runner.config({}, baseline.seed))
+    if values is None or any(trial.user_attrs.get(_OWNER) == "baseline" for trial in study.get_trials(deepcopy=False)):
+        return
+    fixed = FixedTrial(values)
+    space.suggest(fixed)  # type: ignore[arg-type]  # it has the same methods
+    study.add_trial(
+        create_trial(
+            params=values,
+            distributions=fixed.distributions,
+            value=baseline.value,
+            intermediate_values=dict(enumerate(baseline.checks, 1)),
+            user_attrs={_OWNER: "baseline"},
+        )
+    )
+
+
+def _requeue_interrupted(study: Study, owner: str) -> None:
+    """Proposes the settings of this search's interrupted trials again; they continue in their old folder."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        if trial.user_attrs.get(_OWNER) == owner:
+            study.tell(trial.number, state=TrialState.FAIL)
+            if trial.params:
+                study.enqueue_trial(trial.params)
+
+
+def _line(number: int, result: TrialResult) -> str:
+    outcome = f"{result.value:.3f}" if result.state == "complete" else f"{result.state} {result.reason}".strip()
+    settings = ", ".join(f"{name.partition('.')[2]}={value}" for name, value in result.settings.items())
+    return f"trial {number}: {outcome} · {settings}"
