@@ -199,6 +199,17 @@ class EvaluateConfig(Section):
     max_copies: Share = Field(
         0.05, description="reject above this share of samples that copy training images (unseen real images: 0.01)"
     )
+    max_near_exact_copies: int = Field(2, ge=0, description="hold above this number of near-exact training images")
+    min_class_agreement: Share = Field(
+        0.5, description="hold if a class is surely below this share of the agreement of its real images"
+    )
+    min_class_diversity: Share = Field(0.5, description="hold if a class is below this share of its real diversity")
+    max_frechet_ratio: float = Field(
+        30.0, gt=0, description="hold a first version above this multiple of the real images' domain/frechet"
+    )
+    min_recall_ratio: Share = Field(
+        0.15, description="hold a first version below this share of the real images' domain/recall"
+    )
     min_improvement: Share = Field(
         0.02, description="smallest relative drop of domain/frechet for promotion, beyond the confidence interval"
     )
@@ -212,6 +223,14 @@ class EvaluateConfig(Section):
     resamples: int = Field(200, ge=100, le=10_000, description="bootstrap resamples per interval")
 
 
+class ExportConfig(Section):
+    """What an export hands out."""
+
+    with_discriminator: bool = Field(
+        False, description="include the discriminator, from which one can tell which images it was trained on"
+    )
+
+
 class Config(Section):
     """All settings of a pipeline run, besides its source."""
 
@@ -221,6 +240,7 @@ class Config(Section):
     model: ModelConfig
     train: TrainConfig
     evaluate: EvaluateConfig
+    export: ExportConfig
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -322,6 +342,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "model": ModelConfig,
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
+    "export": ExportConfig,
 }
 
 

@@ -13,8 +13,14 @@ from faceforge.errors import guarded
 @click.command()
 @bundle_option
 @out_option
+@click.option(
+    "--with-discriminator",
+    is_flag=True,
+    default=None,
+    help="Include the discriminator, from which one can tell which images it was trained on.",
+)
 @optionally_tracked
-def export(bundle: Path, out: Path, **mlflow: str) -> None:
+def export(bundle: Path, out: Path, with_discriminator: bool | None, **mlflow: str) -> None:
     """Write a model as bundle, Keras, HDF5, ONNX and SavedModel, with contact sheets of samples.
 
     \b
@@ -24,5 +30,8 @@ def export(bundle: Path, out: Path, **mlflow: str) -> None:
     with guarded():
         from faceforge.steps.export import run_export
 
-        for name, path in run_export(bundle=bundle, out=out, tracking=tracking(out, mlflow)).items():
+        paths = run_export(
+            bundle=bundle, out=out, tracking=tracking(out, mlflow), with_discriminator=with_discriminator
+        )
+        for name, path in paths.items():
             click.echo(f"{name:<12} {path}")

@@ -1,6 +1,6 @@
 """Exports a model bundle to other formats, each of which is read back and compared with the bundle.
 
-bundle/                    the bundle itself
+bundle/                    the bundle, by default without its discriminator
 generator.keras            Keras 3
 generator.h5               Keras' legacy whole-model file
 generator.weights.h5       weights alone
@@ -29,7 +29,7 @@ from faceforge.errors import FaceForgeError
 from faceforge.export.onnx import onnx_images, write_onnx
 from faceforge.files import atomic_folder, safe_name, sha256_file
 from faceforge.inference.generator import Generator
-from faceforge.models.bundle import Bundle, BundleInfo
+from faceforge.models.bundle import DISCRIMINATOR_FILE, Bundle, BundleInfo
 from faceforge.models.sampling import draw_latents
 
 if TYPE_CHECKING:
@@ -42,12 +42,15 @@ MAX_SHEETS = 48  # with more combinations of classes, there is a contact sheet p
 _PROBES = 8  # latents from which all formats are compared
 
 
-def export_bundle(bundle: Path, out: Path) -> dict[str, Path]:
+def export_bundle(bundle: Path, out: Path, with_discriminator: bool | None = None) -> dict[str, Path]:
     """Writes a bundle in all formats into the folder `out`, atomically.
+
+    The discriminator is left out by default: membership of an image in the training set can be guessed from its logits.
 
     Args:
         bundle: the bundle's folder.
         out: folder to write; replaced if it exists.
+        with_discriminator: include it; None: as `export.with_discriminator` was set in training.
 
     Returns:
         Name -> path: bundle, keras, h5, weights, onnx, saved_model, samples (folder), sheet (`samples/all.png`),
@@ -61,7 +64,9 @@ def export_bundle(bundle: Path, out: Path) -> dict[str, Path]:
         raise FaceForgeError(
             f"export folder {out} contains the bundle {bundle} and would replace it; choose another folder"
         )
-    BundleInfo.read(bundle)  # before Keras is imported
+    config = BundleInfo.read(bundle).config  # before Keras is imported
+    if with_discriminator is None:
+        with_discriminator = bool(config.get("export", {}).get("with_discriminator", False))
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -80,7 +85,8 @@ def export_bundle(bundle: Path, out: Path) -> dict[str, Path]:
     }
     with atomic_folder(out) as partial:
         paths = {name: partial / path for name, path in names.items()}
-        shutil.copytree(bundle, paths["bundle"])
+        left_out = () if with_discriminator else (DISCRIMINATOR_FILE,)
+        shutil.copytree(bundle, paths["bundle"], ignore=shutil.ignore_patterns(*left_out))
         shutil.copyfile(bundle / "generator.keras", paths["keras"])
         _write_models(loaded, paths)
         _write_contact_sheets(Generator(loaded), paths["samples"])

@@ -74,10 +74,8 @@ class Generator:
             from faceforge.inference.onnx import OnnxModel
 
             return Generator(OnnxModel.load(source))
-        from faceforge.models.bundle import Bundle
-
         if not str(source).startswith(("models:", "runs:")):
-            return Generator(Bundle.load(Path(source)), _calibration(Path(source)))
+            return _from_bundle(Path(source))
         from tempfile import TemporaryDirectory
 
         from faceforge.tracking.connection import connect, current_uri
@@ -85,8 +83,7 @@ class Generator:
 
         connect(tracking_uri or current_uri(), create=False)
         with TemporaryDirectory() as folder:
-            bundle = download_model(str(source), Path(folder))
-            return Generator(Bundle.load(bundle), _calibration(bundle))
+            return _from_bundle(download_model(str(source), Path(folder)))
 
     def generate(
         self,
@@ -224,9 +221,11 @@ class Generator:
             float64 (N,) in (0, 1).
 
         Raises:
-            FaceForgeError: images of another shape or type, unknown labels, or a model without calibration.
+            FaceForgeError: images of another shape or type, unknown labels, or a model without discriminator or
+                calibration.
         """
         if self.calibration is None:
+            self._require_discriminator()
             raise FaceForgeError(
                 "this model has no calibration: load it from the registry or with the report.json of its evaluation "
                 "in its folder, or call generator.calibrate(real_images)"
@@ -257,6 +256,7 @@ class Generator:
         """
         from faceforge.inference.calibration import calibrate
 
+        self._require_discriminator()
         images = self._checked_images(images)
         request = label_request(self.labels, label, labels, attributes)
         if left := [column for column in self.labels if column not in request]:
@@ -302,6 +302,12 @@ class Generator:
             )
         return array
 
+    def _require_discriminator(self) -> None:
+        from faceforge.models.bundle import NO_DISCRIMINATOR
+
+        if getattr(self.bundle, "discriminator", None) is None:
+            raise FaceForgeError(NO_DISCRIMINATOR)
+
     def _check_samples(self, samples: Samples) -> None:
         if samples.latents.shape != (len(samples), self._latent_size) or set(samples.labels) != set(self.labels):
             raise FaceForgeError("these samples are from another model; pass what this model's generate() returned")
@@ -324,8 +330,13 @@ def _check_numbers(count: int, seed: int, truncation: float, start: int) -> None
         raise FaceForgeError(f"truncation={truncation}: must be between 0 and 1")
 
 
-def _calibration(bundle: Path) -> Calibration | None:
-    """The calibration in the evaluation report in a bundle's folder or beside it; None without one."""
+def _from_bundle(folder: Path) -> Generator:
+    """Loads a bundle, with the calibration in the evaluation report in its folder or beside it, if it can be used."""
     from faceforge.inference.calibration import read_calibration
+    from faceforge.models.bundle import Bundle
 
-    return read_calibration(bundle / "report.json") or read_calibration(bundle.absolute().parent / "report.json")
+    bundle = Bundle.load(folder)
+    if bundle.discriminator is None:
+        return Generator(bundle)
+    reports = (folder / "report.json", folder.absolute().parent / "report.json")
+    return Generator(bundle, next(filter(None, map(read_calibration, reports)), None))

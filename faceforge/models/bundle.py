@@ -1,7 +1,7 @@
 """The model bundle: a folder with the two trained networks and a description of them.
 
     generator.keras       its weights are the moving average, if training kept one
-    discriminator.keras
+    discriminator.keras   absent in a release bundle: it can reveal which images it was trained on
     bundle.json           architecture, sizes, label vocabularies, dataset digest, training summary, versions
 
 All code that samples or scores loads a bundle. `BundleInfo.read` needs no TensorFlow.
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT_VERSION = 1
+DISCRIMINATOR_FILE = "discriminator.keras"
+NO_DISCRIMINATOR = (
+    "this model has no discriminator: it was left out of the export because it can reveal training images; "
+    "use the bundle that training wrote, or export with --with-discriminator"
+)
 
 
 class BundleInfo(BaseModel):
@@ -63,15 +68,16 @@ class BundleInfo(BaseModel):
 
 
 class Bundle:
-    """A trained generator and discriminator.
+    """A trained generator and, except in a release bundle, its discriminator.
 
     Attributes:
         info: sizes, labels and history.
         generator: latents float32 (B, Z) [, labels int32 (B, columns)] -> float32 (B, H, W, C) in about [-1, 1].
-        discriminator: images float32 (B, H, W, C) in [-1, 1] [, labels] -> logits float32 (B, 1).
+        discriminator: images float32 (B, H, W, C) in [-1, 1] [, labels] -> logits float32 (B, 1); None in a release
+            bundle.
     """
 
-    def __init__(self, info: BundleInfo, generator: keras.Model, discriminator: keras.Model) -> None:
+    def __init__(self, info: BundleInfo, generator: keras.Model, discriminator: keras.Model | None) -> None:
         self.info, self.generator, self.discriminator = info, generator, discriminator
 
     @staticmethod
@@ -81,24 +87,16 @@ class Bundle:
         Raises:
             FaceForgeError: no bundle there, or an unreadable one.
         """
-        import keras
-
         info = BundleInfo.read(folder)
-        networks = []
-        for name in ("generator", "discriminator"):
-            path = Path(folder) / f"{name}.keras"
-            try:
-                networks.append(keras.saving.load_model(path, compile=False, safe_mode=True))
-            except Exception as error:  # Keras raises many kinds for a damaged archive
-                reason = first_line(error)
-                raise FaceForgeError(f"{path} is unreadable: {reason}; make or download the bundle again") from error
-        return Bundle(info, *networks)
+        generator, discriminator = Path(folder) / "generator.keras", Path(folder) / DISCRIMINATOR_FILE
+        return Bundle(info, _read(generator), _read(discriminator) if discriminator.is_file() else None)
 
     def save(self, folder: Path) -> Path:
         """Writes the bundle atomically and returns `folder`."""
         with atomic_folder(Path(folder)) as partial:
             self.generator.save(partial / "generator.keras")
-            self.discriminator.save(partial / "discriminator.keras")
+            if self.discriminator is not None:
+                self.discriminator.save(partial / DISCRIMINATOR_FILE)
             (partial / "bundle.json").write_text(self.info.model_dump_json(indent=2) + "\n")
         return Path(folder)
 
@@ -109,7 +107,13 @@ class Bundle:
         return to_uint8(images) if len(images) else np.zeros((0, size, size, self.info.spec.channels), np.uint8)
 
     def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
-        """The discriminator's logits, float32 (N,), of images uint8 (N, H, W, C) with labels (N, columns)."""
+        """The discriminator's logits, float32 (N,), of images uint8 (N, H, W, C) with labels (N, columns).
+
+        Raises:
+            FaceForgeError: this is a release bundle, which has no discriminator.
+        """
+        if self.discriminator is None:
+            raise FaceForgeError(NO_DISCRIMINATOR)
         return self._run(self.discriminator, from_uint8(images), labels, batch).reshape(-1)
 
     def _run(self, network: keras.Model, x: NDArray[Any], labels: NDArray[Any], batch: int) -> NDArray[np.float32]:
@@ -121,3 +125,13 @@ class Bundle:
             arguments = [inputs, labels[rows].astype(np.int32)] if self.info.labels else inputs
             parts.append(np.asarray(network.predict_on_batch(arguments)))
         return np.concatenate(parts)[: len(x)] if parts else np.zeros((0, 1), np.float32)
+
+
+def _read(path: Path) -> keras.Model:
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many types for a damaged archive
+        reason = first_line(error)
+        raise FaceForgeError(f"{path} is unreadable: {reason}; make or download the bundle again") from error

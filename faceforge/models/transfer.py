@@ -76,8 +76,12 @@ def transfer(
     fresh: dict[str, list[str]] = {}
     starts: list[tuple[Any, NDArray[np.float32]]] = []
     for network, existing in ((generator, source.generator), (discriminator, source.discriminator)):
-        values: Values = {variable.path: _array(variable) for variable in existing.variables}
         fresh[network.name] = []
+        if existing is None:  # a release bundle has no discriminator: the new one starts fresh
+            fresh[network.name] = [layer.name for layer in network.layers if layer.variables]
+            total += network.count_params()
+            continue
+        values: Values = {variable.path: _array(variable) for variable in existing.variables}
         for layer in network.layers:
             layer_starts = [
                 _start(variable, values, vocabularies, source.info.spec.latent_size, network)

@@ -20,6 +20,8 @@ CONFIG = EvaluateConfig.model_validate({"samples": 300})
 class FakeBundle:
     """A bundle that "generates" fixed images of the requested label; its logits are the mean brightness."""
 
+    discriminator: object | None = object()
+
     def __init__(self, images: NDArray[np.uint8], codes: NDArray[np.int32], labels: dict[str, list[str]]) -> None:
         spec: dict[str, Any] = {"family": "compact", "image_size": 32, "channels": 3, "latent_size": 4, "width": 4}
         self.info = BundleInfo.model_validate(
@@ -106,11 +108,24 @@ def test_wrong_labels_show_in_the_agreement_only(scores: dict[str, dict[str, flo
 def test_unconditional_models_have_no_agreement_but_all_else(reference: EvaluationReference, faces) -> None:  # type: ignore[no-untyped-def]
     scores = score_model(FakeBundle(faces.fresh, faces.fresh_codes, {}), reference, CONFIG)  # type: ignore[arg-type]
     metrics = scores.metrics
-    assert not scores.evidence.obeyed.size
+    assert not scores.evidence.agreement.size
     assert not class_tables(scores, reference)
     assert not [name for name in metrics if "label" in name]
     assert np.isfinite([value for name, value in metrics.items() if name != "discriminator/threshold"]).all()
     assert metrics["discriminator/pairwise"] == pytest.approx(0.5, abs=0.1)  # brightness cannot tell these
+
+
+def test_a_release_bundle_has_all_metrics_but_those_of_the_discriminator(  # type: ignore[no-untyped-def]
+    reference: EvaluationReference, faces, vocabularies
+) -> None:
+    bundle = FakeBundle(faces.fresh, faces.fresh_codes, vocabularies)
+    whole = score_model(bundle, reference, CONFIG)  # type: ignore[arg-type]
+    bundle.discriminator = None
+    released = score_model(bundle, reference, CONFIG)  # type: ignore[arg-type]
+    assert released.logits == {}
+    left_out = whole.metrics.keys() - released.metrics.keys()
+    assert left_out == {name for name in whole.metrics if "discriminator" in name} != set()
+    assert released.metrics.items() <= whole.metrics.items()
 
 
 def test_sample_sheet_has_a_row_per_class(faces, vocabularies, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -125,7 +140,7 @@ def test_sample_sheet_has_a_row_per_class(faces, vocabularies, tmp_path: Path) -
 def test_evidence_is_what_the_numbers_are_made_of(reference: EvaluationReference, faces, vocabularies) -> None:  # type: ignore[no-untyped-def]
     scores = score_model(FakeBundle(faces.fresh, faces.fresh_codes, vocabularies), reference, CONFIG)  # type: ignore[arg-type]
     assert scores.evidence.recalled.mean() == pytest.approx(scores.metrics["domain/recall"])
-    assert scores.evidence.obeyed.mean() == pytest.approx(scores.metrics["domain/label_agreement"])
+    assert scores.evidence.agreement.mean() == pytest.approx(scores.metrics["domain/label_agreement"])
     assert {name: len(logits) for name, (logits, _) in scores.logits.items()} == {
         "training images": 300, "holdout images": 300, "samples": 300,
     }  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faceforge.config import resolve
 from faceforge.errors import FaceForgeError
 from faceforge.export.export import export_bundle, saved_model_images, sheet_name
 from faceforge.export.onnx import onnx_images
@@ -35,7 +36,33 @@ def test_every_format_draws_the_same_images(exported: dict[str, Path], tiny_bund
         np.testing.assert_allclose(network.predict_on_batch([latents, labels]), expected, atol=1e-5)
     np.testing.assert_allclose(saved_model_images(exported["saved_model"], [latents, labels]), expected, atol=1e-5)
     np.testing.assert_allclose(onnx_images(exported["onnx"], [latents, labels]), expected, atol=1e-5)
-    Bundle.load(exported["bundle"])
+
+
+def test_the_discriminator_is_left_out_unless_asked_for(
+    exported: dict[str, Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    released = Generator.load(exported["bundle"])
+    np.testing.assert_array_equal(released.generate(6).images, Generator.load(tiny_bundle).generate(6).images)
+    images = released.generate(4).images
+    for call in (released.discriminate, released.calibrate):
+        with pytest.raises(FaceForgeError, match="no discriminator: it was left out .* --with-discriminator"):
+            call(images, attributes={"sex": "male", "age": "old"})  # type: ignore[operator]
+    assert not [file for file in exported["listing"].parent.rglob("*") if "discriminator" in file.name]
+    asked = export_bundle(tiny_bundle, tmp_path / "asked", with_discriminator=True)
+    assert Bundle.load(asked["bundle"]).discriminator is not None
+    again = export_bundle(asked["bundle"], tmp_path / "again")  # the default holds for every export
+    assert Bundle.load(again["bundle"]).discriminator is None
+
+
+def test_the_setting_of_training_decides_what_a_pipeline_exports(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    config = resolve("toy", "export.with_discriminator=true").model_dump(mode="json")
+    Bundle(bundle.info.model_copy(update={"config": config}), bundle.generator, bundle.discriminator).save(
+        tmp_path / "bundle"
+    )
+    for choice, expected in ((None, True), (False, False)):
+        paths = export_bundle(tmp_path / "bundle", tmp_path / str(choice), choice)
+        assert (Bundle.load(paths["bundle"]).discriminator is not None) == expected
 
 
 def test_a_sheet_per_combination_shows_that_combination(exported: dict[str, Path], tiny_bundle: Path) -> None:

@@ -47,6 +47,18 @@ def test_the_same_architecture_is_copied_completely(tmp_path: object) -> None:
         np.testing.assert_array_equal(draw(ours, codes), draw(theirs, codes))
 
 
+def test_a_release_bundle_gives_its_generator() -> None:
+    whole = bundle(MOODS)
+    networks = build_networks(whole.info.spec, seed=3)
+    fresh = draw(networks[1], [[0, 0], [1, 1], [2, 0], [0, 1]])
+    result = transfer(Bundle(whole.info, whole.generator, None), MOODS, *networks)
+    assert result.taken == whole.generator.count_params()
+    assert "new in the discriminator: " in result.summary()
+    codes = [[0, 0], [1, 1], [2, 0], [0, 1]]
+    np.testing.assert_array_equal(draw(networks[0], codes), draw(whole.generator, codes))
+    np.testing.assert_array_equal(draw(networks[1], codes), fresh)
+
+
 def test_labels_are_matched_by_name() -> None:
     source = bundle(MOODS)
     labels = {"hat": ["yes", "no"], "mood": ["calm", "cross", "glad"]}

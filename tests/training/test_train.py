@@ -63,6 +63,7 @@ def weights(out: Path) -> list[np.ndarray]:
     from faceforge.models.bundle import Bundle
 
     bundle = Bundle.load(out / "bundle")
+    assert bundle.discriminator is not None
     return [np.asarray(v.value) for network in (bundle.generator, bundle.discriminator) for v in network.variables]
 
 
@@ -224,6 +225,8 @@ def test_training_starts_from_a_bundle_with_other_labels(
     assert "labels new to it: expression=neutral" in command.said
     ours, start = Bundle.load(out / "bundle"), Bundle.load(source)
     classes = ours.info.labels["expression"]
+    assert ours.discriminator is not None
+    assert start.discriminator is not None
     for network, given in ((ours.generator, start.generator), (ours.discriminator, start.discriminator)):
         rows, known = ({v.path: np.asarray(v.value) for v in each.variables} for each in (network, given))
         for label in ("smiling", "glasses"):
