@@ -13,7 +13,6 @@ import argparse
 from pathlib import Path
 
 from faceforge import Generator
-from faceforge.data.overview.contact_sheet import image_grid, save_png
 from faceforge.errors import guarded
 from faceforge.steps.augment import run_augment
 from faceforge.steps.evaluate import run_evaluate
@@ -40,9 +39,8 @@ def main() -> None:
         run_evaluate(bundle=model, data=out / "data", out=out / "report", **recipe)
         print((out / "report" / "summary.txt").read_text())
 
-        samples = Generator.load(model).generate(num_images=64, seed=1)
-        save_png(out / "faces.png", image_grid(samples.images, 8, pad=1))
-        print(f"model: {model}\nfaces: {out / 'faces.png'}")
+        faces = Generator.load(model).generate(64, seed=1).save(out / "faces.png")
+        print(f"model: {model}\nfaces: {faces}")
 
 
 if __name__ == "__main__":

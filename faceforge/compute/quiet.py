@@ -6,6 +6,7 @@ applies that level, 3 by default (no messages), to the import too. Set the varia
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -58,6 +59,8 @@ class _Loader(Loader):
             module.__spec__.loader = module.__loader__ = self._loader
         with _filtered_stderr():
             self._loader.exec_module(module)
+        if os.environ.get(LEVEL, "") >= "2":  # the Python side has a logger of its own
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def test_one_file_from_images_to_faces(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "decision:" in done.stdout
     assert "model: here/model" in done.stdout
-    assert Image.open(tmp_path / "here" / "faces.png").size == (8 * 33 - 1, 8 * 33 - 1)
+    assert Image.open(tmp_path / "here" / "faces.png").size == (8 * 98 - 2, 8 * 98 - 2)
 
 
 def test_a_mistake_is_reported_in_one_line(tmp_path: Path) -> None:

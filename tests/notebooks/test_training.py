@@ -36,6 +36,8 @@ def test_it_ends_with_a_model_and_its_evaluation(executed: nbformat.NotebookNode
     assert "model: faceforge-notebook/model/bundle" in printed
     assert "decision:" in printed
     assert "smiling" in printed
+    (last,) = executed.cells[-2].outputs
+    assert last.data["text/plain"].startswith("<24 samples of 32 x 32 px, RGB; expression: neutral 8")
 
 
 def test_it_shows_pictures_of_data_training_and_samples(executed: nbformat.NotebookNode) -> None:
