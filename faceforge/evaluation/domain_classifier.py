@@ -71,6 +71,26 @@ class DomainClassifier:
             return np.zeros((len(images), 0), np.int32)
         return _classes(self._network, images)
 
+    def predict_balanced(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Predicted class codes as if all classes were equally frequent, int32 (N, columns).
+
+        A classifier trained on unbalanced classes hardly ever predicts a rare one. Subtracting the log of the class
+        frequencies corrects the logits (Menon et al. (2021), "Long-tail learning via logit adjustment").
+
+        Args:
+            images: uint8 (N, H, W, C).
+            labels: codes (M, columns) of the training images, for the frequencies.
+        """
+        if not self.vocabularies:
+            return np.zeros((len(images), 0), np.int32)
+        predictions = []
+        for column, logits in enumerate(_outputs(self._network, images)[1:]):
+            frequencies = np.bincount(labels[:, column], minlength=logits.shape[1]) / len(labels)
+            with np.errstate(divide="ignore"):  # a class without training images is never predicted
+                adjusted = np.where(frequencies > 0, logits - np.log(frequencies), -np.inf)
+            predictions.append(adjusted.argmax(axis=1))
+        return np.stack(predictions, axis=1).astype(np.int32)
+
     def save(self, folder: Path) -> None:
         """Writes `network.keras`, `classifier.json` and `learnt.npz` atomically into a new folder."""
         description = {

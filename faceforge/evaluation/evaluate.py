@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from faceforge.config import EvaluateConfig
+from faceforge.config import EvaluateConfig, preset_names, resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.overview.contact_sheet import save_png
 from faceforge.errors import FaceForgeError, first_line
 from faceforge.evaluation.diagnostics.run import run_diagnostics
 from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.evaluation.gate import decide
-from faceforge.evaluation.metrics.comparison import Comparison, compare
+from faceforge.evaluation.metrics.comparison import Comparison, compare_models
 from faceforge.evaluation.reference import EvaluationReference, comparable, prepare
 from faceforge.evaluation.report.page import illustrate, render
 from faceforge.evaluation.report.pictures import sample_sheet
@@ -24,7 +24,7 @@ from faceforge.evaluation.report.tables import class_tables
 from faceforge.evaluation.scores import ModelScores, real_against_real, score_model
 from faceforge.files import atomic_file
 from faceforge.inference.calibration import calibrate
-from faceforge.models.bundle import Bundle, BundleInfo
+from faceforge.models.bundle import DISCRIMINATOR_FILE, Bundle, BundleInfo
 
 if TYPE_CHECKING:
     from faceforge.data.imageset.info import DatasetInfo
@@ -76,6 +76,10 @@ def evaluate_bundle(
         raise FaceForgeError(
             f"model {bundle} and image set {data} do not fit: {misfit}; evaluate on the image set it was trained on"
         )
+    if not (bundle / DISCRIMINATOR_FILE).is_file():
+        raise FaceForgeError(
+            f"{bundle} has no discriminator (a release bundle); evaluate the bundle that training wrote"
+        )
     compared = comparable(images.info, config)
     holdout = {record.sha256 for record in images.records("holdout", images=False)}
     out.mkdir(parents=True, exist_ok=True)
@@ -96,6 +100,8 @@ def evaluate_bundle(
         metrics,
         rival_metrics or None,
         comparison.differences,
+        classes=findings.classes,
+        training=_training(info),
         own_data=trained_without(info, images.info, holdout),
         same_data=rival.same_data,
         champion_error=rival.error,
@@ -126,7 +132,8 @@ def evaluate_bundle(
         },
         settings=config.model_dump(mode="json"),
         calibration=_calibration(scores),
-        tables=[*class_tables(scores, reference), *findings.tables],
+        classes=findings.classes or [],
+        tables=[*findings.class_tables, *class_tables(scores, reference), *findings.tables],
         notes=[*reference.notes, *findings.notes],
     )
     sheet = sample_sheet(candidate, config.seed)
@@ -173,7 +180,7 @@ def trained_without(model: BundleInfo, data: DatasetInfo, holdout: set[str]) -> 
 def _compare(
     reference: EvaluationReference, scores: ModelScores, rival: ModelScores | None, config: EvaluateConfig
 ) -> Comparison:
-    return compare(
+    return compare_models(
         reference.holdout_features,
         scores.evidence,
         rival.evidence if rival else None,
@@ -197,6 +204,15 @@ def _misfit(model: BundleInfo, data: DatasetInfo) -> str:
         if classes != data.labels[column]:
             return f"label {column!r} has classes {classes} in the model and {data.labels[column]} in the set"
     return ""
+
+
+def _training(model: BundleInfo) -> str:
+    """How long a model was trained, beside the budget of its preset; empty if unknown."""
+    seen, preset = float(model.training.get("images_seen", 0)) / 1000, str(model.config.get("preset", ""))
+    if not seen:
+        return ""
+    usual = f"; the preset {preset!r} trains on {resolve(preset).train.kimg:g} kimg" if preset in preset_names() else ""
+    return f"It was trained on {seen:g} kimg (thousands of images){usual}. Train longer: raise train.kimg."
 
 
 def _calibration(scores: ModelScores) -> dict[str, Any] | None:

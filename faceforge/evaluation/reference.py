@@ -12,6 +12,7 @@ from faceforge.config import EvaluateConfig
 from faceforge.data.imageset.info import DatasetInfo
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.diagnostics.copies import CopyDetector
 from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
 from faceforge.evaluation.inception.reference_features import InceptionReference, open_inception_reference
 
@@ -32,6 +33,7 @@ class EvaluationReference(NamedTuple):
     train_labels: NDArray[np.int32]  # (n, columns)
     all_train: NDArray[np.uint8]  # (T, H, W, C): every training image, for the search for copies
     all_train_labels: NDArray[np.int32]  # (T, columns)
+    copies: CopyDetector  # of all training images and the n holdout images
     inception: InceptionReference | None = None  # features of the training images from the FID network
     notes: tuple[str, ...] = ()  # what is missing, and how to get it
 
@@ -80,6 +82,7 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
         train_labels=train[1][chosen],
         all_train=train[0],
         all_train_labels=train[1],
+        copies=CopyDetector(train[0], compared_holdout),
         inception=inception,
         notes=tuple(notes),
     )

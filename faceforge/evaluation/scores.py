@@ -11,7 +11,7 @@ from faceforge.config import EvaluateConfig
 from faceforge.evaluation.diagnostics.discriminator import discriminator_metrics
 from faceforge.evaluation.metrics.comparison import Evidence
 from faceforge.evaluation.metrics.frechet import frechet_from_features
-from faceforge.evaluation.metrics.precision_recall import overlap, recalled_images
+from faceforge.evaluation.metrics.precision_recall import overlaps, recalled_images
 from faceforge.evaluation.reference import EvaluationReference
 from faceforge.inference.calibration import LabelledLogits
 from faceforge.models.bundle import Bundle
@@ -28,7 +28,8 @@ class ModelScores(NamedTuple):
         labels: requested labels int32 (S, columns of the image set), including columns the model does not use.
         columns: the label columns that the model uses.
         predicted: labels predicted by the classifier, int32 (S, columns of the image set); (S, 0) without labels.
-        logits: of the model's own discriminator, with labels: training images, holdout images, samples.
+        logits: of the model's own discriminator, with labels: training images, holdout images, samples; empty for a
+            release bundle, which has no discriminator.
     """
 
     metrics: dict[str, float]
@@ -59,12 +60,14 @@ def score_model(bundle: Bundle, reference: EvaluationReference, config: Evaluate
         real = [reference.classifier.holdout_accuracy[name] for name in names]
         metrics["domain/label_agreement"] = float(correct.mean())
         metrics["domain/real_label_accuracy"] = float(np.mean(real))
-    logits: dict[str, LabelledLogits] = {
-        "training images": (bundle.logits(reference.train, codes := reference.train_labels[:, columns]), codes),
-        "holdout images": (bundle.logits(reference.holdout, codes := labels[:n, columns]), codes),
-        "samples": (bundle.logits(samples[:n], labels[:n, columns]), labels[:n, columns]),
-    }
-    metrics |= discriminator_metrics(bundle.info.loss, *logits.values())
+    logits: dict[str, LabelledLogits] = {}
+    if bundle.discriminator is not None:  # a registered champion is a release bundle without one
+        logits = {
+            "training images": (bundle.logits(reference.train, codes := reference.train_labels[:, columns]), codes),
+            "holdout images": (bundle.logits(reference.holdout, codes := labels[:n, columns]), codes),
+            "samples": (bundle.logits(samples[:n], labels[:n, columns]), labels[:n, columns]),
+        }
+        metrics |= discriminator_metrics(bundle.info.loss, *logits.values())
     if reference.inception is not None:
         metrics |= reference.inception.metrics(samples, labels, names, config.seed)
     finite = bool(np.isfinite(features).all())
@@ -87,7 +90,7 @@ def real_against_real(reference: EvaluationReference) -> dict[str, float]:
 
 
 def _distribution_metrics(real: NDArray[np.float32], fake: NDArray[np.float32]) -> dict[str, float]:
-    near, wide = overlap(real, fake, k=3), overlap(real, fake, k=5)
+    near, wide = overlaps(real, fake, (3, 5))
     return {
         "domain/frechet": frechet_from_features(real, fake),
         "domain/precision": near.precision,

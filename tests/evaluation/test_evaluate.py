@@ -12,7 +12,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.imageset.writer import write_image_set
 from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.diagnostics import run as run_diagnostics
+from faceforge.evaluation.diagnostics import run
 from faceforge.evaluation.evaluate import ChampionScores, evaluate_bundle, score_champion, trained_without
 from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.report.results import Evaluation
@@ -133,8 +133,9 @@ def test_first_sound_model_is_promoted_and_everything_is_written(
 
 @pytest.fixture
 def only_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the candidate alone, only what the gate needs is asked."""
-    monkeypatch.setattr(run_diagnostics, "DIAGNOSTICS", {"copies": run_diagnostics.DIAGNOSTICS["copies"]})
+    """Only the diagnostics that the gate needs are run."""
+    needed = {name: run.DIAGNOSTICS[name] for name in ("copies", "classes")}
+    monkeypatch.setattr(run, "DIAGNOSTICS", needed)
 
 
 @pytest.mark.usefixtures("only_copies")

@@ -7,21 +7,29 @@ from typing import Any
 import pytest
 
 from faceforge.config import EvaluateConfig
+from faceforge.evaluation.diagnostics.classes import ClassScores
 from faceforge.evaluation.gate import Decision, decide
 from faceforge.evaluation.metrics.comparison import Interval
 
 CONFIG = EvaluateConfig.model_validate(
     {"min_label_agreement": 0.5, "min_recall": 0.1, "min_improvement": 0.02, "max_frechet": 20}
 )
-ORIGINAL = {"privacy/copies_pixels": 0.01, "privacy/copies_features": 0.02}
+ORIGINAL = {
+    "privacy/copies_pixels": 0.01,
+    "privacy/copies_features": 0.02,
+    "privacy/copies_limit": 0.03,
+    "privacy/near_exact_copies": 1.0,
+}
+FLOORS = {"domain/frechet_floor": 1.0, "domain/recall_floor": 0.9}
 SOUND = {
     **ORIGINAL,
+    **FLOORS,
     "domain/frechet": 10.0,
     "domain/recall": 0.5,
     "domain/label_agreement": 0.9,
     "domain/real_label_accuracy": 0.98,
 }
-UNLABELLED = {"domain/frechet": 10.0, "domain/recall": 0.5, **ORIGINAL}
+UNLABELLED = {"domain/frechet": 10.0, "domain/recall": 0.5, **ORIGINAL, **FLOORS}
 SURE = 0.01  # half the width of the intervals, where a row does not say otherwise
 
 
@@ -45,9 +53,10 @@ def differences(new: dict[str, float], old: dict[str, float], half: float = SURE
 
 
 def decided(new: dict[str, float], old: dict[str, float] | None, **options: Any) -> Decision:
-    given: dict[str, Any] = {"own_data": True, "same_data": True, "config": CONFIG, "half": SURE} | options
-    half = given.pop("half")
-    return decide(new, old, given.pop("differences", differences(new, old or {}, half)), **given)
+    arguments: dict[str, Any] = {"classes": [], "own_data": True, "same_data": True, "config": CONFIG, "half": SURE}
+    arguments |= options
+    half = arguments.pop("half")
+    return decide(new, old, arguments.pop("differences", differences(new, old or {}, half)), **arguments)
 
 
 ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
@@ -84,7 +93,35 @@ ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
         "hold",
         "copies_pixels.*missing",
     ),
+    # Copies that chance does not explain.
+    "a few more copies than chance gives": (
+        but(SOUND, frechet=5.0) | {"privacy/copies_pixels": 0.04},
+        SOUND,
+        "hold",
+        "copies_pixels 0.040 is above 0.030",
+    ),
+    "a handful of near-exact copies": (
+        but(SOUND, frechet=5.0) | {"privacy/near_exact_copies": 3.0},
+        SOUND,
+        "hold",
+        "3 samples are nearly exact copies",
+    ),
+    "near-exact copies were not counted": (
+        {name: value for name, value in SOUND.items() if name != "privacy/near_exact_copies"},
+        None,
+        "hold",
+        "near_exact_copies.*missing",
+    ),
     # No champion.
+    "first version, far from real images": (but(SOUND, frechet=19, frechet_floor=0.5), None, "hold", "38 times"),
+    "first version, hardly any variety": (but(SOUND, recall=0.12), None, "hold", "min_recall_ratio"),
+    "first version, floor unknown": (without(SOUND, "frechet_floor"), None, "hold", "frechet_floor.*missing"),
+    "as far from real images, but better than the champion": (
+        but(SOUND, frechet=16, frechet_floor=0.5),
+        but(SOUND, frechet=19),
+        "promote",
+        "better",
+    ),
     "first sound model": (SOUND, None, "promote", "First version"),
     "first sound model, unlabelled": (UNLABELLED, None, "promote", "First version"),
     # The champion's numbers.
@@ -134,6 +171,46 @@ def test_champion_that_cannot_be_judged_holds_even_a_splendid_candidate() -> Non
 
 def test_a_bad_candidate_is_rejected_even_when_the_champion_cannot_be_judged() -> None:
     assert decided(but(SOUND, recall=0), None, champion_error="bundle is damaged").verdict == "reject"
+
+
+CLASS = ClassScores(
+    column="age", name="60+", train_images=128, holdout_images=18, samples=128,
+    agreement=0.6, agreement_low=0.51, agreement_high=0.68,
+    real_agreement=0.7, real_agreement_low=0.49, real_agreement_high=0.86,
+    copies=2, copies_limit=9, near_exact_copies=0, diversity=0.9, nearest=0.9, frechet=0.3,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes, verdict, reason",
+    [
+        ({}, "promote", "better"),
+        ({"agreement": 0.1, "agreement_low": 0.05, "agreement_high": 0.17}, "hold", "age=60.: only 10% .* 70%"),
+        ({"agreement": 0.3, "agreement_low": 0.2, "agreement_high": 0.4}, "promote", "better"),  # not surely too low
+        ({"copies": 10}, "reject", "60.: 10 of 128 samples are copies"),
+        ({"copies": 6, "copies_limit": 5}, "hold", "60.: 6 of 128 samples are copies"),
+        ({"near_exact_copies": 3}, "hold", "3 of them nearly exact"),
+        ({"diversity": 0.4}, "hold", "less varied"),
+        ({"nearest": 0.1}, "hold", "less varied"),
+        ({"diversity": math.nan, "nearest": math.nan}, "promote", "better"),  # too few real images to know
+        ({"real_agreement": math.nan, "real_agreement_low": math.nan}, "promote", "better"),
+    ],
+)
+def test_one_broken_class_is_enough_to_hold(changes: dict[str, Any], verdict: str, reason: str) -> None:
+    classes = [CLASS.model_copy(update={"name": "25-39"}), CLASS.model_copy(update=changes)]
+    decision = decided(but(SOUND, frechet=5.0), SOUND, classes=classes)
+    assert decision.verdict == verdict
+    assert re.search(reason, " ".join(decision.reasons))
+
+
+def test_a_labelled_model_without_metrics_per_class_is_held() -> None:
+    assert decided(but(SOUND, frechet=5.0), SOUND, classes=None).verdict == "hold"
+    assert decided(but(UNLABELLED, frechet=5.0), UNLABELLED, classes=None).verdict == "promote"
+
+
+def test_a_first_version_that_is_held_says_how_long_to_train() -> None:
+    decision = decided(but(SOUND, recall=0.12), None, training="It was trained on 1 kimg.")
+    assert decision.reasons[-1] == "It was trained on 1 kimg."
 
 
 def test_other_data_never_promotes() -> None:

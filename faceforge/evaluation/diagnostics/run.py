@@ -7,10 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
 from faceforge.data.overview.contact_sheet import image_grid
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.diagnostics.classes import (
+    ClassScores,
+    LabelledImages,
+    balanced_rows,
+    class_metrics,
+    class_scores,
+    class_table,
+    requested_labels,
+)
 from faceforge.evaluation.diagnostics.collapse import collapse, latent_sensitivity
 from faceforge.evaluation.diagnostics.memorisation import memorisation
 from faceforge.evaluation.diagnostics.realism import realism
@@ -20,20 +30,29 @@ from faceforge.evaluation.figures import Picture, Table, picture
 from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.scores import ModelScores
 from faceforge.models.bundle import Bundle
+from faceforge.models.sampling import draw_latents
 from faceforge.progress import Progress
 
 DETECTED_AT_MOST = 500  # samples, and holdout images, passed to the face detector
-SEARCHED_AT_MOST = 2000  # samples compared with all training images to find copies
+SEARCHED_AT_MOST = 1000  # samples compared with all training images to find copies
 
 
 @dataclass
 class Findings:
-    """Metrics (with `..._floor` for real images in place of samples), pictures, tables and notes of diagnostics."""
+    """Results of diagnostics.
+
+    Attributes:
+        metrics: by name; `..._floor` = for real images in place of samples.
+        pictures, tables, notes: for the report; the table of classes comes first.
+        classes: metrics per class; None = not measured.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    class_tables: list[Table] = field(default_factory=list)
+    classes: list[ClassScores] | None = None
 
     def add(self, other: Findings) -> None:
         """Appends the findings of another diagnostic."""
@@ -41,6 +60,8 @@ class Findings:
         self.pictures += other.pictures
         self.tables += other.tables
         self.notes += other.notes
+        self.class_tables += other.class_tables
+        self.classes = self.classes if other.classes is None else other.classes
 
 
 Diagnostic = Callable[[Bundle, ModelScores, EvaluationReference, EvaluateConfig], Findings]
@@ -83,14 +104,38 @@ def _memorisation(
     bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
 ) -> Findings:
     edge = reference.holdout.shape[1]
-    samples = scores.samples[: min(reference.compared, SEARCHED_AT_MOST)]
-    result = memorisation(reference.all_train, reference.holdout, samples, seed=config.seed)
+    samples = scores.samples[:SEARCHED_AT_MOST]
+    result = memorisation(reference.all_train, reference.holdout, samples, reference.copies)
     sheet = image_grid(result.closest.swapaxes(0, 1).reshape(-1, *result.closest.shape[2:]), len(result.closest), pad=1)
     caption = (
         "Top: the samples that are most similar to a training image relative to the holdout. Middle: the nearest"
         " training image. Bottom: the nearest holdout image, which the model was not trained on."
     )
     return Findings(metrics=result.metrics, pictures=[picture("privacy", "Closest pairs", caption, sheet, edge)])
+
+
+def _classes(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
+    columns, n = _places(scores, reference), reference.compared
+    vocabularies = {name: reference.vocabularies[name] for name in scores.columns}
+    if not columns:
+        return Findings(classes=[])
+    labels = requested_labels(reference.all_train_labels[:, columns], vocabularies, config.seed)
+    latents = draw_latents(config.seed + 1, len(labels), bundle.info.spec.latent_size)
+    images = bundle.generate(latents, labels)
+    chosen = balanced_rows(reference.all_train_labels[:, columns], vocabularies)
+
+    def labelled(images: NDArray[np.uint8], codes: NDArray[np.int32]) -> LabelledImages:
+        predicted = reference.classifier.predict_balanced(images, reference.all_train_labels)[:, columns]
+        return LabelledImages(images, codes, reference.classifier.features(images), predicted)
+
+    classes = class_scores(
+        labelled(reference.all_train[chosen], reference.all_train_labels[chosen][:, columns]),
+        labelled(reference.holdout, reference.holdout_labels[:n, columns]),
+        labelled(images, labels),
+        vocabularies,
+        reference.copies,
+    )
+    return Findings(class_metrics(classes), class_tables=[class_table(classes)], classes=classes)
 
 
 def _realism(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
@@ -204,6 +249,7 @@ def _finite(value: float) -> float | None:
 
 DIAGNOSTICS: dict[str, Diagnostic] = {
     "copies": _memorisation,
+    "classes": _classes,
     "two-sample test": _two_sample,
     "face detection": _realism,
     "modes and variety": _collapse,

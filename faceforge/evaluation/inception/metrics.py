@@ -20,7 +20,7 @@ from faceforge.evaluation.metrics.extrapolation import frechet_infinity
 from faceforge.evaluation.metrics.frechet import frechet_distance
 from faceforge.evaluation.metrics.inception_score import inception_score
 from faceforge.evaluation.metrics.kernel import kernel_distance
-from faceforge.evaluation.metrics.precision_recall import overlap
+from faceforge.evaluation.metrics.precision_recall import overlaps
 
 Measure = Literal["fid", "fid_infinity", "kid", "overlap", "inception_score"]
 ToLogits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -123,7 +123,7 @@ def measure(
     if "kid" in measures and rows >= minima["kid"]:
         metrics["kid"], metrics["kid_std"] = kernel_distance(real.rows, fake.rows, seed)
     if "overlap" in measures and rows >= minima["overlap"]:
-        near, wide = overlap(real.rows, fake.rows, k=3), overlap(real.rows, fake.rows, k=5)
+        near, wide = overlaps(real.rows, fake.rows, (3, 5))
         metrics |= {"precision": near.precision, "recall": near.recall}
         metrics |= {"density": wide.density, "coverage": wide.coverage}
     if "inception_score" in measures and to_logits is not None and len(fake.rows) >= minima["inception_score"]:

@@ -1,27 +1,39 @@
-"""How sure a difference between two models is: bootstrap intervals over the images behind the numbers.
+"""Intervals of a model's metrics and of the differences between two models.
 
-Efron (1979), "Bootstrap methods: another look at the jackknife". Both models are resampled together: the same holdout
-images, and the same positions among the samples, whose latents and labels they share. What the intervals cover is the
-luck of the draw of holdout images and samples, not that of another training with another seed.
+They cover the random choice of holdout images and samples, not that of another training run with another seed. Both
+models are resampled together: they share the holdout images, and row i of their samples has the same latent and labels.
+
+- `domain/frechet`: standard error from the influence of every row (the delta method). At finite counts the distance
+  also has a quadratic part, whose variance the delta method counts twice and subsampling three times. The difference of
+  the two estimates therefore corrects the interval of a single distance.
+- `domain/recall`: random quarters of the holdout images and of the samples, with the balls recomputed from each quarter
+  (Politis & Romano (1994), "Large sample confidence regions based on subsamples under minimal assumptions"). A
+  bootstrap would draw rows twice, and a row's copy is its nearest neighbour.
+- `domain/label_agreement`: standard error of a mean.
+
+`benchmarks/coverage.py` measures how often these intervals contain the true value.
 """
 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from faceforge.evaluation.metrics.frechet import frechet_distance, gaussian
+from faceforge.evaluation.metrics.frechet import FrechetInfluence, frechet_from_features, frechet_influence
+from faceforge.evaluation.metrics.precision_recall import RecallSubsampler
 from faceforge.progress import Progress
 
 FRECHET, RECALL, AGREEMENT = "domain/frechet", "domain/recall", "domain/label_agreement"
+Floats = NDArray[np.floating]
 
 
 class Interval(BaseModel):
-    """A number and the range that holds it at the stated confidence; all NaN when it cannot be had.
+    """A number and the interval that contains its true value at the stated confidence; NaN if not known.
 
     Attributes:
         value: as measured.
@@ -42,24 +54,24 @@ class Interval(BaseModel):
 
 
 class Evidence(NamedTuple):
-    """What one model's numbers are made of; row i of two models has the same latents and labels.
+    """The data behind one model's metrics; row i of two models has the same latents and labels.
 
     Attributes:
         features: of the compared samples, float (n, D).
-        recalled: whether each of the n holdout images lies among the samples, bool (n,).
-        obeyed: share of label columns in which each sample shows what was asked for, float (S,); empty if unlabelled.
+        recalled: whether each of the n holdout images lies in a ball of the samples, bool (n,).
+        agreement: share of label columns in which each sample has the requested label, float (S,); empty if unlabelled.
     """
 
-    features: NDArray[np.floating]
+    features: Floats
     recalled: NDArray[np.bool_]
-    obeyed: NDArray[np.floating]
+    agreement: Floats
 
 
 class Comparison(NamedTuple):
     """Intervals by metric.
 
     Attributes:
-        candidate: of the candidate's own numbers.
+        candidate: of the candidate's own metrics.
         differences: candidate against champion: the relative drop of `domain/frechet` (0.1 = 10 % lower), for the
             others candidate minus champion. Above 0 is better in all. Empty without a champion.
     """
@@ -68,8 +80,8 @@ class Comparison(NamedTuple):
     differences: dict[str, Interval]
 
 
-def compare(
-    real: NDArray[np.floating],
+def compare_models(
+    real: Floats,
     candidate: Evidence,
     champion: Evidence | None,
     *,
@@ -81,74 +93,87 @@ def compare(
 
     Args:
         real: features of the holdout images, float (n, D).
-        candidate: what its numbers are made of.
+        candidate: the data behind its metrics.
         champion: the same of the champion; None = there is none.
-        resamples: how often to draw.
-        confidence: share of intervals that hold the true number, for example 0.95.
-        seed: of the draws.
+        resamples: number of random subsets.
+        confidence: of the intervals, for example 0.95.
+        seed: random seed of the subsets.
     """
-    rng = np.random.default_rng([seed, 3])
     models = [candidate] if champion is None else [candidate, champion]
-    measured = [_numbers(real, model, None, None, None) for model in models]
-    drawn: list[list[dict[str, float]]] = [[] for _ in models]
-    with Progress("intervals", resamples, unit="resample") as progress:
-        for _ in range(resamples):
-            images, samples = rng.integers(0, len(real), len(real)), rng.integers(0, len(real), len(real))
-            asked = rng.integers(0, len(candidate.obeyed), len(candidate.obeyed)) if candidate.obeyed.size else None
-            for place, model in enumerate(models):
-                drawn[place].append(_numbers(real, model, images, samples, asked))
-            progress.advance(1)
-    own = {
-        name: interval(value, np.array([draw[name] for draw in drawn[0]]), confidence)
-        for name, value in measured[0].items()
-    }
-    if champion is None:
-        return Comparison(own, {})
-    differences = {
-        name: interval(
-            _better_by(name, measured[0][name], measured[1][name]),
-            np.array([_better_by(name, new[name], old[name]) for new, old in zip(*drawn, strict=True)]),
-            confidence,
-        )
-        for name in measured[0]
-        if name in measured[1]
-    }
+    finite = all(np.isfinite(features).all() for features in (real, *(model.features for model in models)))
+    influences = [frechet_influence(real, model.features) if finite else None for model in models]
+    subsets = _Subsets.draw(real, models, resamples, seed) if finite else None
+    own, differences = {}, {}
+    own[FRECHET] = interval(*_frechet(influences[0], subsets), confidence)
+    recall = [float(model.recalled.mean()) for model in models]
+    own[RECALL] = interval(recall[0], _recall_error(subsets.recall[:, 0]) if subsets else math.nan, confidence)
+    if candidate.agreement.size:
+        own[AGREEMENT] = interval(float(candidate.agreement.mean()), _standard_error(candidate.agreement), confidence)
+    if champion is not None:
+        differences[FRECHET] = interval(*_frechet_gain(*influences), confidence)
+        error = _recall_error(subsets.recall[:, 0] - subsets.recall[:, 1]) if subsets else math.nan
+        differences[RECALL] = interval(recall[0] - recall[1], error, confidence)
+        if candidate.agreement.size and champion.agreement.size:
+            paired = candidate.agreement - champion.agreement
+            differences[AGREEMENT] = interval(float(paired.mean()), _standard_error(paired), confidence)
     return Comparison(own, differences)
 
 
-def interval(value: float, draws: NDArray[np.floating], confidence: float) -> Interval:
-    """The quantiles of `draws`, shifted so that their mean is `value`.
-
-    The shift takes out the bootstrap's own bias: a Frechet distance of resampled images is larger than that of the
-    images themselves, as fewer of them are distinct.
-    """
-    if not (math.isfinite(value) and draws.size and np.isfinite(draws).all()):
+def interval(value: float, standard_error: float, confidence: float) -> Interval:
+    """The interval of a normally distributed estimate; its ends are NaN if value or error are not finite."""
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * float(standard_error)
+    if not math.isfinite(value + reach):
         return Interval(value=value, low=math.nan, high=math.nan)
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2]) - draws.mean() + value
-    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+    return Interval(value=value, low=value - reach, high=value + reach)
 
 
-def _better_by(name: str, new: float, old: float) -> float:
-    if name != FRECHET:
-        return new - old
-    return (old - new) / old if old > 0 else math.nan
+class _Subsets(NamedTuple):
+    """Metrics of random subsets of holdout images and samples."""
+
+    frechet: NDArray[np.float64]  # (resamples,), of halves, of the candidate
+    recall: NDArray[np.float64]  # (resamples, models), of quarters
+
+    @classmethod
+    def draw(cls, real: Floats, models: list[Evidence], resamples: int, seed: int) -> _Subsets:
+        rng = np.random.default_rng([seed, 3])
+        subsamplers = [RecallSubsampler(real, model.features, k=3) for model in models]
+        count, samples = len(real), len(models[0].features)
+        frechet, recall = np.empty(resamples), np.empty((resamples, len(models)))
+        with Progress("intervals", resamples, unit="resample") as progress:
+            for turn in range(resamples):
+                images, rows = rng.permutation(count), rng.permutation(samples)
+                halves = real[images[: count // 2]], models[0].features[rows[: samples // 2]]
+                frechet[turn] = frechet_from_features(*halves)
+                quarters = images[: count // 4], rows[: samples // 4]
+                recall[turn] = [subsampler.recall(*quarters) for subsampler in subsamplers]
+                progress.advance(1)
+        return cls(frechet, recall)
 
 
-def _numbers(
-    real: NDArray[np.floating],
-    model: Evidence,
-    images: NDArray[np.integer] | None,
-    samples: NDArray[np.integer] | None,
-    asked: NDArray[np.integer] | None,
-) -> dict[str, float]:
-    """The metrics of the drawn rows; None = all of them, once."""
-    whole = slice(None)
-    holdout, made = real[whole if images is None else images], model.features[whole if samples is None else samples]
-    finite = np.isfinite(holdout).all() and np.isfinite(made).all()
-    found = {
-        FRECHET: frechet_distance(*gaussian(holdout), *gaussian(made)) if finite else math.nan,
-        RECALL: float(model.recalled[whole if images is None else images].mean()),
-    }
-    if model.obeyed.size:
-        found[AGREEMENT] = float(model.obeyed[whole if asked is None else asked].mean())
-    return found
+def _frechet(influence: FrechetInfluence | None, subsets: _Subsets | None) -> tuple[float, float]:
+    """The distance and its standard error."""
+    if influence is None or subsets is None:
+        return math.nan, math.nan
+    first_order = influence.first.var() / len(influence.first) + influence.second.var() / len(influence.second)
+    # L + 2 Q and L + 3 Q, where L + Q is the variance sought; it is at least half of the first.
+    corrected = 2 * first_order - subsets.frechet.var(ddof=1)
+    return influence.distance, math.sqrt(max(corrected, first_order / 2))
+
+
+def _frechet_gain(new: FrechetInfluence | None, old: FrechetInfluence | None) -> tuple[float, float]:
+    """The relative drop of the distance, (old - new) / old, and its standard error."""
+    if new is None or old is None or not old.distance > 0:
+        return math.nan, math.nan
+    ratio = new.distance / old.distance
+    of_real = (ratio * old.first - new.first) / old.distance
+    of_samples = (ratio * old.second - new.second) / old.distance
+    return 1 - ratio, math.sqrt(of_real.var() / len(of_real) + of_samples.var() / len(of_samples))
+
+
+def _recall_error(quarters: NDArray[np.float64]) -> float:
+    """Standard error at all rows from the values of quarters: their variance, given all rows, is 4 - 1 times that."""
+    return float(quarters.std(ddof=1) / math.sqrt(3))
+
+
+def _standard_error(values: Floats) -> float:
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan

@@ -6,6 +6,8 @@ Heusel et al. (2017), "GANs trained by a two time-scale update rule converge to 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,6 +58,51 @@ def frechet_distance(mean1: Matrix, cov1: Matrix, mean2: Matrix, cov2: Matrix) -
     trace_of_root = np.sqrt(products[products > _noise(products)]).sum()
     distance = ((mean1 - mean2) ** 2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * trace_of_root
     return max(float(distance), 0.0)
+
+
+class FrechetInfluence(NamedTuple):
+    """A Frechet distance and the influence of every row on it.
+
+    Attributes:
+        distance: as `frechet_from_features`.
+        first, second: (N,) and (M,), of mean 0. The variance of each, divided by its number of rows, is what that set
+            contributes to the variance of the distance, to first order (the delta method).
+    """
+
+    distance: float
+    first: Matrix
+    second: Matrix
+
+
+def frechet_influence(first: NDArray[np.floating], second: NDArray[np.floating]) -> FrechetInfluence:
+    """The Frechet distance of features (N, D) and (M, D), both finite, and the influence of every row.
+
+    The gradient with respect to the second mean is 2 (mean2 - mean1), that with respect to the second covariance is
+    I - F (F' cov2 F)^(-1/2) F', where F F' = cov1; and likewise for the first.
+    """
+    (mean1, cov1), (mean2, cov2) = gaussian(first), gaussian(second)
+    distance = frechet_distance(mean1, cov1, mean2, cov2)
+    return FrechetInfluence(
+        distance,
+        _influence(first - mean1, mean1 - mean2, _transport(cov2, cov1)),
+        _influence(second - mean2, mean2 - mean1, _transport(cov1, cov2)),
+    )
+
+
+def _influence(centred: NDArray[np.floating], apart: Matrix, transport: Matrix) -> Matrix:
+    squares = (centred**2).sum(axis=1) - ((centred @ transport) * centred).sum(axis=1)
+    influence: Matrix = 2 * (centred @ apart) + squares - squares.mean()
+    return influence
+
+
+def _transport(source: Matrix, target: Matrix) -> Matrix:
+    """F (F' target F)^(-1/2) F' with F F' = source: the linear optimal transport map from target to source."""
+    factor = _factor(source)
+    values, vectors = np.linalg.eigh(factor.T @ (target @ factor))
+    large = values > _noise(values)
+    turned = factor @ vectors[:, large]
+    transport: Matrix = (turned / np.sqrt(values[large])) @ turned.T
+    return transport
 
 
 def _factor(covariance: Matrix) -> Matrix:

@@ -1,20 +1,18 @@
-"""Nearest neighbours by Euclidean distance: all pairs are looked at, a block at a time."""
+"""Nearest neighbours by Euclidean distance, by comparing all pairs in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS = 1024  # of the distance matrix held at a time
-
-Points = NDArray[Any]  # (N, D), float32 features or uint8 pixels: a quarter of the memory
+from faceforge.data.pixels import map_ordered
+from faceforge.evaluation.metrics.distances import Points, SquaredDistances
 
 
 class Nearest(NamedTuple):
-    """For every point: the nearest one of the other set, and how far it is (float64)."""
+    """For every point the nearest one of the other set, and its distance."""
 
     distance: NDArray[np.float64]  # (N,)
     row: NDArray[np.intp]  # (N,)
@@ -23,34 +21,71 @@ class Nearest(NamedTuple):
 def nearest(a: Points, b: Points, *, others: bool = False) -> tuple[Nearest, Nearest]:
     """For each of `a` (N, D) the nearest of `b` (M, D), and for each of `b` the nearest of `a`; N and M at least 1.
 
-    With `others`, row i of `a` and row i of `b` are the same thing and not each other's neighbours.
+    With `others`, row i of `a` and row i of `b` are the same point and not each other's neighbours.
 
-    Neighbours are searched for in float32, around the data's centre; the distance to the one found is measured anew in
-    float64 from the difference of the two, so copies are at distance 0.
+    Neighbours are found in float32; their distances are computed in float64 from the difference of the two points, so
+    that copies are at distance 0.
     """
-    rows, columns = np.empty(len(a), np.intp), np.zeros(len(b), np.intp)
-    best = np.full(len(b), np.inf, np.float32)
-    for part, squared in _squared_distances(a, b):
+    distances = SquaredDistances(a, b)
+
+    def search(part: slice) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        squared = distances.block(part)
         if others:
             squared[np.arange(len(squared)), np.arange(part.start, part.stop)] = np.inf
-        rows[part] = squared.argmin(axis=1)
         lowest = squared.argmin(axis=0)
-        value = squared[lowest, np.arange(len(b))]
-        better = value < best
-        best[better], columns[better] = value[better], lowest[better] + part.start
-    return Nearest(_between(a, b[rows]), rows), Nearest(_between(b, a[columns]), columns)
+        return squared.argmin(axis=1), lowest + part.start, squared[lowest, np.arange(len(b))]
+
+    rows, columns = np.empty(len(a), np.intp), np.zeros(len(b), np.intp)
+    best = np.full(len(b), np.inf, np.float32)
+    for part, found in zip(distances.slices(), map_ordered(search, distances.slices()), strict=True):
+        rows[part], lowest, values = found
+        better = values < best
+        best[better], columns[better] = values[better], lowest[better]
+    to_b = np.sqrt(distances.exact(np.arange(len(a)), rows))
+    to_a = np.sqrt(distances.exact(columns, np.arange(len(b))))
+    return Nearest(to_b, rows), Nearest(to_a, columns)
 
 
-def _squared_distances(a: Points, b: Points) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    centre = b.mean(axis=0, dtype=np.float32)
-    b = b - centre
-    norms = (b**2).sum(axis=1)
-    for start in range(0, len(a), _ROWS):
-        part = a[start : start + _ROWS] - centre
-        yield slice(start, start + len(part)), (part**2).sum(axis=1)[:, None] + norms - 2 * part @ b.T
+def k_nearest(points: Points, k: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """The k nearest other points of each of `points` (N, D), N > k.
+
+    Returns:
+        Squared distances float64 (N, k) in ascending order, and the rows of the neighbours (N, k).
+    """
+    distances = SquaredDistances(points, points)
+    candidates = min(k + 4, len(points) - 1)  # a few more, as rounding may change the order
+    nearest_rows = np.zeros((len(points), candidates), np.intp)
+    nearest_values = np.full((len(points), candidates), np.inf, np.float32)
+    parts = distances.slices()
+    # The matrix is symmetric: a block above the diagonal serves its rows and its columns.
+    pairs = [(first, second) for at, first in enumerate(parts) for second in parts[at:]]
+
+    def search(pair: tuple[slice, slice]) -> list[tuple[slice, NDArray[np.intp], NDArray[np.float32]]]:
+        first, second = pair
+        block = distances.block(first, second)
+        if first == second:
+            np.fill_diagonal(block, np.inf)
+            return [_smallest(block, first, second, candidates)]
+        transposed = np.ascontiguousarray(block.T)
+        return [_smallest(block, first, second, candidates), _smallest(transposed, second, first, candidates)]
+
+    for results in map_ordered(search, pairs):
+        for part, rows, values in results:
+            merged_rows = np.concatenate([nearest_rows[part], rows], axis=1)
+            merged = np.concatenate([nearest_values[part], values], axis=1)
+            order = np.argpartition(merged, candidates - 1, axis=1)[:, :candidates]
+            nearest_rows[part] = np.take_along_axis(merged_rows, order, axis=1)
+            nearest_values[part] = np.take_along_axis(merged, order, axis=1)
+    own = np.repeat(np.arange(len(points)), candidates)
+    exact = distances.exact(own, nearest_rows.ravel()).reshape(-1, candidates)
+    order = np.argsort(exact, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(exact, order, axis=1), np.take_along_axis(nearest_rows, order, axis=1)
 
 
-def _between(a: Points, b: Points) -> NDArray[np.float64]:
-    """Distances of corresponding rows."""
-    parts = [slice(at, at + _ROWS) for at in range(0, len(a), _ROWS)]
-    return np.concatenate([np.linalg.norm(a[part].astype(np.float64) - b[part], axis=1) for part in parts])
+def _smallest(
+    block: NDArray[np.float32], rows: slice, columns: slice, count: int
+) -> tuple[slice, NDArray[np.intp], NDArray[np.float32]]:
+    """The smallest `count` entries of every row of a block: rows, positions and values."""
+    count = min(count, block.shape[1])
+    order = np.argpartition(block, count - 1, axis=1)[:, :count]
+    return rows, order + columns.start, np.take_along_axis(block, order, axis=1)

@@ -1,4 +1,4 @@
-"""How samples and real images overlap in a feature space: precision, recall, density, coverage.
+"""Overlap of samples and real images in a feature space: precision, recall, density, coverage.
 
 Kynkaanniemi et al. (2019), "Improved precision and recall metric for assessing generative models" (k = 3), and
 Naeem et al. (2020), "Reliable fidelity and diversity metrics for generative models" (k = 5).
@@ -6,28 +6,32 @@ Naeem et al. (2020), "Reliable fidelity and diversity metrics for generative mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.data.pixels import map_ordered
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.metrics.distances import SquaredDistances
+from faceforge.evaluation.metrics.neighbours import k_nearest
 
-CHUNK = 1024  # rows of a distance matrix held at a time
+_NEIGHBOURS = 48  # kept per sample by `RecallSubsampler`: a quarter of the samples nearly always includes 3 of them
+Floats = NDArray[np.floating]
 
 
 class Overlap(NamedTuple):
     """Precision, recall and coverage lie in [0, 1]; density is >= 0 and about 1 for equal distributions."""
 
-    precision: float  # share of samples that lie among the real images
-    recall: float  # share of real images that lie among the samples
-    density: float  # how many real neighbourhoods a sample lies in, relative to k: robust against outliers
-    coverage: float  # share of real images that have a sample in their neighbourhood
+    precision: float  # share of samples in a ball of a real image
+    recall: float  # share of real images in a ball of a sample
+    density: float  # number of real balls that contain a sample, divided by k: robust against outliers
+    coverage: float  # share of real images with a sample in their ball
 
 
-def overlap(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> Overlap:
-    """All four, from balls around each point that reach to its k-th nearest neighbour of the same set.
+def overlap(real: Floats, fake: Floats, k: int) -> Overlap:
+    """All four metrics, from balls around each point that reach to its k-th nearest neighbour of the same set.
 
     Args:
         real: (N, D) features of real images, N > k.
@@ -35,57 +39,92 @@ def overlap(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> O
         k: which neighbour gives the radius (the point itself is not counted).
 
     Returns:
-        The four measures; all NaN when a feature is not finite.
+        The four metrics; all NaN when a feature is not finite.
     """
+    return overlaps(real, fake, (k,))[0]
+
+
+def overlaps(real: Floats, fake: Floats, ks: Sequence[int]) -> list[Overlap]:
+    """`overlap` for several k, with the distances computed once."""
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
         raise FaceForgeError(
             f"features of shapes {real.shape} and {fake.shape} cannot be compared; give (N, D) and (M, D)"
         )
-    if min(len(real), len(fake)) <= k:
+    if min(len(real), len(fake)) <= (largest := max(ks)):
         raise FaceForgeError(
-            f"{len(real)} real and {len(fake)} generated samples are too few for k={k}; give at least {k + 1}"
+            f"{len(real)} real and {len(fake)} generated samples are too few for k={largest};"
+            f" give at least {largest + 1}"
         )
     if not (np.isfinite(real).all() and np.isfinite(fake).all()):
-        return Overlap(*[float("nan")] * 4)
-    centre = real.mean(axis=0, dtype=np.float64)  # distances keep their digits when the data lie around the origin
-    real, fake = real - centre, fake - centre
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
-    balls_around = np.zeros(len(fake), dtype=np.int64)  # for each sample: the number of real balls that hold it
-    recalled, covered = 0, 0
-    for rows, distances in _distances(real, fake):
-        inside = distances < real_radii[rows, None]
-        balls_around += inside.sum(axis=0)
-        recalled += int((distances < fake_radii).any(axis=1).sum())
-        covered += int(inside.any(axis=1).sum())
-    return Overlap(
-        precision=float((balls_around > 0).mean()),
-        recall=recalled / len(real),
-        density=float(balls_around.mean() / k),
-        coverage=covered / len(real),
+        return [Overlap(*[float("nan")] * 4)] * len(ks)
+    real_radii, fake_radii = (k_nearest(points, max(ks))[0] for points in (real, fake))
+    distances = SquaredDistances(real, fake)
+
+    def count(rows: slice) -> list[tuple[NDArray[np.integer], int, int]]:
+        """Per k: how many balls of these real images hold each sample, and how many of them are recalled, covered."""
+        block, counts = distances.block(rows), []
+        for k in ks:
+            inside = _below(block, real_radii[rows, k - 1, None], rows.start, distances)
+            recalled = _below(block, fake_radii[:, k - 1], rows.start, distances).any(axis=1)
+            counts.append((inside.sum(axis=0), int(recalled.sum()), int(inside.any(axis=1).sum())))
+        return counts
+
+    blocks = list(map_ordered(count, distances.slices()))
+    results = []
+    for position, k in enumerate(ks):
+        balls = np.sum([block[position][0] for block in blocks], axis=0)  # around each sample
+        recalled, covered = (sum(block[position][number] for block in blocks) for number in (1, 2))
+        precision, density = float((balls > 0).mean()), float(balls.mean() / k)
+        results.append(Overlap(precision, recalled / len(real), density, covered / len(real)))
+    return results
+
+
+def recalled_images(real: Floats, fake: Floats, k: int) -> NDArray[np.bool_]:
+    """Which real images lie in a ball of a sample, bool (N,); the mean is `Overlap.recall`. Features must be finite."""
+    radii = k_nearest(fake, k)[0][:, k - 1]
+    distances = SquaredDistances(real, fake)
+    return np.concatenate(
+        [_below(distances.block(rows), radii, rows.start, distances).any(axis=1) for rows in distances.slices()]
     )
 
 
-def recalled_images(real: NDArray[np.floating], fake: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
-    """Which real images lie among the samples, bool (N,); their share is `Overlap.recall`. Features must be finite."""
-    centre = real.mean(axis=0, dtype=np.float64)
-    real, fake = real - centre, fake - centre
-    radii = _radii(fake, k)
-    return np.concatenate([(distances < radii).any(axis=1) for _, distances in _distances(real, fake)])
+class RecallSubsampler:
+    """Recall of subsets of real images and samples, with the balls of each subset, without new distances."""
+
+    def __init__(self, real: Floats, fake: Floats, k: int) -> None:
+        """Prepares features (N, D) of real images and (M, D) of samples, M > k, finite."""
+        self._k = k
+        self._radii, self._neighbours = k_nearest(fake, min(_NEIGHBOURS, len(fake) - 1))
+        distances = SquaredDistances(real, fake)
+        parts = []
+        for rows in distances.slices():
+            # No ball of a subset is larger than this, so other pairs never count.
+            images, samples = np.nonzero(distances.block(rows) < self._radii[:, -1] + distances.tolerance)
+            parts.append((images + rows.start, samples))
+        self._images, self._samples = (np.concatenate(part) for part in zip(*parts, strict=True))
+        self._squared = distances.exact(self._images, self._samples)
+        self._counts = len(real), len(fake)
+
+    def recall(self, images: NDArray[np.integer], samples: NDArray[np.integer]) -> float:
+        """Recall of some real images by some samples, given by their rows."""
+        chosen = np.zeros(self._counts[1], bool)
+        chosen[samples] = True
+        # The k-th neighbour within the subset is the first up to which k chosen ones are counted.
+        before = (np.cumsum(chosen[self._neighbours], axis=1) < self._k).sum(axis=1)
+        kth = np.minimum(before, self._radii.shape[1] - 1)
+        radii = self._radii[np.arange(len(kth)), kth]
+        inside = chosen[self._samples] & (self._squared < radii[self._samples])
+        recalled = np.zeros(self._counts[0], bool)
+        recalled[self._images[inside]] = True
+        return float(recalled[images].mean())
 
 
-def _radii(points: NDArray[np.floating], k: int) -> NDArray[np.floating]:
-    """Squared distance of each point to its k-th nearest other point, (N,)."""
-    radii = np.empty(len(points), dtype=np.float64)
-    for rows, distances in _distances(points, points):
-        # The point itself comes first, at distance 0: hence index k, not k - 1.
-        radii[rows] = np.partition(distances, k, axis=1)[:, k]
-    return radii
-
-
-def _distances(a: NDArray[np.floating], b: NDArray[np.floating]) -> Iterator[tuple[slice, NDArray[np.floating]]]:
-    """Squared Euclidean distances of all pairs, as (rows of a, (len(rows), len(b))) chunks, float64."""
-    b_norms = (b**2).sum(axis=1)
-    for start in range(0, len(a), CHUNK):
-        part = a[start : start + CHUNK]
-        distances = (part**2).sum(axis=1)[:, None] + b_norms - 2 * part @ b.T
-        yield slice(start, start + len(part)), np.maximum(distances, 0, out=distances)
+def _below(
+    block: NDArray[np.float32], radii: NDArray[np.float64], first: int, distances: SquaredDistances
+) -> NDArray[np.bool_]:
+    """Which distances of a block, whose rows begin at `first`, are below the radii; near ties are decided exactly."""
+    rounded = radii.astype(np.float32)
+    below = block < rounded
+    rows, columns = np.nonzero(np.abs(block - rounded) <= distances.tolerance)
+    below[rows, columns] = distances.exact(rows + first, columns) < np.broadcast_to(radii, block.shape)[rows, columns]
+    return below

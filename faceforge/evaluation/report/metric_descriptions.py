@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from faceforge.evaluation.diagnostics import collapse, discriminator, memorisation, realism, two_sample, usefulness
+from faceforge.evaluation.diagnostics import (
+    classes,
+    collapse,
+    discriminator,
+    memorisation,
+    realism,
+    two_sample,
+    usefulness,
+)
 from faceforge.evaluation.inception import metrics as inception_metrics
 
 DESCRIPTIONS = {
@@ -18,6 +26,7 @@ DESCRIPTIONS = {
     " over columns",
     "domain/label_agreement_...": "the same share for one label column",
     "domain/real_label_accuracy": "accuracy of the classifier on real holdout images: the upper limit to expect",
+    **classes.DESCRIPTIONS,
     **discriminator.DESCRIPTIONS,
     **two_sample.DESCRIPTIONS,
     **memorisation.DESCRIPTIONS,
@@ -43,6 +52,11 @@ GROUPS = {
         "Distance from real images",
         "Measured in the features of a classifier trained on the real training images. Only comparable between models"
         " that were evaluated with the same classifier on the same holdout.",
+    ),
+    "classes": (
+        "Worst classes",
+        "From equal numbers of samples of every class, so that a rare class counts as much as a common one; the table"
+        " of classes has the metrics of each.",
     ),
     "discriminator": (
         "The model's own discriminator",

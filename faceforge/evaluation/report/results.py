@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from faceforge.evaluation.diagnostics.classes import ClassScores, worst_class
 from faceforge.evaluation.figures import Table
 from faceforge.evaluation.gate import Decision
 from faceforge.evaluation.metrics.comparison import Interval
@@ -16,6 +17,7 @@ from faceforge.evaluation.report.metric_descriptions import DESCRIPTIONS, expect
 HEADLINES = (
     "inception/fid",
     "inception/kid",
+    "classes/agreement_lowest",
     "domain/frechet",
     "domain/precision",
     "domain/recall",
@@ -31,6 +33,7 @@ HEADLINES = (
     "discriminator/accuracy_train",
     "privacy/copies_pixels",
     "privacy/copies_features",
+    "privacy/near_exact_copies",
     "privacy/closer_to_train_pixels",
 )
 
@@ -55,7 +58,8 @@ class Evaluation(BaseModel):
         data: source and digests of the image set.
         settings: the `evaluate.*` settings.
         calibration: of the discriminator (`Calibration(**...)`), on holdout images; None = its logits are not finite.
-        tables: metrics per class.
+        classes: metrics per class, from equal numbers of samples per class; empty without labels.
+        tables: for the report.
         notes: what was skipped, and how to get it.
         how: description of each metric.
     """
@@ -77,6 +81,7 @@ class Evaluation(BaseModel):
     data: dict[str, str]
     settings: dict[str, Any] = {}
     calibration: dict[str, Any] | None = None
+    classes: list[ClassScores] = []
     tables: list[Table] = []
     notes: list[str] = []
     how: dict[str, str] = DESCRIPTIONS
@@ -102,6 +107,7 @@ class Evaluation(BaseModel):
                 textwrap.fill(reason, 98, initial_indent="  ", subsequent_indent="  ")
                 for reason in self.decision.reasons
             ),
+            *self._worst_class(),
             "",
             f"{'':34}{'candidate':>12}{(name if len(name) <= 20 else 'champion') if self.champion_metrics else '':>22}"
             f"{'real images':>14}",
@@ -123,6 +129,15 @@ class Evaluation(BaseModel):
             f"Open report.html for pictures and {f'{rest} more metrics' if rest else 'tables'}, each explained.",
         ]
         return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def _worst_class(self) -> list[str]:
+        worst = worst_class(self.classes)
+        if worst is None:
+            return []
+        return [
+            f"worst class: {worst.title}: {worst.agreement:.0%} of its samples show the class (real images"
+            f" {worst.real_agreement:.0%})"
+        ]
 
 
 def spans(metrics: dict[str, float]) -> dict[str, Interval]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.metrics.frechet import frechet_distance, frechet_from_features
+from faceforge.evaluation.metrics.frechet import frechet_distance, frechet_from_features, frechet_influence
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 EXPECTED = json.loads((REFERENCE / "metric_expected.json").read_text())
@@ -52,3 +52,31 @@ def test_refuses_features_of_different_spaces_and_single_samples() -> None:
         frechet_from_features(np.zeros((5, 3)), np.zeros((5, 4)))
     with pytest.raises(FaceForgeError, match="at least 2"):
         frechet_from_features(np.zeros((1, 3)), np.zeros((5, 3)))
+
+
+def test_influence_is_the_change_of_the_distance_when_a_row_weighs_more() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(300, 4)), rng.normal(0.4, 0.8, size=(250, 4))
+    result = frechet_influence(first, second)
+    assert result.distance == pytest.approx(frechet_from_features(first, second))
+    assert result.first.mean() == pytest.approx(0, abs=1e-9)
+    for row in (0, 17):
+        # The row once more, for the derivative by its weight 1 / (N + 1).
+        more = frechet_from_features(first, np.concatenate([second, second[row : row + 1]]))
+        assert (more - result.distance) * 251 == pytest.approx(result.second[row], abs=0.1)
+        more = frechet_from_features(np.concatenate([first, first[row : row + 1]]), second)
+        assert (more - result.distance) * 301 == pytest.approx(result.first[row], abs=0.1)
+
+
+def test_influence_gives_the_spread_of_the_distance_over_new_draws() -> None:
+    rng = np.random.default_rng(1)
+    draws = [(rng.normal(size=(400, 6)), rng.normal(0.3, 0.8, size=(400, 6))) for _ in range(60)]
+    results = [frechet_influence(*pair) for pair in draws]
+    stated = [np.sqrt(result.first.var() / 400 + result.second.var() / 400) for result in results]
+    assert np.mean(stated) == pytest.approx(np.std([result.distance for result in results]), rel=0.3)
+
+
+def test_influence_of_singular_features_is_finite() -> None:
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(size=(20, 30)), rng.normal(size=(15, 30))
+    assert np.isfinite(np.concatenate(frechet_influence(first, second)[1:])).all()

@@ -1,0 +1,144 @@
+"""Copies of training images among samples, found by comparison with unseen real images.
+
+A model that learnt the distribution is as near to unseen images as to its training images; a model that memorised is
+nearer to the latter. Every sample therefore gets the ratio of its distance to the nearest training image and its
+distance to the nearest holdout image, and so does every holdout image, as if it were a sample (Meehan et al. (2020), "A
+non-parametric test to detect data-copying in generative models").
+
+- A sample counts as a copy when its ratio is below that of 99 % of the unseen images. The number of such samples among
+  unseen images follows a beta-binomial distribution, because the threshold is an order statistic of unseen images.
+- A near-exact copy is less than half as far from a training image as any two real images are from each other.
+
+Two spaces are used: `pixels` after alignment (see `alignment`), and `features`, fixed features of pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceforge.evaluation.diagnostics.alignment import AlignedIndex
+from faceforge.evaluation.diagnostics.pixel_features import pixel_features
+from faceforge.evaluation.metrics.neighbours import nearest
+
+EXPECTED = 0.01  # share of unseen images below the threshold
+FALSE_ALARM = 0.001  # probability that an honest model exceeds the limit, in one space
+UNSEEN_AT_MOST = 600  # holdout images in the place of samples
+_NEAR_EXACT = 0.5  # of the least distance between real images
+
+Images = NDArray[np.uint8]
+
+
+class Distances(NamedTuple):
+    """Distances of N images to their nearest training image and nearest holdout image."""
+
+    to_train: NDArray[np.float64]
+    to_holdout: NDArray[np.float64]
+    train_row: NDArray[np.intp]
+    holdout_row: NDArray[np.intp]
+
+    @property
+    def ratio(self) -> NDArray[np.float64]:
+        """Distance to the nearest training image over that to the nearest holdout image; 1 where both are 0."""
+        undefined = np.where(self.to_train > 0, np.inf, 1.0)
+        return np.divide(self.to_train, self.to_holdout, out=undefined, where=self.to_holdout > 0)
+
+
+class Copies(NamedTuple):
+    """Copies among N samples in one space.
+
+    Attributes:
+        count: samples that count as copies.
+        limit: largest count that chance gives with unseen images in place of samples, at a false alarm rate.
+        samples: N.
+        near_exact: near-exact copies.
+    """
+
+    count: int
+    limit: int
+    samples: int
+    near_exact: int
+
+    @property
+    def share(self) -> float:
+        """Share of the samples that count as copies."""
+        return self.count / self.samples
+
+
+class CopyDetector:
+    """Training and holdout images, prepared for searches for copies.
+
+    Attributes:
+        unseen: distances of the holdout images, as if they were samples, per space.
+    """
+
+    def __init__(self, train: Images, holdout: Images) -> None:
+        """Prepares all training images (T, S, S, C) and the holdout images (H, S, S, C), T and H at least 2."""
+        self._train, self._holdout = AlignedIndex(train), AlignedIndex(holdout)
+        train_features = pixel_features(train)
+        self._centre, spread = train_features.mean(axis=0), train_features.std(axis=0)
+        # A lower limit, so that noise in nearly constant features does not dominate.
+        self._spread = np.maximum(spread, 1e-2 * spread.max())
+        self._train_features, self._holdout_features = self._standard(train_features), self._features(holdout)
+        self.unseen = self._unseen(holdout[:UNSEEN_AT_MOST])
+
+    def distances(self, images: Images) -> dict[str, Distances]:
+        """Distances of images (N, S, S, C) per space."""
+        train, holdout = self._train.nearest(images), self._holdout.nearest(images)
+        features = self._features(images)
+        near_train, near_holdout = (
+            nearest(features, part)[0] for part in (self._train_features, self._holdout_features)
+        )
+        return {
+            "pixels": Distances(train.distance, holdout.distance, train.row, holdout.row),
+            "features": Distances(near_train.distance, near_holdout.distance, near_train.row, near_holdout.row),
+        }
+
+    def copies(self, distances: Distances, space: str, false_alarm: float = FALSE_ALARM) -> Copies:
+        """Counts copies among samples, whose distances are given in a space."""
+        return count_copies(distances, self.unseen[space], false_alarm)
+
+    def _unseen(self, images: Images) -> dict[str, Distances]:
+        train, holdout = self._train.nearest(images), self._holdout.nearest(images, exclude_self=True)
+        features = self._features(images)
+        near_train, _ = nearest(features, self._train_features)
+        near_holdout = nearest(self._holdout_features, self._holdout_features, others=True)[0]
+        count = len(images)
+        return {
+            "pixels": Distances(train.distance, holdout.distance, train.row, holdout.row),
+            "features": Distances(
+                near_train.distance, near_holdout.distance[:count], near_train.row, near_holdout.row[:count]
+            ),
+        }
+
+    def _features(self, images: Images) -> NDArray[np.float32]:
+        return self._standard(pixel_features(images))
+
+    def _standard(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray((features - self._centre) / self._spread, np.float32)
+
+
+def count_copies(samples: Distances, unseen: Distances, false_alarm: float = FALSE_ALARM) -> Copies:
+    """Counts copies among samples by comparison with unseen images in the same space.
+
+    Args:
+        samples: distances of the samples.
+        unseen: the same of holdout images that are not their own neighbours.
+        false_alarm: probability that as many unseen images in place of the samples would exceed the limit.
+    """
+    from scipy.stats import betabinom
+
+    count, unseen_count = len(samples.to_train), len(unseen.to_train)
+    rank = max(math.ceil(EXPECTED * unseen_count), 1)
+    threshold = np.sort(unseen.ratio)[rank - 1]
+    limit = betabinom.isf(false_alarm, count, rank, unseen_count + 1 - rank)
+    least = min(unseen.to_train.min(), unseen.to_holdout.min())
+    return Copies(
+        count=int((samples.ratio < threshold).sum()),
+        limit=int(limit),
+        samples=count,
+        near_exact=int((samples.to_train < _NEAR_EXACT * least).sum()),
+    )
