@@ -46,7 +46,7 @@ def test_the_discriminator_is_left_out_unless_asked_for(
     images = released.generate(4).images
     for call in (released.discriminate, released.calibrate):
         with pytest.raises(FaceForgeError, match="no discriminator: it was left out .* --with-discriminator"):
-            call(images, attributes={"sex": "male", "age": "old"})  # type: ignore[operator]
+            call(images, attributes={"sex": "male", "age": "old"})
     assert not [file for file in exported["listing"].parent.rglob("*") if "discriminator" in file.name]
     asked = export_bundle(tiny_bundle, tmp_path / "asked", with_discriminator=True)
     assert Bundle.load(asked["bundle"]).discriminator is not None

@@ -85,8 +85,9 @@ def test_a_model_without_labels_can_learn_some(family: str) -> None:
     np.testing.assert_allclose(
         np.asarray(generator([latents, *extra])), np.asarray(source.generator(latents)), atol=1e-5
     )
-    judged = np.asarray(discriminator([images, *extra, np.full((4, 1), 3, "int32")]))
-    np.testing.assert_allclose(judged, np.asarray(source.discriminator(images)), atol=1e-5)
+    assert source.discriminator is not None
+    logits = np.asarray(discriminator([images, *extra, np.full((4, 1), 3, "int32")]))
+    np.testing.assert_allclose(logits, np.asarray(source.discriminator(images)), atol=1e-5)
 
 
 def test_a_larger_resolution_starts_from_the_inner_layers() -> None:
