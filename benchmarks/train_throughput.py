@@ -99,13 +99,13 @@ def measure(config: Config, python: str | None, rounds: int, steps: int) -> dict
     rates = {name: steps * batch / statistics.median(values) for name, values in seconds.items()}
     per_image = {f"faceforge_{precision}": run.flops() for precision, run in runs.items()}
     peak = peak_flops(chosen) * runs[chosen].summary()["devices"]
-    ours, theirs = ([n for n in rates if n.startswith(who)] for who in ("faceforge", "torch"))
+    faceforge, torch = ([name for name in rates if name.startswith(package)] for package in ("faceforge", "torch"))
     return {
         **facts,
         "rounds": rounds,
         "steps": steps,
         "images_per_second": {name: round(rate, 1) for name, rate in rates.items()},
-        "ratios": {f"{a} / {b}": round(rates[a] / rates[b], 2) for a in ours for b in theirs},
+        "ratios": {f"{a} / {b}": round(rates[a] / rates[b], 2) for a in faceforge for b in torch},
         "gflop_per_image": round(next(iter(per_image.values())) / 1e9, 3),
         "tflops": {name: round(rates[name] * flops / 1e12, 3) for name, flops in per_image.items()},
         "mfu": round(rates[f"faceforge_{chosen}"] * per_image[f"faceforge_{chosen}"] / peak, 4) if peak else None,

@@ -3,8 +3,8 @@
     python examples/train.py                                     # drawn faces, some minutes on two CPU cores
     python examples/train.py photos/ --preset faces64 --labels gender,age_group --set train.kimg=100
 
-Interrupted, the same command goes on where it was. Expect of the toy preset: label agreement above 0.9, and faces in
-`example/faces.png` whose expression is plain to see.
+After an interruption, the same command continues. With the toy preset, expect a label agreement above 0.9, and faces in
+`example/faces.png` with recognisable expressions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     out: Path = options.out
     recipe = {"preset": options.preset, "settings": options.settings, "tracking": None}
 
-    with guarded():  # mistakes end in one line
+    with guarded():  # reports mistakes in one line
         run_ingest(source=options.source, labels=options.labels, out=out / "data", **recipe)
         run_augment(data=out / "data", out=out / "augmented", **recipe)
         model = run_train(data=out / "augmented", work=out / "model", **recipe)

@@ -39,7 +39,7 @@ def tune(
 ) -> None:
     """Search for better training settings; after an interruption, the same command continues.
 
-    Trials are scored on a validation split of the training images. The holdout only judges the result.
+    Trials are scored on a validation split of the training images. The holdout is only used to report the result.
     OUT gets study.html, study.json and a folder per trial.
 
     \b

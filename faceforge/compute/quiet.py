@@ -87,9 +87,9 @@ def _filtered_stderr() -> Iterator[None]:
 
 
 def _passes(line: str) -> bool:
-    """Whether a line is no log message, or one of at least the wanted level."""
+    """Whether a line is no log message, or a log message of at least the level."""
     if line.startswith(_PREAMBLE):
         return False
-    found = _LOG_LINE.match(line)
+    match = _LOG_LINE.match(line)
     level = os.environ.get(LEVEL, "")
-    return found is None or not level.isdecimal() or _SEVERITIES.index(found[1] or found[2]) >= int(level)
+    return match is None or not level.isdecimal() or _SEVERITIES.index(match[1] or match[2]) >= int(level)

@@ -85,6 +85,12 @@ def register_bundle(
                 **{key: str(value)[:4000] for key, value in (tags or {}).items()},
             }
             version = mlflow.register_model(f"models:/{model_id}", name, tags=facts, await_registration_for=0)
+            # Processes that register the same run at once have all written their version before they look again: the
+            # oldest stays, its process completes it, and the others withdraw theirs.
+            first = _registered(client, name, run.run_key)
+            if first is not None and str(first.version) != str(version.version):
+                client.delete_model_version(name, str(version.version))
+                return str(first.version)
         number = str(version.version)
         if decision != "reject":
             client.set_registered_model_alias(name, CHALLENGER, number)
@@ -110,10 +116,10 @@ def _logged(client: MlflowClient, run: StepRun, name: str) -> str:
     """The id of a model that an earlier attempt logged completely but did not register; empty = none."""
     from mlflow.entities import LoggedModelStatus
 
-    found = client.search_logged_models(
+    models = client.search_logged_models(
         experiment_ids=[run.experiment_id], filter_string=f"source_run_id = '{run.run_id}' AND name = '{name}'"
     )
-    return next((model.model_id for model in found if model.status == LoggedModelStatus.READY), "")
+    return next((model.model_id for model in models if model.status == LoggedModelStatus.READY), "")
 
 
 def _log(bundle: Path, info: BundleInfo, run: StepRun, name: str, extra: Mapping[str, Path]) -> str:

@@ -62,7 +62,7 @@ class Budget:
             pace: seconds per step; sets the speed of diffaugment's adaptation for a budget in minutes.
         """
         recipe, progress = self.recipe, self.progress(step, seconds)
-        rate, seen = recipe.learning_rate / 2**gentler, step * recipe.batch_size
+        rate, images_seen = recipe.learning_rate / 2**gentler, step * recipe.batch_size
         penalise = recipe.gamma > 0 and step % recipe.penalty_interval == 0
         share = pace / (60 * recipe.minutes) if recipe.minutes else 1 / self.steps
         return {
@@ -71,7 +71,7 @@ class Budget:
             "beta1": recipe.beta1,
             "beta2": cosine(recipe.beta2, recipe.beta2_final or recipe.beta2, progress),
             "time": float(step + 1),
-            "ema_decay": ema_decay(recipe.ema_kimg * 1000, seen, recipe.batch_size),
+            "ema_decay": ema_decay(recipe.ema_kimg * 1000, images_seen, recipe.batch_size),
             "label_weight": ramp(progress, recipe.label_ramp),
             "adapt_rate": share / ADAPTATION,
             "penalise": float(penalise),

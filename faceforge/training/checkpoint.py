@@ -180,9 +180,9 @@ def _parse(content: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         return header, [archive[name] for name in sorted(archive.files) if name != "header"]
 
 
-def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    names = sorted(theirs.keys() | ours.keys())
-    return [f"{n}: {theirs.get(n)!r} there, {ours.get(n)!r} here" for n in names if theirs.get(n) != ours.get(n)]
+def _differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
+    names = sorted(saved.keys() | current.keys())
+    return [f"{n}: {saved.get(n)!r} there, {current.get(n)!r} here" for n in names if saved.get(n) != current.get(n)]
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Outputs:
         zeros' final weight, they become a mean over batches (Kingma & Ba's bias correction). Labels are drawn from the
         whole set, because it may be ordered by class.
         """
-        # With several devices the state's lists are made anew on every call, but the tensors in them stay the same.
+        # With several devices the state's lists are new objects on every call, but the tensors in them stay the same.
         if self._calibrated is not None and self._calibrated[0] is state.average[0]:
             return self._calibrated[1]
         moments = [ops.zeros_like(moment) for moment in state.generator_statistics]

@@ -232,7 +232,7 @@ def _dispatch(
         resident, scalars = shared
 
         def one(state: State, row: dict[str, Any]) -> tuple[State, dict[str, Any]]:
-            return step(state, row | {name: ops.take(kept, row["rows"], axis=0) for name, kept in resident.items()})
+            return step(state, row | {name: ops.take(values, row["rows"], axis=0) for name, values in resident.items()})
 
         return backend.fold(one, state, steps | scalars, metrics)
 

@@ -1,7 +1,7 @@
 """The image sets of a search: a validation split is carved from the training images, the holdout is not touched.
 
 Search and holdout never meet: trials train on the rest of the training images and are scored on the validation split.
-The holdout only judges the result.
+The holdout is only used to report the result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The best settings of a search, repeated with other seeds and judged on the holdout."""
+"""The best settings of a search, repeated with other seeds and evaluated on the holdout."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def repeat_best(
     return sorted(finalists, key=lambda finalist: finalist.value)
 
 
-def judge_on_holdout(runner: TrialRunner, images: ImageSet, finalists: Sequence[Finalist]) -> list[Finalist]:
+def evaluate_on_holdout(runner: TrialRunner, images: ImageSet, finalists: Sequence[Finalist]) -> list[Finalist]:
     """Adds the metrics on the holdout, which the search has never used."""
     from faceforge.evaluation.reference import comparable, prepare
     from faceforge.evaluation.scores import score_model
@@ -81,10 +81,10 @@ def judge_on_holdout(runner: TrialRunner, images: ImageSet, finalists: Sequence[
 
     config = runner.config({}, 0).evaluate
     reference = prepare(images, runner.folder / "holdout-classifier", config, comparable(images.info, config))
-    judged = []
+    evaluated = []
     for finalist in finalists:
         folders = [runner.path(trial.settings, trial.seed) for trial in finalist.trials if trial.state == "complete"]
         scores = [score_model(Bundle.load(folder / "bundle"), reference, config).metrics for folder in folders]
         holdout = [{name: value for name, value in metrics.items() if isfinite(value)} for metrics in scores]
-        judged.append(finalist.model_copy(update={"holdout": holdout}))
-    return judged
+        evaluated.append(finalist.model_copy(update={"holdout": holdout}))
+    return evaluated

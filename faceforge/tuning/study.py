@@ -1,4 +1,4 @@
-"""A complete search: split, search, repeats of the best, judgement on the holdout, page."""
+"""A complete search: split, search, repeats of the best, evaluation on the holdout, page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faceforge.files import atomic_file, exclusive_lock
 from faceforge.training.inputs import check_inputs
 from faceforge.tuning.budget import SEARCH_SHARE, SearchBudget
 from faceforge.tuning.data import carve_validation
-from faceforge.tuning.finalists import Finalist, judge_on_holdout, repeat_best
+from faceforge.tuning.finalists import Finalist, evaluate_on_holdout, repeat_best
 from faceforge.tuning.result import OBJECTIVE, TrialResult
 from faceforge.tuning.search import open_study, search
 from faceforge.tuning.space import SearchSpace, load_space, settings_text
@@ -128,7 +128,7 @@ def run_study(plan: StudyPlan, log: StudyLog | None = None) -> StudyOutcome:
                 "holdout": images.info.counts["holdout"].total,
             },
             trials=results,
-            finalists=judge_on_holdout(runner, images, finalists),
+            finalists=evaluate_on_holdout(runner, images, finalists),
         )
         _write(outcome, plan.out)
     return outcome

@@ -171,7 +171,7 @@ class _PrunedError(Exception):
 
 
 class _Checks:
-    """Reports the checks of a training run, passes everything on to another observer, and stops the run if told to."""
+    """Passes on what it observes, reports the checks of a run, and ends the run when it is to be pruned."""
 
     def __init__(self, folder: Path, observer: Observer | None, report: Report | None, last: int) -> None:
         self._folder, self._observer, self._report, self._last = folder, observer, report, last
