@@ -8,11 +8,12 @@ It measures nothing, so other rates or prices give new tables at once.
 from __future__ import annotations
 
 import argparse
+from math import comb
 
 COUNTS = {"200 thousand": 200_000, "10 million": 10_000_000, "1 billion": 1_000_000_000}
 DECODED = 64 * 64 * 3
 SELECTION = 200  # bytes of memory per image during selection (digests, their order, hashes, thumbnails)
-HOLDOUT = 0.1
+HOLDOUT, RADIUS = 0.1, 4  # ingest.holdout, ingest.near_duplicates
 
 
 def main() -> None:
@@ -21,10 +22,7 @@ def main() -> None:
     parser.add_argument("--prepare", type=float, default=950, help="images/s prepared by one core")
     parser.add_argument("--write", type=float, default=55_000, help="images/s written by one process")
     parser.add_argument(
-        "--pairs",
-        type=float,
-        default=2.4e10,
-        help="pairs/s that the search for near duplicates passes",
+        "--search", type=float, default=1.2e7, help="images/s that one core enters into a near-duplicate hash table"
     )
     parser.add_argument("--stored", type=float, default=7500, help="bytes of a stored image, 64 px")
     parser.add_argument("--train", type=float, default=120, help="images/s of training")
@@ -37,14 +35,14 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for name, count in COUNTS.items():
         work = count / options.prepare
-        search = count * HOLDOUT * count * (1 - HOLDOUT) / options.pairs
+        search = count * tables(count) / options.search
         written = count / options.write
         row = [
             name,
             size(count * options.stored),
             span(work / 2),
             span(work / 64),
-            span(search),
+            span(search / 2),
             span(written),
             size(count * SELECTION),
             f"{(work + search + written) / 3600 * options.core_hour:,.2f}",
@@ -61,6 +59,14 @@ def main() -> None:
             f"{count * options.stored / 1e9 * options.gigabyte_month:,.2f}",
         ]
         print(f"| {' | '.join(row)} |")
+
+
+def tables(count: int) -> int:
+    """Hash tables that the search for near duplicates builds, at the default radius."""
+    from faceforge.data.preprocess.near_duplicates import block_count
+
+    held_out = int(count * HOLDOUT)
+    return comb(block_count(count - held_out, held_out, RADIUS), RADIUS)
 
 
 def span(seconds: float) -> str:
