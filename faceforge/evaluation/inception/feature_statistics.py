@@ -51,6 +51,8 @@ class FeatureStatistics(NamedTuple):
             with np.load(path, allow_pickle=False) as arrays:
                 known = "rows" in arrays and "identity" in arrays
                 rows = arrays["rows"] if known else np.empty((0, len(gaussian.mean)), np.float32)
+                if rows.ndim != 2 or rows.shape[1] != len(gaussian.mean) or not np.isfinite(rows).all():
+                    raise ValueError("rows are not finite features of as many dimensions as mu")
                 return cls(gaussian, rows, str(arrays["identity"]) if known else "")
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise FaceForgeError(f"{path} is damaged ({first_line(error)}); make it again") from None

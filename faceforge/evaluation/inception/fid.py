@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from faceforge.evaluation.inception.image_inputs import ImageInput, open_images
 from faceforge.evaluation.inception.metrics import FIRST_NAME, LABELS, MIN_FID, MINIMA, Measure, measure
 from faceforge.evaluation.inception.weights import FILE, SHA256, cache_folder, find_weights
 
+FEATURES = 2048  # of the FID network
 FID_ONLY: tuple[Measure, ...] = ("fid",)
 KID_ONLY: tuple[Measure, ...] = ("kid",)
 
@@ -86,6 +88,8 @@ def compare_sets(
         side.check_count(part.gaussian.count, measures, minima)  # some may have been unreadable
     _check_alike(sides, statistics)
     metrics = measure(first, second, measures, network.logits if network else None, minima=minima)
+    if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
+        raise FaceForgeError(f"{', '.join(broken)} of {real} and {fake} is not a finite number; compute them again")
     identity = next((part.identity for part in statistics if part.identity), "")
     published = all(part.identity.startswith(SHA256) for part in statistics)
     space = "inception" if published else "inception_unverified"
@@ -197,6 +201,8 @@ def _notes(
     for side, part in zip(sides, statistics, strict=True):
         if not part.identity:
             yield f"{side.name} does not name its network; another network or resizing gives another number"
+            if (size := len(part.gaussian.mean)) != FEATURES:
+                yield f"not FID: {side.name} has {size:,} features per image, FID has {FEATURES:,}"
         if side.images and side.images.skipped:
             yield f"{side.name}: {len(side.images.skipped):,} images skipped, the first: {side.images.skipped[0]}"
     if len({part.identity.partition(":")[2] for part in statistics if part.identity}) > 1:

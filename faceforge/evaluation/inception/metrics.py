@@ -39,7 +39,7 @@ MIN_FID = 2048  # of each kind: with fewer, the covariance of 2,048 features is 
 MIN_PAIRED = 100  # of each kind, for measures that do not need the covariance
 MINIMA: dict[Measure, int] = {
     "fid": MIN_FID,
-    "fid_infinity": MIN_EXTRAPOLATED + 1,
+    "fid_infinity": MIN_EXTRAPOLATED,
     "kid": MIN_PAIRED,
     "overlap": MIN_PAIRED,
     "inception_score": MIN_FID,
@@ -48,7 +48,8 @@ MINIMA: dict[Measure, int] = {
 DESCRIPTIONS = {
     "inception.../fid": "Frechet Inception distance: features of the 2015 Inception network after TF1 resizing, float64"
     f" statistics; lower is better; at least {MIN_FID:,} images of each kind; falls as their number grows",
-    "inception.../fid_infinity": f"FID extrapolated to infinitely many samples from subsets of {MIN_EXTRAPOLATED:,} up",
+    "inception.../fid_infinity": "FID extrapolated to infinitely many samples, from all samples and random halves; at"
+    f" least {MIN_EXTRAPOLATED:,} samples",
     "inception.../fid_infinity_error": "standard error of that extrapolation",
     "inception.../kid": "kernel Inception distance, cubic kernel, unbiased: mean over 100 subsets of 1,000 or all",
     "inception.../kid_std": "its standard deviation over the subsets",

@@ -88,45 +88,52 @@ class _Walk:
         self._memo: dict[int, Any] = {}
 
     def follow(self, name: str, argument: Any) -> None:
-        stack = self.stack
+        """Executes one instruction."""
         if name in _IGNORED:
             return
         if name in _CONSTANTS:
-            stack.append(_CONSTANTS[name])
+            self.stack.append(_CONSTANTS[name])
         elif name in _LITERALS:
-            stack.append(argument)
+            self.stack.append(argument)
         elif name in _TUPLES:
-            stack.append(tuple(self._top(_TUPLES[name])))
-        elif name == "TUPLE":
-            stack.append(tuple(self._since_mark()))
+            self.stack.append(tuple(self._top(_TUPLES[name])))
         elif name in {"EMPTY_DICT", "EMPTY_LIST"}:
-            stack.append({} if name == "EMPTY_DICT" else [])
+            self.stack.append({} if name == "EMPTY_DICT" else [])
         elif name == "MARK":
-            self._marks.append(len(stack))
-        elif name in {"SETITEM", "SETITEMS"}:
-            items = self._top(2) if name == "SETITEM" else self._since_mark()
-            _of_kind(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
-        elif name in {"APPEND", "APPENDS"}:
-            items = self._top(1) if name == "APPEND" else self._since_mark()
-            _of_kind(stack[-1], list).extend(items)
-        elif name in {"BINPUT", "LONG_BINPUT"}:
-            self._memo[argument] = stack[-1]
-        elif name == "MEMOIZE":
-            self._memo[len(self._memo)] = stack[-1]
+            self._marks.append(len(self.stack))
+        elif name in {"TUPLE", "SETITEM", "SETITEMS", "APPEND", "APPENDS"}:
+            self._collect(name)
+        elif name in {"BINPUT", "LONG_BINPUT", "MEMOIZE"}:
+            self._memo[len(self._memo) if name == "MEMOIZE" else argument] = self.stack[-1]
         elif name in {"BINGET", "LONG_BINGET"}:
-            stack.append(self._memo[argument])
-        elif name == "GLOBAL":
-            stack.append(_named(argument))
+            self.stack.append(self._memo[argument])
+        else:
+            self._call(name, argument)
+
+    def _collect(self, name: str) -> None:
+        """Instructions that put the topmost values into a container."""
+        items = self._top(2 if name == "SETITEM" else 1) if name in {"SETITEM", "APPEND"} else self._since_mark()
+        if name == "TUPLE":
+            self.stack.append(tuple(items))
+        elif name in {"SETITEM", "SETITEMS"}:
+            _of_kind(self.stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
+        else:
+            _of_kind(self.stack[-1], list).extend(items)
+
+    def _call(self, name: str, argument: Any) -> None:
+        """Instructions that name or call something."""
+        if name == "GLOBAL":
+            self.stack.append(_named(argument))
         elif name == "STACK_GLOBAL":
-            stack.append(_named(" ".join(self._top(2))))
+            self.stack.append(_named(" ".join(self._top(2))))
         elif name == "BINPERSID":
-            stack.append(_storage(stack.pop()))
+            self.stack.append(_storage(self.stack.pop()))
         elif name == "REDUCE":
-            arguments, what = stack.pop(), stack.pop()
-            stack.append(_described(what, arguments))
+            arguments, function = self.stack.pop(), self.stack.pop()
+            self.stack.append(_described(function, arguments))
         elif name == "BUILD":  # attributes of a dictionary (`_metadata`): not needed
-            stack.pop()
-            _of_kind(stack[-1], dict)
+            self.stack.pop()
+            _of_kind(self.stack[-1], dict)
         else:
             raise PickleError(f"uses the pickle instruction {name}, which no checkpoint of tensors needs")
 

@@ -80,13 +80,16 @@ def frechet_influence(first: NDArray[np.floating], second: NDArray[np.floating])
     The gradient with respect to the second mean is 2 (mean2 - mean1), that with respect to the second covariance is
     I - F (F' cov2 F)^(-1/2) F', where F F' = cov1; and likewise for the first.
     """
-    (mean1, cov1), (mean2, cov2) = gaussian(first), gaussian(second)
-    distance = frechet_distance(mean1, cov1, mean2, cov2)
+    one, other = gaussian(first), gaussian(second)
     return FrechetInfluence(
-        distance,
-        _influence(first - mean1, mean1 - mean2, _transport(cov2, cov1)),
-        _influence(second - mean2, mean2 - mean1, _transport(cov1, cov2)),
+        frechet_distance(*one, *other), sample_influence(*other, first), sample_influence(*one, second)
     )
+
+
+def sample_influence(mean: Matrix, covariance: Matrix, samples: NDArray[np.floating]) -> Matrix:
+    """Influence (N,) of every sample (N, D) on its Frechet distance from a Gaussian; see `FrechetInfluence`."""
+    sample_mean, sample_covariance = gaussian(samples)
+    return _influence(samples - sample_mean, sample_mean - mean, _transport(covariance, sample_covariance))
 
 
 def _influence(centred: NDArray[np.floating], apart: Matrix, transport: Matrix) -> Matrix:

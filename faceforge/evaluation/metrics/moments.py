@@ -14,6 +14,7 @@ from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file
 
 Matrix = NDArray[np.float64]
+_ROUNDING = 1e-6  # relative to the trace: float32 files of singular covariances are within it
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Gaussian:
         """Reads what `save`, pytorch-fid or TTUR wrote; the count of the latter two is unknown.
 
         Raises:
-            FaceForgeError: no such file, or not of this kind.
+            FaceForgeError: no such file, not of this kind, or not the mean and covariance of anything: not finite, not
+                symmetric, or not positive semidefinite.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
@@ -48,10 +50,28 @@ class Gaussian:
                 count = int(arrays["count"]) if "count" in arrays else 0
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             reason = first_line(error)
-            raise FaceForgeError(f"{path} holds no statistics (mu, sigma): {reason}; compute them anew") from None
-        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
-            raise FaceForgeError(f"{path} has mu {mean.shape} and sigma {covariance.shape}; compute them anew")
-        return cls(mean, covariance, count)
+            raise FaceForgeError(f"{path} holds no statistics (mu, sigma): {reason}; compute them again") from None
+        if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
+            raise FaceForgeError(f"{path} has mu {mean.shape} and sigma {covariance.shape}; compute them again")
+        if problem := _problem(mean, covariance):
+            raise FaceForgeError(f"{path} holds no valid statistics: {problem}; compute them again")
+        return cls(mean, covariance, max(count, 0))
+
+
+def _problem(mean: Matrix, covariance: Matrix) -> str:
+    """Why these are not the mean and covariance of any features; empty if they may be."""
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        return "mu or sigma is not finite"
+    total = float(np.abs(covariance.diagonal()).sum())
+    if not np.allclose(covariance, covariance.T, rtol=0, atol=_ROUNDING * total):
+        return "sigma is not symmetric"
+    # Rounding leaves slightly negative eigenvalues where there are fewer images than features.
+    raised = covariance + max(_ROUNDING * total, np.finfo(np.float64).tiny) * np.eye(len(mean))
+    try:
+        np.linalg.cholesky(raised)
+    except np.linalg.LinAlgError:
+        return "sigma has negative eigenvalues"
+    return ""
 
 
 class Moments:

@@ -104,9 +104,9 @@ def test_too_few_images_are_refused_before_any_work_with_the_minimum(
     tmp_path: Path, published: None, network: type[SmallNetwork]
 ) -> None:
     a, b = folder(tmp_path / "a", draw(40, 0)), folder(tmp_path / "b", draw(120, 1))
-    with pytest.raises(FaceForgeError, match=r"a has 40 images, too few: needed are, for FID 2,048"):
+    with pytest.raises(FaceForgeError, match=r"a has only 40 images \(needed: FID 2,048\)"):
         compare_sets(a, b)
-    with pytest.raises(FaceForgeError, match=r"40 images, too few: needed are, for KID 100"):
+    with pytest.raises(FaceForgeError, match=r"only 40 images \(needed: KID 100\)"):
         compare_sets(a, b, measures=KID_ONLY)
     assert network.images == 0
     found = compare_sets(b, b, measures=MEASURES)
@@ -121,7 +121,7 @@ def test_unreadable_images_are_skipped_counted_and_told(tmp_path: Path, publishe
     found = compare_sets(a, b, min_samples=40)
     assert (found.real.images, found.real.skipped) == (40, 1)
     assert "broken.png" in found.notes[0]
-    with pytest.raises(FaceForgeError, match="a has 40 images"):
+    with pytest.raises(FaceForgeError, match="a has only 40 images"):
         compare_sets(a, a, min_samples=41)
 
 
@@ -147,8 +147,8 @@ def test_statistics_of_pytorch_fid_are_taken_but_not_trusted(tmp_path: Path) -> 
     found = compare_sets(str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), measures=MEASURES)
     assert found.metrics == {"inception_unverified/fid": pytest.approx(frechet_from_features(*rows))}
     assert found.real.images == 0
-    assert any("does not say which network" in note for note in found.notes)
-    assert any("KID left out" in note and "no rows" in note for note in found.notes)
+    assert any("does not name its network" in note for note in found.notes)
+    assert any("KID skipped" in note and "no rows" in note for note in found.notes)
 
 
 def test_statistics_that_cannot_be_compared_are_refused(tmp_path: Path, weights: str, published: None) -> None:

@@ -1,6 +1,7 @@
 """Streaming statistics: any split and order give numpy's mean and covariance; files are pytorch-fid's."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,3 +68,28 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(FaceForgeError, match="holds no statistics"):
             Gaussian.load(file)
+
+
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        (lambda mu, sigma: (mu * np.nan, sigma), "not finite"),
+        (lambda mu, sigma: (mu, sigma + np.inf), "not finite"),
+        (lambda mu, sigma: (mu, sigma + np.triu(np.ones_like(sigma), 1)), "not symmetric"),
+        (lambda mu, sigma: (mu, -sigma), "negative eigenvalues"),
+        (lambda mu, sigma: (mu, sigma - 2 * np.outer(mu, mu) / (mu @ mu)), "negative eigenvalues"),
+        (lambda mu, sigma: (mu[:0], sigma[:0, :0]), "has mu"),
+    ],
+)
+def test_statistics_that_no_features_can_have_are_refused(change: Any, problem: str, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(200, 8))
+    mu, sigma = change(rows.mean(axis=0), np.cov(rows, rowvar=False))
+    np.savez(tmp_path / "foreign.npz", mu=mu, sigma=sigma)
+    with pytest.raises(FaceForgeError, match=problem):
+        Gaussian.load(tmp_path / "foreign.npz")
+
+
+def test_singular_statistics_in_single_precision_are_accepted(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(3, 1, size=(20, 64)).astype(np.float32)  # fewer rows than dimensions
+    np.savez(tmp_path / "few.npz", mu=rows.mean(axis=0), sigma=np.cov(rows, rowvar=False).astype(np.float32))
+    assert Gaussian.load(tmp_path / "few.npz").covariance.shape == (64, 64)
