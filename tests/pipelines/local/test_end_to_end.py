@@ -23,7 +23,8 @@ SETTINGS = (
     "ingest.limit=400, ingest.holdout=0.3, model.latent_size=16, model.width=8, model.max_width=16, train.kimg=2, "
     "train.batch_size=32, train.log_points=30, train.grids=5, train.checkpoints=3, evaluate.samples=100, "
     # So few steps make no faces: what is tested is the way of a model, not the model.
-    "evaluate.classifier_epochs=2, evaluate.min_label_agreement=0"
+    "evaluate.classifier_epochs=2, evaluate.min_label_agreement=0, evaluate.min_class_agreement=0, "
+    "evaluate.min_class_diversity=0, evaluate.max_frechet_ratio=1e9, evaluate.min_recall_ratio=0"
 )
 
 
