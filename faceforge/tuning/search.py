@@ -79,11 +79,19 @@ def search(study: Study, runner: TrialRunner, space: SearchSpace, budget: Search
     The baseline, which is the preset without changes, is the first trial and is never pruned.
 
     Raises:
-        FaceForgeError: the baseline or several trials in a row failed.
+        FaceForgeError: the baseline or several trials in a row failed, or the budget allows only the baseline.
     """
     baseline = runner.run({}, seed, None)
     if baseline.state != "complete":
         raise FaceForgeError(f"the preset itself cannot be trained: {baseline.reason}")
+    if (
+        not budget.allows(spent(runner, budget), trial_cost(runner, budget), SEARCH_SHARE)
+        and len(runner.results()) == 1
+    ):
+        raise FaceForgeError(
+            "the budget is used up by the preset itself; the same command with a larger --budget continues, "
+            "--set train.kimg=... with another --out makes trials shorter"
+        )
     _add_baseline(study, runner, space, baseline)
     _requeue_interrupted(study, str(runner.folder.resolve()))
     repeats, failures = 0, 0

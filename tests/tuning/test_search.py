@@ -141,6 +141,12 @@ def test_failed_trials_are_left_out_and_several_in_a_row_end_the_search(images: 
         run(broken, 300)
 
 
+def test_a_budget_for_the_preset_alone_is_too_small(images: ImageSet, out: Path) -> None:
+    with pytest.raises(FaceForgeError, match="used up by the preset itself"):
+        run(runner(images, out), 12)
+    assert len(run(runner(images, out), 50)) > 1  # a larger budget continues
+
+
 def test_another_search_in_the_same_folder_is_refused(images: ImageSet, out: Path) -> None:
     run(runner(images, out), 50)
     with pytest.raises(FaceForgeError, match="holds a search with other settings; choose another --out"):
