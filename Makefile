@@ -8,7 +8,7 @@ VENV ?= .venv
 # What is not set here is left to the command's own default.
 export SOURCE LABELS PRESET SETTINGS MODEL EXPERIMENT VERSION REASON CRON PORT RUNNER BUDGET SPACE OUT
 export ENGINE REGISTRY BUILD_FLAGS
-TAG ?= latest
+TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' faceforge/__init__.py)
 export TAG
 # Variables given to this make are not handed to a make that a test or a recipe starts.
 MAKEOVERRIDES =
@@ -93,7 +93,7 @@ rollback: $(INSTALLED) ## Make the previous champion the champion again (MODEL= 
 	@$(VENV)/bin/faceforge registry rollback $(call option,--name,MODEL) $(call option,--reason,REASON)
 
 mlflow-ui: $(INSTALLED) ## Browse runs and models at http://localhost:5000 (PORT=)
-	@exec $(VENV)/bin/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
+	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true exec $(VENV)/bin/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
 		--host 127.0.0.1 --port "$${PORT:-5000}"
 
 serve: $(INSTALLED) ## Serve the champion over HTTP at http://localhost:8000 (MODEL= PORT=); follows promotions

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from faceforge.config import resolve
 from faceforge.data.imageset.reader import ImageSet
+from faceforge.defaults import model_name_of
 from faceforge.files import atomic_file
 from faceforge.steps.log_data import log_domain_drift
 from faceforge.steps.tracked import Tracking, maybe_tracked
@@ -18,6 +19,17 @@ from faceforge.tracking.tags import DECISION_TAG, REASONS_TAG
 if TYPE_CHECKING:
     from faceforge.evaluation.report.results import Evaluation
     from faceforge.tracking.runs import StepRun
+
+
+KEY_METRICS = (
+    "domain/frechet",
+    "domain/precision",
+    "domain/recall",
+    "domain/label_agreement",
+    "privacy/copies_features",
+    "inception/fid",
+)
+"""Metrics that a pipeline run is compared by in MLflow; the others stand with the step `evaluate` and in the report."""
 
 
 def run_evaluate(
@@ -62,6 +74,8 @@ def run_evaluate(
         )
         if run is not None:
             _log_evaluation(run, evaluation, out)
+            source = model_name_of(ImageSet.open(data).info.source)
+            run.rename_parent(f"{source} · {preset} · {evaluation.decision.verdict}")
             if champion is None and model_name:
                 log_domain_drift(run, ImageSet.open(data), model_name, rival.version)
     if page is not None:
@@ -81,7 +95,7 @@ def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
     for name in ("report.html", "report.json", "summary.txt", "samples.png"):
         run.log_artifacts(out / name)
     run.headline(
-        metrics=metrics,
+        metrics={name: metrics[name] for name in KEY_METRICS if name in metrics},
         tags={DECISION_TAG: evaluation.decision.verdict, REASONS_TAG: reasons},
         artifacts=[out / "samples.png", out / "report.html"],
     )

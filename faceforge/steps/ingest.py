@@ -7,6 +7,7 @@ from pathlib import Path
 
 from faceforge.config import flatten, labels_option, resolve
 from faceforge.data.imageset.reader import ImageSet
+from faceforge.defaults import model_name_of
 from faceforge.steps.log_data import log_drift, log_image_set
 from faceforge.steps.tracked import Tracking, maybe_tracked
 from faceforge.tracking.preflight import check_tracking
@@ -49,11 +50,20 @@ def run_ingest(
     if tracking is not None and model_name:
         check_tracking(tracking.uri, tracking.experiment, model_name)  # the pipeline's first step
     with maybe_tracked("ingest", tracking) as run:
-        images = build_image_set(source, out, ingest_config, label_file or "", work, prepared, for_evaluation)
+        images = build_image_set(
+            source,
+            out,
+            ingest_config,
+            labels_csv=label_file,
+            work=work,
+            prepared=prepared,
+            for_evaluation=for_evaluation,
+        )
         print(summary(images.info), flush=True)
         if run is not None:
             run.headline(params=flatten(config), tags={REVISION_TAG: code_revision() or "unknown"})
             log_image_set(run, images)
+            run.rename_parent(f"{model_name_of(images.info.source)} · {preset}")
             if model_name:
                 log_drift(run, images, model_name)
     return images
@@ -66,4 +76,4 @@ def run_prepare(
     from faceforge.data.ingest.build import prepare_share
 
     ingest_config, label_file = labels_option(resolve(preset, settings).ingest, labels)
-    prepare_share(source, out, ingest_config, share, shares, label_file or "")
+    prepare_share(source, out, ingest_config, share=share, shares=shares, labels_csv=label_file)

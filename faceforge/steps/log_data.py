@@ -39,7 +39,9 @@ def log_input(run: StepRun, info: DatasetInfo) -> None:
     from faceforge.tracking.run_writer import DatasetRef
 
     name = Path(info.source).name or info.source
-    run.headline(dataset=DatasetRef(name=name, digest=info.parent_digest or info.digest, source=info.source))
+    profile = {"images": {split: count.total for split, count in info.counts.items()}, "classes": info.labels}
+    digest = info.parent_digest or info.digest
+    run.headline(dataset=DatasetRef(name, digest, info.source, profile, tuple(info.labels)))
 
 
 def log_drift(run: StepRun, images: ImageSet, model_name: str) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from faceforge.steps.evaluate import KEY_METRICS
 from faceforge.steps.tracked import Tracking, tracked
+from faceforge.tracking.connection import readable
+from faceforge.tracking.pages import model_description, version_description
 from faceforge.tracking.tags import MODEL_TAG, MODEL_VERSION_TAG
+
+if TYPE_CHECKING:
+    from faceforge.tracking.runs import StepRun
 
 
 def run_register(*, exported: Path, report: Path, decision: str, model_name: str, tracking: Tracking) -> str:
@@ -22,7 +29,8 @@ def run_register(*, exported: Path, report: Path, decision: str, model_name: str
     from faceforge.inference.registration import register_bundle
     from faceforge.tracking.runs import finish_parent
 
-    reasons = json.loads((report / "report.json").read_text())["decision"]["reasons"]
+    evaluation = json.loads((report / "report.json").read_text())
+    reasons = evaluation["decision"]["reasons"]
     with tracked("register", tracking) as run:
         version = register_bundle(
             exported / "bundle",
@@ -34,10 +42,26 @@ def run_register(*, exported: Path, report: Path, decision: str, model_name: str
             auto_promote=True,
             reason="; ".join(reasons),
         )
+        _describe(run, model_name, version, decision, evaluation)
         run.set_tags({MODEL_VERSION_TAG: version})
         run.headline(tags={MODEL_TAG: f"models:/{model_name}/{version}"})
     finish_parent(tracking.run_key, "FINISHED", tracking.experiment)
     return version
+
+
+def _describe(run: StepRun, name: str, version: str, decision: str, evaluation: dict[str, Any]) -> None:
+    """Writes what a visitor of MLflow's pages wants to know first: on the version, its model and its run."""
+    from faceforge.tracking.versions import mlflow_client
+
+    source = str(evaluation["data"].get("source", "")).rpartition("/")[2] or "an image set"
+    numbers = evaluation["metrics"]
+    metrics = {key: float(numbers[key]) for key in KEY_METRICS if key in numbers}
+    text = version_description(name, version, decision, evaluation["decision"]["reasons"], metrics, source)
+    run.describe(text)
+    with readable("MLflow registry"):
+        client = mlflow_client()
+        client.update_model_version(name, version, description=text)
+        client.update_registered_model(name, description=model_description(name, source))
 
 
 def _kept_with_version(exported: Path, report: Path) -> dict[str, Path]:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from faceforge.tracking.connection import readable
 from faceforge.tracking.find_runs import all_experiments, find_parent
 from faceforge.tracking.runs import finish_parent
 from faceforge.tracking.tags import FAILURE_TAG, MLFLOW_PARENT_TAG, STEP_TAG
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 _KILLED = "ended without an error message: killed, evicted, or out of memory"
 _NEVER_RAN = "a step could not be started: see the events of its pod (image, volume, quota)"
 
 
-def run_status(run_key: str) -> str:
-    """Status of the parent run of `run_key`: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`; empty: there is no run."""
+def find_pipeline_run(run_key: str) -> Run | None:
+    """The parent run of `run_key`, in whatever experiment."""
     import mlflow
 
     with readable("MLflow"):
         client = mlflow.MlflowClient()
-        parent = find_parent(client, run_key, all_experiments(client))
-        return str(parent.info.status) if parent is not None else ""
+        return find_parent(client, run_key, all_experiments(client))
+
+
+def run_status(run_key: str) -> str:
+    """Status of the parent run of `run_key`: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`; empty: there is no run."""
+    parent = find_pipeline_run(run_key)
+    return str(parent.info.status) if parent is not None else ""
 
 
 def close_run(run_key: str) -> str:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faceforge.tracking.connection import readable
-from faceforge.tracking.tags import DATASET_TAG, HOLDOUT_TAG, PARENT_RUN_TAG, REASONS_TAG
+from faceforge.tracking.tags import DATASET_TAG, HOLDOUT_TAG, MLFLOW_PARENT_TAG, PARENT_RUN_TAG, REASONS_TAG, STEP_TAG
 from faceforge.tracking.versions import VersionInfo, find_version, mlflow_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+
+_OTHERS = ("champion/", "against_champion/")  # metrics of evaluate that describe another version
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,13 @@ def describe(name: str, version: str) -> Details:
     """
     info = find_version(name, version)
     with readable("MLflow"):
-        run = existing_run(mlflow_client(), info.tags.get(PARENT_RUN_TAG, ""))
+        client = mlflow_client()
+        run = existing_run(client, info.tags.get(PARENT_RUN_TAG, ""))
+        metrics = _metrics(client, run) if run else {}
     if run is None:
         return Details(info, {}, {}, "", "")
     data = run.data
-    return Details(info, dict(data.metrics), dict(data.params), data.tags.get(REASONS_TAG, ""), run.info.run_name or "")
+    return Details(info, metrics, dict(data.params), data.tags.get(REASONS_TAG, ""), run.info.run_name or "")
 
 
 def compare(name: str, left: str, right: str) -> Comparison:
@@ -83,6 +88,14 @@ def compare(name: str, left: str, right: str) -> Comparison:
         if one.params.get(key) != other.params.get(key)
     ]
     return Comparison(one, other, metrics, params, _notes(one, other))
+
+
+def _metrics(client: MlflowClient, parent: Run) -> dict[str, float]:
+    """The parent's metrics and those of its step `evaluate`, which has all of them."""
+    query = f"tags.`{MLFLOW_PARENT_TAG}` = '{parent.info.run_id}' and tags.`{STEP_TAG}` = 'evaluate'"
+    steps = client.search_runs([parent.info.experiment_id], query, max_results=1)
+    own = {name: value for step in steps for name, value in step.data.metrics.items() if not name.startswith(_OTHERS)}
+    return {**parent.data.metrics, **own}
 
 
 def existing_run(client: MlflowClient, run_id: str) -> Run | None:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from faceforge.errors import FaceForgeError
-from faceforge.tracking.tags import ROLE_TAG, RUN_KEY_TAG
+from faceforge.tracking.tags import MLFLOW_KIND_TAG, MLFLOW_SOURCE_TAG, ROLE_TAG, RUN_KEY_TAG
 from faceforge.tracking.uri import artifact_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+MODEL_KIND = "custom_model_development"  # MLflow's view for models, not for language models
 
 
 def find_parent(client: MlflowClient, run_key: str, experiment_ids: list[str]) -> Run | None:
@@ -32,7 +34,8 @@ def create_run(
     """A new run with the tags `identity` and `more`; if several processes create one, all get the oldest."""
     from mlflow.tracking.context.registry import resolve_tags
 
-    mine = client.create_run(experiment_id, tags=resolve_tags({**identity, **(more or {})}), run_name=name)
+    tags = {MLFLOW_SOURCE_TAG: "faceforge", **identity, **(more or {})}
+    mine = client.create_run(experiment_id, tags=resolve_tags(tags), run_name=name)
     first = find_run(client, [experiment_id], identity)
     if first is None or first.info.run_id == mine.info.run_id:
         return mine
@@ -55,7 +58,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         # Set explicitly: MLflow's default depends on the working folder of the first process.
         location = (root / quote(name, safe="")).as_uri() if root else None
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags={MLFLOW_KIND_TAG: MODEL_KIND}))
         except MlflowException:  # another step has just created it
             found = client.get_experiment_by_name(name)
             if found is None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.artifacts import check_artifacts
 from faceforge.tracking.connection import connect, limited_retries, readable
-from faceforge.tracking.find_runs import experiment_id
+from faceforge.tracking.find_runs import MODEL_KIND, experiment_id
+from faceforge.tracking.tags import MLFLOW_KIND_TAG
 from faceforge.tracking.uri import CREDENTIALS
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _check_injected_run(client: MlflowClient) -> None:
 
 def _check_right_to_log(client: MlflowClient, experiment: str, name: str) -> None:
     try:
-        client.set_experiment_tag(experiment, "mlflow.experimentKind", "custom_model_development")
+        client.set_experiment_tag(experiment, MLFLOW_KIND_TAG, MODEL_KIND)
     except Exception as error:
         if "PERMISSION_DENIED" in str(error) or "403" in str(error):
             raise FaceForgeError(

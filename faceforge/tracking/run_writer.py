@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.tracking.connection import readable
-from faceforge.tracking.tags import CHANGED_TAG, DATASET_TAG
+from faceforge.tracking.tags import CHANGED_TAG, DATASET_TAG, KUBEFLOW_RUN_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,12 +33,14 @@ class DatasetRef:
         digest: content digest; MLflow's own field keeps the first 36 characters, a tag keeps all of them.
         source: where the data came from, a path or name.
         profile: counts and other facts that fit in a line of JSON.
+        columns: names of the label columns, which are text.
     """
 
     name: str
     digest: str
     source: str = ""
     profile: Mapping[str, Any] = field(default_factory=dict)
+    columns: Sequence[str] = ()
 
 
 class Point(NamedTuple):
@@ -108,6 +110,12 @@ class RunWriter:
         """A tag as it was when this writer was made, or as last written by it; empty = there is none."""
         return str(self._data.tags.get(name, ""))
 
+    def rename(self, name: str) -> None:
+        """Names the run; one that Kubeflow manages keeps its name."""
+        if KUBEFLOW_RUN_TAG not in self._data.tags:
+            with readable(_WHAT):
+                self._client.update_run(self._run_id, name=name)
+
     def dataset(self, dataset: DatasetRef) -> None:
         """The run's input."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -119,6 +127,7 @@ class RunWriter:
             source_type="local" if is_path else "code",
             source=json.dumps({"uri": dataset.source} if is_path else {"tags": {"source": dataset.source}}),
             profile=json.dumps(dict(dataset.profile)),
+            schema=json.dumps({"mlflow_colspec": [{"type": "string", "name": name} for name in dataset.columns]}),
         )
         with readable(_WHAT):
             self._client.log_inputs(

@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.tracking.run_writer import DatasetRef, Point, RunWriter
+from faceforge.tracking.tags import MLFLOW_NOTE_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+LOSSES = ("loss/generator", "loss/discriminator")  # curves that the parent shows
 
 
 class StepRun:
@@ -37,8 +41,10 @@ class StepRun:
         self._own.metrics(metrics)
 
     def log_points(self, points: Sequence[Point]) -> None:
-        """Points of curves, in order; those that an earlier attempt logged are left out."""
+        """Points of curves, in order; those of an earlier attempt are left out. The parent gets the losses too."""
         self._own.points(points)
+        losses = [point._replace(metrics={k: v for k, v in point.metrics.items() if k in LOSSES}) for point in points]
+        self._parent.points(losses)
 
     def tag(self, name: str) -> str:
         """A tag of the step's run as it was when the step began or was last set here; empty = there is none."""
@@ -53,8 +59,18 @@ class StepRun:
         self._own.tags(tags)
 
     def log_image(self, image: NDArray[np.uint8], key: str, step: int) -> None:
-        """A uint8 (H, W, C) image in the run's image charts, unless this key and step were logged before."""
+        """A uint8 (H, W, C) image in the image charts of the step and its parent, unless it was logged before."""
         self._own.image(image, key, step)
+        self._parent.image(image, key, step)
+
+    def rename_parent(self, name: str) -> None:
+        """Names the parent, unless Kubeflow created it."""
+        self._parent.rename(name)
+
+    def describe(self, markdown: str) -> None:
+        """The description on top of the pages of the step's run and its parent."""
+        for writer in (self._own, self._parent):
+            writer.tags({MLFLOW_NOTE_TAG: markdown})
 
     def log_artifacts(self, path: Path, folder: str = "") -> None:
         """A file, or everything in a folder, under `folder` of the run's artifacts."""

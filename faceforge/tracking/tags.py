@@ -7,6 +7,9 @@ from __future__ import annotations
 
 # Of MLflow and Kubeflow.
 MLFLOW_PARENT_TAG = "mlflow.parentRunId"
+MLFLOW_NOTE_TAG = "mlflow.note.content"  # description of a run, Markdown
+MLFLOW_SOURCE_TAG = "mlflow.source.name"
+MLFLOW_KIND_TAG = "mlflow.experimentKind"  # which of its views MLflow opens an experiment in
 KUBEFLOW_RUN_TAG = "kfp.pipeline_run_id"  # on parent runs that Kubeflow's MLflow plugin creates and ends
 
 # What a run is; RUN_KEY_TAG also stands on the model version that the run registered.

@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from faceforge.tracking.closing import find_pipeline_run
+from faceforge.tracking.connection import current_uri
+from faceforge.tracking.pages import run_page, version_page
 from pipelines.definition.parameters import RunParameters, SynthesisParameters
 from pipelines.local.run_folder import RunFolder
 
@@ -19,7 +22,6 @@ def summary(folder: RunFolder, parameters: RunParameters | SynthesisParameters, 
     if (folder.root / "summary.txt").is_file():
         yield from (folder.root / "summary.txt").read_text(encoding="utf-8").rstrip().splitlines()
         yield ""
-    uri = parameters.tracking_uri
     if isinstance(parameters, RunParameters):
         rows = {
             "decision": outputs["decision"],
@@ -34,9 +36,20 @@ def summary(folder: RunFolder, parameters: RunParameters | SynthesisParameters, 
             "image set": relative(Path(outputs["dataset"])),
             "published": outputs["address"],
         }
-    rows["MLflow"] = f"make mlflow-ui   ({uri})" if uri.startswith("sqlite:") else uri
+    rows |= _pages(folder.key, parameters, outputs)
     yield from (f"{name:<12} {value}" for name, value in rows.items())
     yield f"run {folder.key} succeeded in {seconds / 60:.1f} min"
+
+
+def _pages(run_key: str, parameters: RunParameters | SynthesisParameters, outputs: dict[str, str]) -> dict[str, str]:
+    """Addresses of the run and of the model version in MLflow; a database needs `make mlflow-ui` first."""
+    uri, parent = current_uri(), find_pipeline_run(run_key)
+    rows = {"MLflow run": run_page(uri, parent.info.experiment_id, parent.info.run_id)} if parent else {}
+    if isinstance(parameters, RunParameters):
+        rows["version page"] = version_page(uri, parameters.model_name, outputs["version"])
+    if not uri.startswith("http"):
+        rows["to open them"] = "make mlflow-ui"
+    return rows
 
 
 def copy_report(folder: RunFolder) -> None:

@@ -4,7 +4,10 @@ import io
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -14,6 +17,7 @@ from PIL import Image
 
 from faceforge.cli.registry import registry
 from faceforge.errors import FaceForgeError
+from faceforge.inference import registration
 from faceforge.inference.generator import Generator
 from faceforge.inference.registration import register_bundle
 from faceforge.tracking.promotion import history, promote, rollback
@@ -29,6 +33,26 @@ def register(bundle: Path, key: str, decision: str, **more: object) -> str:
 def aliases() -> dict[str, str]:
     found = mlflow.MlflowClient().get_registered_model("faceforge").aliases
     return {alias: str(version) for alias, version in found.items()}  # SQLite answers with integers
+
+
+def test_processes_that_register_one_run_at_once_make_one_version(
+    tracking_uri: str, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, log = threading.Barrier(3), registration._log
+
+    def log_together(*arguments: Any) -> str:
+        together.wait(60)  # all have looked for an earlier version and found none
+        return log(*arguments)
+
+    monkeypatch.setattr(registration, "_logged", lambda *_: "")
+    monkeypatch.setattr(registration, "_log", log_together)
+    with ThreadPoolExecutor(3) as pool:
+        numbers = list(pool.map(lambda _: register(tiny_bundle, "k1", "promote"), range(3)))
+    (version,) = list_versions("faceforge")
+    assert numbers == [version.version] * 3
+    assert version.aliases == ("challenger", "champion")
+    assert version.tags["faceforge.registered"] == "true"
+    assert len([event for event in history("faceforge") if event.action == "promote"]) == 1
 
 
 def test_versions_follow_the_decisions(tracking_uri: str, tiny_bundle: Path, tmp_path: Path) -> None:

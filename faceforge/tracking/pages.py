@@ -1,0 +1,75 @@
+"""Addresses of MLflow's pages, and the Markdown that stands on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+LOCAL_UI = "http://localhost:5000"  # where `make mlflow-ui` shows a local database
+_MODELS_VIEW = "?workflowType=machine_learning"  # MLflow's pages otherwise open in the view for language models
+
+
+def run_page(uri: str, experiment_id: str, run_id: str) -> str:
+    """Address of a run's page on the MLflow server at `uri`; of a database, on the local UI."""
+    return f"{_server(uri)}/#/experiments/{experiment_id}/runs/{run_id}{_MODELS_VIEW}"
+
+
+def version_page(uri: str, name: str, version: str) -> str:
+    """Address of a model version's page on the MLflow server at `uri`; of a database, on the local UI."""
+    return f"{_server(uri)}/#/models/{quote(name)}/versions/{version}{_MODELS_VIEW}"
+
+
+def version_description(
+    name: str, version: str, decision: str, reasons: Sequence[str], metrics: Mapping[str, float], data: str
+) -> str:
+    """Markdown for a model version and its run: decision with reasons, headline metrics, how to load the model.
+
+    Args:
+        name: registered model.
+        version: its number.
+        decision: promote, hold or reject.
+        reasons: of the decision.
+        metrics: the few that stand in the table, in this order.
+        data: the source of the training images, in a few words.
+    """
+    table = [f"| {metric} | {value:.4g} |" for metric, value in metrics.items()]
+    return "\n".join(
+        [
+            f"**{decision}**: {'; '.join(reasons)}",
+            "",
+            f"Generative model of the images of `{data}`. `report.html` explains these numbers and shows the pictures.",
+            "",
+            "| metric | value |",
+            "|---|---|",
+            *table,
+            "",
+            *_how_to_load(f"models:/{name}/{version}"),
+        ]
+    )
+
+
+def model_description(name: str, data: str) -> str:
+    """Markdown for a registered model: what it generates, and how to load its champion."""
+    return "\n".join(
+        [
+            f"Generative model of the images of `{data}`, with a version per pipeline run. `champion` is the version "
+            "in use, `challenger` the newest that was not rejected, `previous` the champion before.",
+            "",
+            *_how_to_load(f"models:/{name}@champion"),
+        ]
+    )
+
+
+def _how_to_load(uri: str) -> list[str]:
+    return [
+        "```python",
+        "from faceforge import Generator",
+        "",
+        f'generator = Generator.load("{uri}")',
+        "samples = generator.generate(num_images=16, seed=1)",
+        "```",
+    ]
+
+
+def _server(uri: str) -> str:
+    return uri.rstrip("/") if uri.startswith("http") else LOCAL_UI

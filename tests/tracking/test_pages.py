@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import re
+
+from faceforge.tracking.pages import model_description, run_page, version_description, version_page
+
+
+def test_pages_are_those_of_the_server_or_of_the_local_ui() -> None:
+    assert run_page("https://mlflow.example/base/", "7", "abc").startswith(
+        "https://mlflow.example/base/#/experiments/7/runs/abc?workflowType=machine_learning"
+    )
+    local = version_page("sqlite:////home/ada/mlflow.db", "my photos", "3")
+    assert local.startswith("http://localhost:5000/#/models/my%20photos/versions/3?")
+
+
+def test_a_description_says_decision_numbers_and_how_to_load() -> None:
+    metrics = {"domain/frechet": 1.23456, "domain/recall": 0.5}
+    text = version_description("photos", "3", "hold", ["too blurred", "and dark"], metrics, "photos.zip")
+    assert text.startswith("**hold**: too blurred; and dark\n")
+    assert re.findall(r"^\| (\S+) \| (\S+) \|$", text, re.MULTILINE) == [
+        ("metric", "value"), ("domain/frechet", "1.235"), ("domain/recall", "0.5"),
+    ]  # fmt: skip
+    assert 'Generator.load("models:/photos/3")' in text
+    assert 'Generator.load("models:/photos@champion")' in model_description("photos", "photos.zip")
