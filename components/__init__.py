@@ -4,8 +4,13 @@ The body of a component is shipped as text and runs where only the image's packa
 needs inside. Annotations are read at run time: no postponed evaluation in these files.
 """
 
-IMAGE = "faceforge-core:latest"
-"""Image of the steps that handle image sets and the registry; the compile step may name another."""
+from faceforge import __version__
 
-TRAIN_IMAGE = "faceforge-train:latest"
+IMAGE = f"faceforge-core:{__version__}"
+"""Image of the steps that handle image sets and the registry; the compile step may name another.
+
+The tag is the release: Kubernetes pulls `latest` anew for every pod.
+"""
+
+TRAIN_IMAGE = f"faceforge-train:{__version__}"
 """Image of the steps that compute with networks."""

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # Builds the three images, or pushes them: build.sh build|push. `make images` and `make images-push` call it.
 #   ENGINE       docker or podman; unset = the first that answers
-#   REGISTRY     put before the names, for example registry.example/team
-#   TAG          latest
+#   REGISTRY     prefix of the names, for example registry.example/team
+#   TAG          tag of the images; unset = the version of the code
 #   LOCK         cpu or gpu: which TensorFlow is in faceforge-train
 #   SBOM         folder for the bills of materials; build/sbom
-#   BUILD_FLAGS  handed to the engine's build, for example --build-arg PYTHON_IMAGE=...
+#   BUILD_FLAGS  options of the engine's build, for example --build-arg PYTHON_IMAGE=...
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 images=(faceforge-core faceforge-train faceforge-serve)
 prefix=${REGISTRY:+${REGISTRY%/}/}
-tag=${TAG:-latest}
 bills=${SBOM:-build/sbom}
 read -ra flags <<<"${BUILD_FLAGS:-}"
 
@@ -24,18 +23,19 @@ if [[ -z $engine ]]; then
     echo 'error: neither docker nor podman answers; start one, or name it: make images ENGINE=podman' >&2
     exit 2
 fi
+tag=${TAG:-$(sed -n 's/^__version__ = "\(.*\)"/\1/p' faceforge/__init__.py)}
 
 build() {
     local revision image full
     revision=$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
-    # Podman leaves health checks out of its own image format, and finds no ignore file that is named after ours.
+    # Podman's own image format has no health checks, and Podman does not find an ignore file with another name.
     [[ $engine == *podman* ]] && flags+=(--format docker --ignorefile k8s/images/Dockerfile.dockerignore)
     mkdir -p "$bills"
     for image in "${images[@]}"; do
         full=$prefix$image:$tag
         "$engine" build --file k8s/images/Dockerfile --target "$image" --tag "$full" \
             --build-arg "LOCK=${LOCK:-cpu}" --build-arg "REVISION=$revision" "${flags[@]}" .
-        # As a cluster runs it: any user, nothing to write on, no network.
+        # Like on a cluster: any user, nothing writable, no network.
         "$engine" run --rm --read-only --tmpfs /tmp --user 12345:0 --cap-drop ALL --network none "$full" \
             faceforge --version
         "$engine" run --rm --network none "$full" cat /opt/faceforge/sbom.json >"$bills/$image.cdx.json"

@@ -1,4 +1,4 @@
-"""`faceforge pipeline {compile,run,submit,runs,watch,logs,retry,terminate,synthesis}`."""
+"""`faceforge pipeline {compile,run,submit,runs,watch,logs,retry,terminate,close,synthesis}`."""
 
 from __future__ import annotations
 
@@ -134,6 +134,17 @@ def terminate(run_id: str, server: Server) -> None:
 
     terminate_run(run_id, server)
     print_line(f"{run_id} is being terminated")
+
+
+@pipeline.command()
+@click.argument("run_id")
+@click.option("--tracking-uri", default="", help="MLflow as seen from here; default: MLFLOW_TRACKING_URI.")
+@server_options
+def close(run_id: str, tracking_uri: str, server: Server) -> None:
+    """End the MLflow run of a finished pipeline run that its last step could not end, for example after a retry."""
+    from pipelines.cluster.runs import close_in_mlflow
+
+    print_line(close_in_mlflow(run_id, server, tracking_uri))
 
 
 def main() -> NoReturn:

@@ -9,6 +9,7 @@ from faceforge.doctor.finding import Finding
 from faceforge.errors import FaceForgeError
 from pipelines.cluster.api import UnreachableError, api_errors, silenced
 from pipelines.cluster.connection import namespace_of, open_client
+from pipelines.cluster.controller import describe_retries
 from pipelines.cluster.server import ENDPOINT, Server
 
 _MIN_VERSION = (2, 16)  # the first that deletes a schedule without its unfinished runs
@@ -36,7 +37,7 @@ def check() -> Finding:
     mode = "single-user"
     if multi_user:
         mode = f"multi-user, namespace {namespace}" if namespace else "multi-user: give --namespace"
-    details = f"{server.address}, version {version}, {mode}"
+    details = ", ".join(filter(None, (server.address, f"version {version}", mode, describe_retries())))
     release = re.match(r"v?(\d+)\.(\d+)", version)
     if release and (int(release[1]), int(release[2])) < _MIN_VERSION:
         needed = ".".join(map(str, _MIN_VERSION))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from faceforge.errors import FaceForgeError, first_line
@@ -41,19 +43,40 @@ def read_pod_log(namespace: str, pod: str, tail: int = 0) -> str:
     Raises:
         FaceForgeError: no cluster is configured, it does not answer, or it refuses, with its reason.
     """
-    import urllib3
     from kubernetes import client
 
     options = {"tail_lines": tail} if tail else {}
-    try:
+    with _errors():
         text: str = client.CoreV1Api(connect_kubernetes()).read_namespaced_pod_log(
             pod, namespace, container="main", _request_timeout=_TIMEOUT_SECONDS, **options
         )
+        return text
+
+
+def read_config_map(namespace: str, name: str) -> dict[str, str]:
+    """Data of a config map.
+
+    Raises:
+        FaceForgeError: no cluster is configured, it does not answer, or it refuses, with its reason.
+    """
+    from kubernetes import client
+
+    with _errors():
+        api = client.CoreV1Api(connect_kubernetes())
+        return dict(api.read_namespaced_config_map(name, namespace, _request_timeout=_TIMEOUT_SECONDS).data or {})
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    import urllib3
+    from kubernetes import client
+
+    try:
+        yield
     except client.ApiException as error:
         raise FaceForgeError(f"Kubernetes: {_message(error)}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise FaceForgeError(f"Kubernetes does not answer: {first_line(error, 200)}") from error
-    return text
 
 
 def _message(error: Any) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cluster.api import UnreachableError, api_errors, equals, list_all, with_retries
+from faceforge.errors import FaceForgeError
+from pipelines.cluster.api import api_errors, equals, list_all, with_retries
 from pipelines.cluster.connection import connect, namespace_of
 from pipelines.cluster.server import Server
+from pipelines.cluster.workflow import read_workflow
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -78,16 +80,38 @@ def terminate(run_id: str, server: Server) -> None:
     request_termination(connect(server), run_id)
 
 
+def close_in_mlflow(run_id: str, server: Server, tracking_uri: str = "") -> str:
+    """Ends what still has the status RUNNING in MLflow of a finished run; returns the outcome in one line.
+
+    The task `close` does this at the end of a run, but not again after a retry, and not if its own pod was killed.
+
+    Raises:
+        FaceForgeError: the run does not exist or has not finished, or the server or MLflow does not answer.
+    """
+    from faceforge.tracking.closing import close_run
+    from faceforge.tracking.connection import connect as connect_mlflow
+
+    client = connect(server)
+    run = with_retries(f"run {run_id}", lambda: client.get_run(run_id))
+    if run.state not in FINISHED_STATES:
+        raise FaceForgeError(f"run {run_id} is still {str(run.state).lower()}: terminate it, or wait for its end")
+    parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
+    key = str(parameters.get("run_key") or run_id)  # a run without a key uses its id
+    connect_mlflow(tracking_uri)
+    status = close_run(key)
+    return f"MLflow run {key}: {status.lower()}" if status else f"MLflow has no run {key}"
+
+
 def request_termination(client: Client, run_id: str) -> None:
     """Ask the server to terminate a run; does not wait for its end."""
     with_retries(f"run {run_id}", lambda: client.terminate_run(run_id))
 
 
 def lost_schedule(client: Client, run: Any) -> str:
-    """Why an unfinished run no longer exists, if the schedule that started it was deleted; '' otherwise.
+    """Why an unfinished run no longer exists, if the schedule that started it was deleted with its runs; '' otherwise.
 
-    Kubernetes deletes a run's workflow together with its recurring run, which owns it, and the server keeps the run's
-    last state for ever (ownerReferences in the scheduled workflow controller).
+    Kubernetes deletes a workflow with the recurring run that owns it, and the server keeps the run's last state. A
+    recurring run that was deleted alone (as `faceforge schedule` does) no longer owns the workflow.
     """
     import kfp_server_api
 
@@ -95,12 +119,10 @@ def lost_schedule(client: Client, run: Any) -> str:
         return ""
     try:
         with api_errors(f"schedule of run {run.run_id}"):
-            try:
-                client.get_recurring_run(run.recurring_run_id)
-            except kfp_server_api.ApiException as error:
-                if error.status == 404:
-                    return "its schedule was deleted, and Kubernetes deleted the run's pods with it"
-                raise
-    except UnreachableError:
-        pass  # asked again at the next poll
-    return ""
+            client.get_recurring_run(run.recurring_run_id)
+            return ""
+    except FaceForgeError as error:
+        if not isinstance(error.__cause__, kfp_server_api.ApiException) or error.__cause__.status != 404:
+            return ""  # asked again at the next poll
+    owners = read_workflow(client, run.run_id).get("metadata", {}).get("ownerReferences")
+    return "its schedule was deleted, and Kubernetes deleted the run's pods with it" if owners else ""

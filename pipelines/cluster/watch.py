@@ -172,6 +172,7 @@ class _PodReporter:
         self._last_line: dict[str, str] = {}
         self._nothing_since = time.monotonic()
         self._no_logs = False
+        self._lost = False
 
     def report(self, run: Any) -> None:
         """Looks at the pods if enough time has passed since the last look.
@@ -183,10 +184,11 @@ class _PodReporter:
         if now < self._next:
             return
         self._next = now + PODS_SECONDS
-        if reason := lost_schedule(self.client, run):
-            raise RunNotSucceededError(f"run {self.run_id} no longer exists: {reason}")
         try:
+            self._check_schedule(run)
             pods = step_pods(self.client, self.run_id)
+        except RunNotSucceededError:
+            raise
         except FaceForgeError:
             return  # an extra: the state of the run is polled anyway
         for pod in pods:
@@ -197,6 +199,12 @@ class _PodReporter:
         elif now - self._nothing_since >= SLOW_START_SECONDS:
             self._show_change("", "no pod has been created yet; is Kubeflow's workflow controller running?")
         self._check_starts([pod for pod in pods if not pod.started], now)
+
+    def _check_schedule(self, run: Any) -> None:
+        reason = lost_schedule(self.client, run)
+        if reason and self._lost:  # at two looks: the server hears of a changed owner a moment later
+            raise RunNotSucceededError(f"run {self.run_id} no longer exists: {reason}")
+        self._lost = bool(reason)
 
     def _check_starts(self, waiting: list[StepPod], now: float) -> None:
         self._waiting_since = {pod.name: self._waiting_since.get(pod.name, now) for pod in waiting}

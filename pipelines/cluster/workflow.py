@@ -78,11 +78,21 @@ def step_pods(client: Client, run_id: str) -> list[StepPod]:
     Raises:
         FaceForgeError: the run does not exist, or the server does not answer.
     """
+    return pods_of_workflow(read_workflow(client, run_id))
+
+
+def read_workflow(client: Client, run_id: str) -> dict[str, Any]:
+    """The Argo `Workflow` object of a run as last reported to the server; empty before the first report.
+
+    Raises:
+        FaceForgeError: the run does not exist, or the server does not answer.
+    """
     response = with_retries(
         f"run {run_id}", lambda: _get(client, f"/apis/v1beta1/runs/{run_id}", response_type="object")
     )
     manifest = ((response or {}).get("pipeline_runtime") or {}).get("workflow_manifest") or "{}"
-    return pods_of_workflow(json.loads(manifest))
+    workflow: dict[str, Any] = json.loads(manifest)
+    return workflow
 
 
 def pods_of_workflow(workflow: dict[str, Any]) -> list[StepPod]:

@@ -154,7 +154,11 @@ class CompileSettings(_Options):
     )
     data_path: str = Field("/data", pattern="^/", description="Mount path of that claim in ingest and generate.")
     ingest_workers: int = Field(
-        1, ge=1, le=1000, description="Number of pods that share the work of ingest, for large sources."
+        # Each pod adds tasks to the run, which the server returns in one piece of at most 4 MiB (group_concat_max_len).
+        1,
+        ge=1,
+        le=100,
+        description="Number of pods that share the work of ingest, at most 100, for large sources.",
     )
     retries: int = Field(
         0,

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from faceforge import __version__
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "k8s" / "images"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
@@ -69,7 +71,7 @@ def test_the_layer_on_top_of_core_replaces_nothing_of_it(lock: str) -> None:
 def test_steps_and_images_agree_on_names() -> None:
     from components import IMAGE, TRAIN_IMAGE
 
-    assert (IMAGE, TRAIN_IMAGE) == ("faceforge-core:latest", "faceforge-train:latest")
+    assert (f"faceforge-core:{__version__}", f"faceforge-train:{__version__}") == (IMAGE, TRAIN_IMAGE)
 
 
 def test_the_bill_of_materials_lists_python_and_debian_packages(tmp_path: Path) -> None:
@@ -135,6 +137,11 @@ def test_the_three_images_are_built_tried_and_listed(engine: Path, tmp_path: Pat
     assert result.stdout.count("300 MB") == 3
     assert result.stderr.count("[--read-only]") == 3
     assert result.stderr.count("[--build-arg][PYTHON_IMAGE=r.example/python:3.11]") == 3
+
+
+def test_images_are_tagged_with_the_version_unless_a_tag_is_given(engine: Path, tmp_path: Path) -> None:
+    result = script("build", ENGINE=str(engine), TAG="", SBOM=str(tmp_path / "bills"))
+    assert all(f"[--tag][{image}:{__version__}]" in result.stderr for image in IMAGES)
 
 
 def test_pushing_wants_a_registry(engine: Path) -> None:

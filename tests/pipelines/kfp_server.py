@@ -117,6 +117,7 @@ class SimulatedServer:
     versions: dict[str, Json] = field(default_factory=dict)
     runs: dict[str, Json] = field(default_factory=dict)
     deleted_workflows: set[str] = field(default_factory=set)
+    orphaned: set[str] = field(default_factory=set)
     recurring: dict[str, Json] = field(default_factory=dict)
     before: Callable[[str], None] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -275,8 +276,11 @@ class SimulatedServer:
 
     def _run_detail(self, run_id: str) -> Json:
         """v1beta1: with the workflow as last reported (toApiRunDetailV1 of apiserver/server/api_converter.go)."""
-        self._known(self.runs, run_id)
-        return {"run": {"id": run_id}, "pipeline_runtime": {"workflow_manifest": json.dumps(self.workflow)}}
+        run = self._known(self.runs, run_id)
+        content = json.loads(json.dumps(self.workflow)) or {"metadata": {}}
+        if run.get("recurring_run_id") and run_id not in self.orphaned:
+            content["metadata"]["ownerReferences"] = [{"kind": "ScheduledWorkflow"}]
+        return {"run": {"id": run_id}, "pipeline_runtime": {"workflow_manifest": json.dumps(content)}}
 
     def _log(self, run_id: str, pod: str) -> str:
         """An error comes with status 200 as JSON, after what was read (apiserver/server/run_log_server.go).
@@ -342,9 +346,9 @@ class SimulatedServer:
         """
         self._known(self.recurring, recurring)
         del self.recurring[recurring]
-        if query.get("propagation_policy") != "ORPHAN":
-            owned = (one["run_id"] for one in self.runs.values() if one.get("recurring_run_id") == recurring)
-            self.deleted_workflows.update(owned)
+        owned = {one["run_id"] for one in self.runs.values() if one.get("recurring_run_id") == recurring}
+        orphan = query.get("propagation_policy") == "ORPHAN"
+        (self.orphaned if orphan else self.deleted_workflows).update(owned)
         return {}
 
     def fire(self, recurring: str) -> str:

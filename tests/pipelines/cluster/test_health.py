@@ -9,7 +9,7 @@ from tests.pipelines.kfp_server import SimulatedServer
 
 
 @pytest.fixture(autouse=True)
-def endpoint(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def endpoint(server: SimulatedServer, no_kubernetes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KF_PIPELINES_TOKEN", "KF_PIPELINES_SA_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KF_PIPELINES_ENDPOINT", server.url)
@@ -43,3 +43,28 @@ def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (check().status, "connection refused" in check().message) == ("problem", True)
     monkeypatch.delenv("KF_PIPELINES_ENDPOINT")
     assert check().status == "skipped"
+
+
+def test_a_multi_user_server_with_a_namespace(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.multi_user = True
+    monkeypatch.setenv("KF_PIPELINES_NAMESPACE", "faces")
+    assert "multi-user, namespace faces" in check().message
+    server.forbidden = {"faces"}
+    assert (check().status, "403" in check().message) == ("problem", True)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("limit: 2, retryPolicy: OnError", "those killed for lack of memory are not (see k8s/kubeflow/retries.yaml"),
+        ("limit: 2, retryPolicy: Always", "deleted and killed pods are retried (policy Always, 2 times)"),
+        ("limit: 2, expression: 'true'", "policy Always"),
+        ("", "only by --retries"),
+    ],
+)
+def test_the_retries_of_the_workflow_controller_are_reported(
+    monkeypatch: pytest.MonkeyPatch, strategy: str, message: str
+) -> None:
+    text = f"spec: {{templateDefaults: {{retryStrategy: {{{strategy}}}}}}}"
+    monkeypatch.setattr("pipelines.cluster.controller.read_config_map", lambda *_: {"workflowDefaults": text})
+    assert message in check().message

@@ -136,6 +136,15 @@ def test_a_run_deleted_with_its_schedule_is_noticed(server: SimulatedServer) -> 
     assert f"{run_id}  gone" in CliRunner().invoke(pipeline, ["runs"]).output
 
 
+def test_a_run_whose_schedule_alone_was_deleted_is_followed_to_its_end(server: SimulatedServer) -> None:
+    server.recurring["rr-1"] = {"recurring_run_id": "rr-1", "display_name": "nightly"}
+    run_id = server.fire("rr-1")
+    del server.recurring["rr-1"]
+    server.orphaned.add(run_id)
+    server.states = [*["RUNNING"] * 4, "SUCCEEDED"]
+    assert watch(run_id).exit_code == 0
+
+
 @pytest.mark.parametrize("failure", [429, 408, 500, 502])
 def test_short_failures_of_the_server_are_survived(server: SimulatedServer, failure: int) -> None:
     server.states = ["RUNNING", failure, failure, "SUCCEEDED"]
