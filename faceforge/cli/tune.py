@@ -23,7 +23,12 @@ from faceforge.errors import guarded
     help="TOML file with the settings to vary; default: those that matter most for the preset.",
 )
 @click.option("--seeds", default=3, show_default=True, help="Seeds to train the best settings with.")
-@click.option("--storage", default="", help="Database of the study (postgresql://...), to share it; default: in OUT.")
+@click.option(
+    "--storage",
+    default="",
+    envvar="OPTUNA_STORAGE",
+    help="Database of the study (postgresql://...), to share it; default: a file in OUT.",
+)
 @configured
 @optionally_tracked
 def tune(

@@ -7,6 +7,7 @@ share one.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def open_study(storage: str, folder: Path, facts: dict[str, Any], seed: int) -> 
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    name = f"{facts['preset']}-{facts['data'][:12]}"
+    name, place = f"{facts['preset']}-{facts['data'][:12]}", _public(storage or str(folder))
     try:
         study = optuna.create_study(
             study_name=name,
@@ -62,14 +63,12 @@ def open_study(storage: str, folder: Path, facts: dict[str, Any], seed: int) -> 
             seed=seed + draws, n_startup_trials=_RANDOM_TRIALS, constant_liar=True
         )
     except Exception as error:  # every database has errors of its own
-        raise FaceForgeError(f"the study's storage {storage or folder} cannot be used: {first_line(error)}") from None
+        raise FaceForgeError(f"the study's storage {place} cannot be used: {_public(first_line(error))}") from None
     known = study.user_attrs.get(_FACTS)
     if known is None:
         study.set_user_attr(_FACTS, facts)
     elif differing := [name for name in facts if json.dumps(known.get(name)) != json.dumps(facts[name])]:
-        raise FaceForgeError(
-            f"{storage or folder} holds a search with other {', '.join(differing)}; choose another --out"
-        )
+        raise FaceForgeError(f"{place} holds a search with other {', '.join(differing)}; choose another --out")
     return study
 
 
@@ -118,6 +117,11 @@ def trial_cost(runner: TrialRunner, budget: SearchBudget) -> float:
     """The mean cost of a trial that is not pruned."""
     costs = [result.cost(budget) for result in runner.results() if result.state == "complete"]
     return sum(costs) / len(costs) if costs else 0.0
+
+
+def _public(text: str) -> str:
+    """A text without the passwords of addresses in it."""
+    return re.sub(r"://[^@/\s]*@", "://", text)
 
 
 def _report_to(trial: Trial) -> Report:

@@ -141,6 +141,14 @@ def test_failed_trials_are_left_out_and_several_in_a_row_end_the_search(images: 
         run(broken, 300)
 
 
+def test_an_unusable_storage_is_reported_without_its_password(tmp_path: Path) -> None:
+    for storage in ("postgresql://me:secret@127.0.0.1:1/optuna", f"sqlite:///{tmp_path}/no/such/folder.db"):
+        with pytest.raises(FaceForgeError, match="storage .* cannot be used") as error:
+            open_study(storage, tmp_path, FACTS, seed=0)
+        assert "secret" not in str(error.value)
+        assert "\n" not in str(error.value)
+
+
 def test_a_budget_for_the_preset_alone_is_too_small(images: ImageSet, out: Path) -> None:
     with pytest.raises(FaceForgeError, match="used up by the preset itself"):
         run(runner(images, out), 12)
