@@ -33,7 +33,8 @@ def build_image_set(
     source: str,
     out: Path,
     config: IngestConfig,
-    labels_csv: str = "",
+    *,
+    labels_csv: str | None = None,
     work: Path | None = None,
     prepared: Sequence[Path] = (),
     for_evaluation: bool = False,
@@ -50,7 +51,7 @@ def build_image_set(
         source: see `faceforge.data.sources.open_source`.
         out: folder of the image set; an existing image set is replaced once the new one is complete.
         config: size, channels, labels, crop, holdout share and limits.
-        labels_csv: table of labels for a folder of images.
+        labels_csv: table of labels for a folder of images; None = one beside the images, if there is one.
         work: folder for prepared images; default: a hidden one beside `out`. It is removed at the end.
         prepared: folders filled by `prepare_share`.
         for_evaluation: refuse, as early as possible, a source with too few images to evaluate a model on.
@@ -59,7 +60,7 @@ def build_image_set(
         FaceForgeError: the source cannot be used, more than `max_rejects` of its images are rejected, a split would be
             empty, or a class too small. Nothing is left under `out` then.
     """
-    opened = open_source(source, config, labels_csv)
+    opened = open_source(source, config, labels_csv or "")
     check_target(out)
     if Path(source).exists() and Path(source).resolve() == out.resolve():
         raise FaceForgeError(f"{out} is the source itself; name another folder to write to")
@@ -82,7 +83,9 @@ def build_image_set(
     return ImageSet(out, info)
 
 
-def prepare_share(source: str, out: Path, config: IngestConfig, share: int, shares: int, labels_csv: str = "") -> None:
+def prepare_share(
+    source: str, out: Path, config: IngestConfig, *, share: int, shares: int, labels_csv: str | None = None
+) -> None:
     """Prepares one of several shares of a source, for `build_image_set(..., prepared=...)` to complete.
 
     Args:
@@ -93,7 +96,7 @@ def prepare_share(source: str, out: Path, config: IngestConfig, share: int, shar
         shares: number of shares.
         labels_csv: as for `build_image_set`.
     """
-    opened = open_source(source, config, labels_csv)
+    opened = open_source(source, config, labels_csv or "")
     with _write_errors(out), _open_parts(opened, Provenance.of(opened, config), out) as parts:
         start, stop = (len(parts.ranges) * number // shares for number in (share, share + 1))
         prepare_parts(opened, config, parts, parts.ranges[start:stop])

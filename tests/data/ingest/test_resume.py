@@ -144,7 +144,7 @@ def test_shares_prepared_apart_make_the_same_set(make_folder: MakeFolder, tmp_pa
     alone = build_image_set(str(root), tmp_path / "alone", settings())
     shares = [tmp_path / f"share{number}" for number in range(3)]
     for number, folder in enumerate(shares):
-        prepare_share(str(root), folder, settings(), number, 3)
+        prepare_share(str(root), folder, settings(), share=number, shares=3)
     assert all(list(folder.glob("*.parquet")) for folder in shares)
     merged = build_image_set(str(root), tmp_path / "merged", settings(), prepared=shares)
     assert contents(merged) == contents(alone)
@@ -160,7 +160,7 @@ def test_shares_prepared_apart_make_the_same_set(make_folder: MakeFolder, tmp_pa
 def test_shares_without_a_part_are_fine(classes_folder: Path, tmp_path: Path) -> None:
     shares = [tmp_path / f"share{number}" for number in range(3)]
     for number, folder in enumerate(shares):
-        prepare_share(str(classes_folder), folder, settings(), number, 3)
+        prepare_share(str(classes_folder), folder, settings(), share=number, shares=3)
     assert [len(list(folder.glob("*.parquet"))) for folder in shares] == [0, 0, 1]
     merged = build_image_set(str(classes_folder), tmp_path / "merged", settings(), prepared=shares)
     assert contents(merged) == contents(build_image_set(str(classes_folder), tmp_path / "alone", settings()))

@@ -203,3 +203,24 @@ def test_a_jpeg_without_its_end_is_refused_and_zeros_after_it_are_not() -> None:
     prepare_image(data + bytes(100), CONFIG)
     with pytest.raises(RejectedError, match="damaged: .*truncated"):
         prepare_image(data[: len(data) // 2], CONFIG)
+
+
+def run_length_bmp(edge: int, shades: int) -> bytes:
+    """A greyscale BMP whose runs are one pixel long."""
+    row = b"".join(bytes((1, column % shades)) for column in range(edge)) + b"\0\0"
+    pixels = row * edge + b"\0\1"
+    palette = b"".join(bytes((shade, shade, shade, 0)) for shade in range(256))
+    offset = 14 + 40 + len(palette)
+    header = struct.pack("<IiiHHIIiiII", 40, edge, edge, 1, 8, 1, len(pixels), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset) + header + palette + pixels
+
+
+def test_formats_that_are_slow_to_decode_are_read_up_to_a_megabyte() -> None:
+    data = run_length_bmp(64, 256)
+    with open_image(data) as image:
+        pixels = np.asarray(decode_upright(image, data))
+    assert pixels[0].tolist() == list(range(64))
+    plain = b"P2\n1000 1000\n255\n" + b"100 " * 1_000_000
+    for data in (run_length_bmp(1000, 256), plain):
+        with pytest.raises(RejectedError, match="more than 1 MB in a slow format; save it as PNG"):
+            prepare_image(data, CONFIG)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -57,3 +59,16 @@ def test_measures_have_their_documented_values() -> None:
 def test_blur_lowers_sharpness() -> None:
     sharp = [measures(noise(64, 64).filter(ImageFilter.GaussianBlur(radius))).sharpness for radius in (0, 1, 2, 4)]
     assert sharp == sorted(sharp, reverse=True)
+
+
+def test_the_aspect_ratio_is_checked_before_a_png_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow decodes a PNG to look for EXIF data behind the pixels."""
+    buffer = io.BytesIO()
+    noise(90, 20).save(buffer, "PNG")
+
+    def decode(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", decode)
+    with pytest.raises(RejectedError, match="aspect ratio 4.5"):
+        prepare_image(buffer.getvalue(), IngestConfig.model_validate({"image_size": 32}))
