@@ -272,7 +272,7 @@ def test_a_set_that_has_grown_is_known_again_and_one_that_was_split_otherwise_is
         for number in range(count):
             Image.fromarray(images[number]).save(source / f"{number}.png")
         config = IngestConfig.model_validate({"image_size": 32, "holdout": 0.3, "labels": ()} | changes)
-        return build_image_set(str(source), tmp_path / name, config, "")
+        return build_image_set(str(source), tmp_path / name, config)
 
     def known(model: ImageSet, scores: ImageSet) -> bool:
         facts = {
