@@ -21,7 +21,9 @@ finally:
 """
 
 
-@pytest.mark.parametrize("command", ["train --data nope", "export --bundle nope --out x"])
+@pytest.mark.parametrize(
+    "command", ["train --data nope", "export --bundle nope --out x", "tune --data nope --out x --budget 10min"]
+)
 def test_a_missing_input_is_reported_before_heavy_imports(tmp_path: Path, command: str) -> None:
     arguments = [sys.executable, "-c", COMMAND, *command.split()]
     result = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path)
