@@ -19,7 +19,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "summary": "32 px conditional faces in about two minutes on two CPU cores; the default of `make run`",
         "ingest": {"image_size": 32, "holdout": 0.15},
         "model": {"latent_size": 64, "width": 32, "max_width": 128},
-        "train": {"kimg": 30.0, "gamma": 5.0, "gamma_final": 1.5},
+        "train": {
+            "kimg": 38.0,
+            "learning_rate": 1e-3,
+            "penalty_interval": 1,
+            "gamma": 10.0,
+            "gamma_final": 3.0,
+            "ema_kimg": 4.0,
+        },
         "evaluate": {"classifier_epochs": 3},
     },
     "faces64": {
@@ -27,7 +34,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
         "model": {"latent_size": 64, "width": 16, "max_width": 256},
-        "train": {"kimg": 300.0, "batch_size": 32, "loss": "bce", "gamma": 2.0, "gamma_final": 0.2, "ema_kimg": 10.0},
+        "train": {
+            "kimg": 300.0,
+            "batch_size": 32,
+            "loss": "bce",
+            "learning_rate": 2e-3,
+            "penalty_interval": 1,
+            "gamma": 5.0,
+            "gamma_final": 0.5,
+            "ema_kimg": 10.0,
+        },
     },
     "faces64-gpu": {
         "summary": "the same with networks of 16 M weights, for a modern GPU; not yet measured on one",

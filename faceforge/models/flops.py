@@ -13,7 +13,9 @@ def macs(network: keras.Model) -> int:
     return sum(_layer_macs(layer) for layer in network.layers)
 
 
-def step_flops(generator_macs: int, discriminator_macs: int, penalised: int, interval: int) -> float:
+def step_flops(
+    generator_macs: int, discriminator_macs: int, penalised: int, interval: int, shared: bool = False
+) -> float:
     """Floating-point operations per real image of one training step (`faceforge.training.step`), on average.
 
     A backward pass to a layer's inputs costs as much as the forward pass; one to its weights costs the same again.
@@ -23,6 +25,9 @@ def step_flops(generator_macs: int, discriminator_macs: int, penalised: int, int
       generator, backward from the logits of the fakes to their pixels (1): 7 passes.
     - Penalties, every `interval` steps: forward (1); backward to the pixels (1); backward through that pass, to its
       inputs and weights (2): 4 passes. The forward pass gets no gradient, because (leaky) ReLUs have no curvature.
+    - If penalties share the discriminator's pass: forward on real and fake images (2); backward to the pixels, which
+      also serves the generator (2); backward to inputs and weights (4): 8 passes; and 2 more for each penalised set,
+      backward through the gradient at its pixels.
 
     Only operations that the mathematics needs are counted: no recomputation to save memory, no optimizer.
 
@@ -31,11 +36,13 @@ def step_flops(generator_macs: int, discriminator_macs: int, penalised: int, int
         discriminator_macs: `macs` of the discriminator.
         penalised: image sets under a penalty: 0 none, 1 R1 or interpolates, 2 R1 and R2.
         interval: steps between penalties.
+        shared: whether penalties share the discriminator's pass (`faceforge.training.gradients.shares_pass`).
 
     Returns:
         FLOPs per image; a multiply-accumulate counts as two.
     """
-    return 2.0 * (3 * generator_macs + (7 + 4 * penalised / interval) * discriminator_macs)
+    passes = 8 + 2 * penalised if shared else 7 + 4 * penalised / interval
+    return 2.0 * (3 * generator_macs + passes * discriminator_macs)
 
 
 def _layer_macs(layer: keras.Layer) -> int:

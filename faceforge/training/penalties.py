@@ -40,8 +40,13 @@ def gradient_norm_gap(score: Callable[[Any], Any], real: Any, fake: Any, shares:
     return ops.mean(ops.square(norms - 1.0))
 
 
+def squared_lengths(gradients: Any) -> Any:
+    """|g|^2 of each image's gradient, (B, H, W, C) -> float32 (B,)."""
+    return ops.sum(ops.square(ops.cast(gradients, "float32")), axis=(1, 2, 3))
+
+
 def _squared_norms(score: Callable[[Any], Any], images: Any) -> Any:
     """|d score(x) / d x|^2 of each image, float32 (B,)."""
     _, pull = backend.vjp(lambda x: ops.sum(score(x)), images)
     (gradient,) = pull(ops.ones(()))
-    return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=(1, 2, 3))
+    return squared_lengths(gradient)

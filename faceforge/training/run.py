@@ -27,6 +27,7 @@ from faceforge.training.batches import Batches
 from faceforge.training.budget import Budget
 from faceforge.training.checkpoint import Checkpoint
 from faceforge.training.feed import Feed
+from faceforge.training.gradients import shares_pass
 from faceforge.training.outputs import Outputs
 from faceforge.training.state import State, initial_state, metric_names
 from faceforge.training.step import make_step
@@ -131,7 +132,8 @@ class Run:
         """Floating-point operations of training per image."""
         recipe = self.recipe
         sets = {"r1": 1, "r1+r2": 2, "interpolates": 1}[recipe.penalty] if recipe.gamma else 0
-        return step_flops(macs(self._generator), macs(self._discriminator), sets, recipe.penalty_interval)
+        shared = shares_pass(self._discriminator, recipe)
+        return step_flops(macs(self._generator), macs(self._discriminator), sets, recipe.penalty_interval, shared)
 
     def sample(self, latents: NDArray[np.float32], labels: NDArray[np.int32]) -> Pixels:
         """Samples of the averaged generator, uint8 (N, H, W, C)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-EMA_RAMP = 0.05  # upper limit of the half-life, as a share of the images seen so far (StyleGAN2-ADA's rampup)
+EMA_RAMP = 0.2  # upper limit of the half-life, as a share of the images seen so far (StyleGAN2-ADA's rampup is 0.05)
 
 
 def cosine(start: float, end: float, progress: float) -> float:

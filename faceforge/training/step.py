@@ -1,13 +1,8 @@
 """One training step: a pure function from a state and a batch to the next state and the step's metrics.
 
-    forward        one fake per real image, and the discriminator's logits of both
-    loss_gradients the losses, and their gradients for both networks
-    add_penalties  R1, R2 or WGAN-GP, every `penalty_interval` steps
-    is_sound       whether losses and gradients are finite and of a sane size
-    update         both optimizers and the generator's moving average
-
-The generator runs once a step, and the discriminator once over its images: both updates use the same fakes and the same
-logits, where alternating updates pass the fakes through the discriminator twice.
+compute_gradients  fakes, logits, losses, penalties, and the gradients of both networks (`training.gradients`)
+is_sound           whether losses and gradients are finite and of a sane size
+update             both optimizers and the generator's moving average
 """
 
 from __future__ import annotations
@@ -21,14 +16,16 @@ from keras import ops
 
 from faceforge.compute import backend
 from faceforge.config import TrainConfig
-from faceforge.training import diffaugment, losses, optimizers
-from faceforge.training.forward import GAN, Batch, Passes, Views, forward, normalised, score
-from faceforge.training.penalties import gradient_norm_gap, squared_gradient_norm
+from faceforge.training import diffaugment, optimizers
+from faceforge.training.forward import GAN, Batch
+from faceforge.training.gradients import Gradients, compute_gradients
 from faceforge.training.state import ACCURACIES, State, Tensors, metric_names
 
 Step = Callable[[State, Batch], tuple[State, dict[str, Any]]]
 
 DIVERGED = 1e4  # sum of both losses; runs that learn stay below a hundred
+# Fields of `Gradients` that are averaged over devices.
+_AVERAGED = ("generator", "discriminator", "generator_statistics", "discriminator_statistics")
 
 
 def make_step(generator: keras.Model, discriminator: keras.Model, config: TrainConfig, replicas: int = 1) -> Step:
@@ -51,25 +48,26 @@ def make_step(generator: keras.Model, discriminator: keras.Model, config: TrainC
 
     def step(state: State, batch: Batch) -> tuple[State, dict[str, Any]]:
         strength = state.strength if config.diffaugment_target else ops.convert_to_tensor(config.diffaugment_strength)
-        passes = forward(gan, state, batch, strength)
-        g_loss, d_loss, g_gradients, d_gradients = loss_gradients(config, passes)
-        d_gradients, r1, r2 = add_penalties(gan, state, batch, passes, d_gradients)
-        metrics = {"loss/generator": g_loss, "loss/discriminator": d_loss, "penalty/r1": r1, "penalty/r2": r2}
-        metrics |= _observed(config, passes)
-        signal = diffaugment.overfitting(passes.real_logits, passes.fake_logits)
+        gradients = compute_gradients(gan, state, batch, strength)
+        metrics = {
+            "loss/generator": gradients.generator_loss,
+            "loss/discriminator": gradients.discriminator_loss,
+            "penalty/r1": gradients.r1,
+            "penalty/r2": gradients.r2,
+            **_observed(config, gradients),
+        }
+        signal = diffaugment.overfitting(gradients.real_logits, gradients.fake_logits)
         if replicas > 1:
-            shared = (g_gradients, d_gradients, passes.generator_statistics, passes.discriminator_statistics)
+            shared = {name: getattr(gradients, name) for name in _AVERAGED}
             shared, metrics, signal = backend.mean_over_replicas((shared, metrics, signal))
-            g_gradients, d_gradients, generator_statistics, discriminator_statistics = shared
-            passes = passes._replace(
-                generator_statistics=generator_statistics, discriminator_statistics=discriminator_statistics
-            )
-        metrics |= {"gradient/generator": _norm(g_gradients), "gradient/discriminator": _norm(d_gradients)}
+            gradients = gradients._replace(**shared)
+        metrics["gradient/generator"] = _norm(gradients.generator)
+        metrics["gradient/discriminator"] = _norm(gradients.discriminator)
         sound = is_sound(metrics)
         # A step with NaN or exploding values would spoil the weights for good, so it changes nothing.
         after = ops.cond(
             sound,
-            lambda: update(config, state, batch, passes, g_gradients, d_gradients, signal, optimise),
+            lambda: update(config, state, batch, gradients, signal, optimise),
             lambda: state,
         )
         penalised = ops.cast(batch["penalise"], "float32") if config.gamma > 0 else ops.zeros(())
@@ -78,45 +76,6 @@ def make_step(generator: keras.Model, discriminator: keras.Model, config: TrainC
         return after, counted | {"skipped": 1.0 - ops.cast(sound, "float32")}
 
     return step
-
-
-def loss_gradients(config: TrainConfig, passes: Passes) -> tuple[Any, Any, Tensors, Tensors]:
-    """Generator loss, discriminator loss, and the gradients of each for the weights of its network."""
-    logits = passes.real_logits, passes.fake_logits
-    d_loss, d_loss_pullback = backend.vjp(
-        lambda real, fake: losses.discriminator_loss(config.loss, real, fake, config.label_smoothing), *logits
-    )
-    g_loss, g_loss_pullback = backend.vjp(lambda real, fake: losses.generator_loss(config.loss, real, fake), *logits)
-    one = ops.ones(())
-    # The chain rule, twice through the one recorded pass of the discriminator: to its weights for its own loss, and to
-    # the pixels of the fakes, and from there to the generator's weights, for the generator's loss.
-    d_gradients, _ = passes.discriminator_pullback(d_loss_pullback(one))
-    _, fake_gradients = passes.discriminator_pullback(g_loss_pullback(one))
-    (g_gradients,) = passes.generator_pullback(fake_gradients)
-    return g_loss, d_loss, g_gradients, d_gradients
-
-
-def add_penalties(gan: GAN, state: State, batch: Batch, passes: Passes, gradients: Tensors) -> tuple[Tensors, Any, Any]:
-    """Adds the gradient penalty to the discriminator's gradients in steps that have one (`batch["penalise"]` > 0).
-
-    The weight is gamma times the interval, so that the penalty's mean over all steps is that of one at every step:
-    lazy regularisation, Karras et al. (2020, StyleGAN2), section 3.
-
-    Returns:
-        The discriminator's gradients, R1 (with `interpolates`, the WGAN-GP term) and R2, both before weighting.
-    """
-    if not gan.config.gamma > 0:
-        return gradients, ops.zeros(()), ops.zeros(())
-
-    def penalised() -> tuple[Tensors, Any, Any]:
-        _, pullback, (r1, r2) = backend.vjp(
-            lambda weights: _penalty(gan, state, batch, passes, weights), state.discriminator, has_aux=True
-        )
-        (slopes,) = pullback(ops.ones(()))
-        weight = batch["gamma"] * gan.config.penalty_interval
-        return [g + weight * slope for g, slope in zip(gradients, slopes, strict=True)], r1, r2
-
-    return ops.cond(batch["penalise"] > 0, penalised, lambda: (gradients, ops.zeros(()), ops.zeros(())))
 
 
 def is_sound(metrics: dict[str, Any]) -> Any:
@@ -132,29 +91,27 @@ def update(
     config: TrainConfig,
     state: State,
     batch: Batch,
-    passes: Passes,
-    g_gradients: Tensors,
-    d_gradients: Tensors,
+    gradients: Gradients,
     signal: Any,
     optimise: Callable[..., Any],
 ) -> State:
     """The next state: both networks moved along their gradients, the average and the statistics brought up to date."""
     generator, generator_slots, average, discriminator, discriminator_slots = optimise(
-        (state.generator, g_gradients, state.generator_slots),
-        (state.discriminator, d_gradients, state.discriminator_slots),
+        (state.generator, gradients.generator, state.generator_slots),
+        (state.discriminator, gradients.discriminator, state.discriminator_slots),
         state.average,
         {name: batch[name] for name in ("learning_rate", "beta1", "beta2", "time", "ema_decay")},
     )
     target = config.diffaugment_target
     return State(
         generator=generator,
-        generator_statistics=passes.generator_statistics,
+        generator_statistics=gradients.generator_statistics,
         generator_slots=generator_slots,
         average=average,
         discriminator=discriminator,
-        discriminator_statistics=passes.discriminator_statistics,
+        discriminator_statistics=gradients.discriminator_statistics,
         discriminator_slots=discriminator_slots,
-        vectors=passes.vectors,
+        vectors=gradients.vectors,
         strength=diffaugment.adapt(state.strength, signal, target, batch["adapt_rate"]) if target else state.strength,
     )
 
@@ -174,30 +131,13 @@ def _optimise(
     return generator, generator_slots, average, discriminator, discriminator_slots
 
 
-def _penalty(gan: GAN, state: State, batch: Batch, passes: Passes, weights: Tensors) -> tuple[Any, tuple[Any, Any]]:
-    """The penalty before weighting, and its two parts for the log."""
-    weights, _ = normalised(gan.config, weights, state.vectors)
-
-    def logits(levels: Any, images: Any) -> Any:
-        return score(gan, weights, state.discriminator_statistics, Views(images, levels), passes.conditions)[0]
-
-    real, fake = passes.real_views, passes.fake_views
-    if gan.config.penalty == "interpolates":
-        shares = batch["uniforms"][:, 1:2]
-        gap = gradient_norm_gap(partial(logits, real.levels), real.images, fake.images, shares)
-        return gap, (gap, ops.zeros(()))
-    r1 = squared_gradient_norm(partial(logits, real.levels), real.images)
-    both = gan.config.penalty == "r1+r2"
-    r2 = squared_gradient_norm(partial(logits, fake.levels), fake.images) if both else ops.zeros(())
-    return 0.5 * (r1 + r2), (r1, r2)
-
-
-def _observed(config: TrainConfig, passes: Passes) -> dict[str, Any]:
+def _observed(config: TrainConfig, gradients: Gradients) -> dict[str, Any]:
     """Metrics that are read off logits and images."""
-    real, fake = passes.real_logits, passes.fake_logits
+    real, fake = gradients.real_logits, gradients.fake_logits
     metrics = {
         "discriminator/pairwise_batch": ops.mean(ops.cast(real > fake, "float32")),
-        "samples/variety": ops.mean(ops.var(passes.fake, axis=0)) / (ops.mean(ops.var(passes.real, axis=0)) + 1e-6),
+        "samples/variety": ops.mean(ops.var(gradients.fake, axis=0))
+        / (ops.mean(ops.var(gradients.real, axis=0)) + 1e-6),
     }
     if set(ACCURACIES) <= set(metric_names(config)):
         correct = (ops.mean(ops.cast(logits > 0, "float32")) for logits in (real, -fake))

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +20,7 @@ from faceforge.compute import backend
 from faceforge.compute.precision import peak_flops
 from faceforge.config import Config
 from faceforge.errors import FaceForgeError
+from faceforge.files import exclusive_lock
 from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.progress import Progress
 from faceforge.training.budget import MAX_BLOCK, Marks
@@ -68,7 +69,7 @@ def train_bundle(
     replicas = backend.Replicas()
     feed, location = open_feed(dataset, tuple(labels), recipe.batch_size, recipe.seed, backend.memory())
     print(f"training images: {count:,} {location}", file=sys.stderr, flush=True)
-    with closing(feed):
+    with closing(feed), _only_one(Path(out)) if replicas.chief else nullcontext():
         run = Run(spec, recipe, labels, feed, replicas, init_from)
         loop = _Loop(run, Path(out), str(checkpoints or Path(out) / "checkpoints"), fingerprint, replicas)
         loop.begin(observer, location)
@@ -88,6 +89,12 @@ def train_bundle(
     bundle, folder = Bundle(info, *run.networks()), Path(out) / "bundle"
     loop.finish(grids, bundle)
     return bundle.save(folder) if replicas.chief else folder
+
+
+def _only_one(out: Path) -> AbstractContextManager[int]:
+    """Refuses a second training that writes to the same folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    return exclusive_lock(out, busy=f"another training is writing to {out}; wait for it, or name another folder")
 
 
 class _Loop:

@@ -31,3 +31,8 @@ def test_layers_are_counted_by_hand() -> None:
 def test_the_cost_of_penalties_is_divided_by_their_interval() -> None:
     costs = [step_flops(10, 100, penalised, interval) for penalised, interval in ((0, 4), (1, 4), (2, 4), (2, 8))]
     np.testing.assert_allclose(np.diff(costs), [200, 200, -200])
+
+
+def test_penalties_that_share_the_pass_save_its_recomputation() -> None:
+    separate, shared = (step_flops(10, 100, penalised=2, interval=1, shared=shared) for shared in (False, True))
+    assert separate - shared == 2 * 3 * 100  # real and fake images forward, fake logits back to their pixels

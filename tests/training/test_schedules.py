@@ -14,7 +14,7 @@ def test_half_of_the_average_is_forgotten_after_a_half_life() -> None:
 
 def test_the_half_life_grows_with_the_images_seen() -> None:
     assert ema_decay(1000, images_seen=0, batch_size=64) == 0.0
-    assert ema_decay(1000, images_seen=2000, batch_size=50) == pytest.approx(0.5 ** (50 / 100))
+    assert ema_decay(1000, images_seen=2000, batch_size=50) == pytest.approx(0.5 ** (50 / 400))
     assert ema_decay(0, images_seen=10**6, batch_size=64) == 0.0
 
 

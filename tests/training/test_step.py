@@ -139,7 +139,7 @@ def plain_gradients(config: TrainConfig, classes: tuple[int, ...], given: dict[s
                 penalty = (
                     sum(tf.reduce_mean(slope(x)) for x in ([real, fake] if "r2" in config.penalty else [real])) / 2
                 )
-        loss = d_loss + GAMMA * INTERVAL * penalty
+        loss = d_loss + GAMMA * config.penalty_interval * penalty
     found += tape.gradient(loss, discriminator.trainable_variables)
     return [tf.convert_to_tensor(gradient) for gradient in found], (g_loss, d_loss, penalty)
 
@@ -154,6 +154,9 @@ def plain_gradients(config: TrainConfig, classes: tuple[int, ...], given: dict[s
         ("train.loss=hinge, train.gamma=0", (), 0),
         ("train.loss=wasserstein, train.penalty=interpolates", (2,), 1),
         ("train.loss=hinge, train.label_dropout=0.5, train.label_ramp=0.4", (2, 3), 1),
+        ("train.penalty_interval=1, train.loss=relativistic", (2, 3), 1),
+        ("train.penalty_interval=1, train.loss=bce, train.penalty=r1, train.label_ramp=0.4", (2,), 1),
+        ("train.penalty_interval=1, train.loss=wasserstein, train.penalty=interpolates", (), 1),
     ],
 )
 def test_the_step_descends_the_gradients_of_both_losses(settings: str, classes: tuple[int, ...], penalise: int) -> None:
@@ -171,6 +174,27 @@ def test_the_step_descends_the_gradients_of_both_losses(settings: str, classes: 
     assert metrics["penalised"] == (penalise if config.gamma else 0)
     lengths = [np.sqrt(sum(np.sum(np.square(g)) for g in part)) for part in (found[: len(after.generator)],)]
     assert metrics["gradient/generator"] == pytest.approx(lengths[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "train.loss=relativistic, train.diffaugment=flip+translation+colour+cutout+noise",
+        "train.loss=hinge, train.penalty=r1, train.spectral_norm=true",
+    ],
+)
+def test_penalties_at_every_step_share_the_pass_and_give_the_same_gradients(settings: str) -> None:
+    """A penalty of every 4th step counts four times, so with a quarter of gamma it equals that of every step."""
+    given = batch((2,))
+    _, shared, metrics = one_step(recipe(f"{settings}, train.penalty_interval=1"), (2,), given)
+    given["gamma"] = np.float32(GAMMA / INTERVAL)
+    _, separate, expected = one_step(recipe(settings), (2,), given)
+    assert metrics == pytest.approx(expected, rel=1e-3)
+    gradients = ([*state.generator_slots[0], *state.discriminator_slots[0]] for state in (shared, separate))
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-5 * float(tf.reduce_max(tf.abs(theirs))) + 1e-7)
+    for ours, theirs in zip(shared.vectors, separate.vectors, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 def test_the_optimizer_moves_the_weights_and_the_average_follows() -> None:
