@@ -22,6 +22,7 @@ from faceforge.evaluation.diagnostics.classes import (
     requested_labels,
 )
 from faceforge.evaluation.diagnostics.collapse import collapse, latent_sensitivity
+from faceforge.evaluation.diagnostics.faces import face_metrics
 from faceforge.evaluation.diagnostics.memorisation import memorisation
 from faceforge.evaluation.diagnostics.realism import realism
 from faceforge.evaluation.diagnostics.two_sample import two_sample_test
@@ -150,6 +151,10 @@ def _realism(bundle: Bundle, scores: ModelScores, reference: EvaluationReference
     return Findings(result.metrics, pictures, notes=[f"face detection: {result.note}"] if result.note else [])
 
 
+def _faces(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
+    return Findings(face_metrics(reference.train, reference.holdout, scores.samples))
+
+
 def _collapse(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
     n, columns = reference.compared, _places(scores, reference)
     requested = scores.labels[:n, columns]
@@ -252,6 +257,7 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
     "classes": _classes,
     "two-sample test": _two_sample,
     "face detection": _realism,
+    "face embedding": _faces,
     "modes and variety": _collapse,
     "usefulness": _usefulness,
 }

@@ -8,6 +8,7 @@ from faceforge.evaluation.diagnostics import (
     classes,
     collapse,
     discriminator,
+    faces,
     memorisation,
     realism,
     two_sample,
@@ -31,6 +32,7 @@ DESCRIPTIONS = {
     **two_sample.DESCRIPTIONS,
     **memorisation.DESCRIPTIONS,
     **realism.DESCRIPTIONS,
+    **faces.DESCRIPTIONS,
     **collapse.DESCRIPTIONS,
     **usefulness.DESCRIPTIONS,
     **inception_metrics.DESCRIPTIONS,
@@ -69,6 +71,10 @@ GROUPS = {
     "realism": (
         "Face detection",
         "Detection rates of OpenCV's detector of frontal faces, which is independent of this data and model.",
+    ),
+    "face": (
+        "Independent face embedding",
+        "In the features of dlib's face recognition network, which was trained on other photographs.",
     ),
     "collapse": (
         "Diversity",

@@ -24,6 +24,7 @@ HEADLINES = (
     "domain/density",
     "domain/coverage",
     "domain/label_agreement",
+    "face/mmd",
     "realism/relative",
     "two_sample/accuracy_pixels",
     "collapse/modes_domain",

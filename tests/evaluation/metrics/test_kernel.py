@@ -16,7 +16,7 @@ EXPECTED = json.loads((REFERENCE / "metric_expected.json").read_text())
 
 @pytest.mark.parametrize("name", list(EXPECTED))
 def test_equals_the_reference_implementation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "CHUNK", 77)
+    monkeypatch.setattr(kernel, "BLOCK", 77)
     rows = EXPECTED[name]["mmd2_n"]
     with np.load(REFERENCE / "metric_features.npz") as features:
         found = mmd2(features[f"{name}_real"][:rows], features[f"{name}_fake"][:rows])
