@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 EXIT_CODE = 2
 INTERRUPTED = 130  # stopped from outside, as shells count it
+TRY_LATER = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class FaceForgeError(Exception):
@@ -22,6 +23,10 @@ class FaceForgeError(Exception):
     """
 
     exit_code = EXIT_CODE
+
+
+class UnavailableError(FaceForgeError):
+    """A service does not answer or has failed; the same request may succeed later."""
 
 
 def first_line(error: BaseException | str, limit: int = 300) -> str:
@@ -50,13 +55,17 @@ def _shortened(value: object) -> str:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Prints a `FaceForgeError` as one line on standard error, without a traceback, and exits with its code."""
+def guarded(unavailable: int = EXIT_CODE) -> Iterator[None]:
+    """Prints a `FaceForgeError` as one line on standard error, without a traceback, and exits with its code.
+
+    Args:
+        unavailable: exit code for an `UnavailableError`.
+    """
     try:
         yield
     except FaceForgeError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(error.exit_code)
+        sys.exit(unavailable if isinstance(error, UnavailableError) else error.exit_code)
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr, flush=True)
         sys.exit(INTERRUPTED)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from faceforge.errors import FaceForgeError, explain, first_line, guarded
+from faceforge.errors import FaceForgeError, UnavailableError, explain, first_line, guarded
 
 
 class _OddError(FaceForgeError):
@@ -26,6 +26,16 @@ def test_what_can_be_mended_is_one_line(
         raise error
     assert stop.value.code == code
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(("error", "code"), [(UnavailableError("no answer"), 75), (FaceForgeError("no folder"), 2)])
+def test_a_service_that_does_not_answer_can_have_an_exit_code_of_its_own(error: FaceForgeError, code: int) -> None:
+    with pytest.raises(SystemExit) as stop, guarded(unavailable=75):
+        raise error
+    assert stop.value.code == code
+    with pytest.raises(SystemExit) as stop, guarded():
+        raise error
+    assert stop.value.code == 2
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -2,8 +2,8 @@
 
 Kubeflow's stock configuration retries pods that were deleted or evicted, but not those whose process has crashed or was
 killed. So the compiled pipeline runs each step's module under this parent: after a crash, a fresh process in the same
-container goes on from the last checkpoint. Errors of the user (exit code 2) are final. Outside a pod the module runs in
-this process.
+container goes on from the last checkpoint. The same happens if MLflow or a store does not answer. Errors of the user
+(exit code 2) are final. Outside a pod the module runs in this process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from faceforge.errors import EXIT_CODE, INTERRUPTED
+from faceforge.errors import EXIT_CODE, INTERRUPTED, TRY_LATER
 
 RETRIES = "FACEFORGE_STEP_RETRIES"
 """Environment variable: how often a step that has died is started again."""
@@ -81,6 +81,8 @@ def supervise(command: list[str], retries: int, pause: Callable[[float], None] =
 def _describe(code: int, out_of_memory: bool) -> str:
     if out_of_memory:
         return "the step was killed because memory ran out; compile with a larger --memory, or lower train.batch_size"
+    if code == TRY_LATER:
+        return "a service that the step needs does not answer"
     if code < 0:
         return f"the step was killed by signal {-code} ({signal.Signals(-code).name})"
     return f"the step ended with exit code {code}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceforge.errors import guarded
+from faceforge.errors import TRY_LATER, guarded
 from faceforge.steps.volume import require_writable
 from faceforge.tracking.tags import PIPELINE_JOB_TAG
 
@@ -54,13 +54,15 @@ class Tracking:
 def component_tracking(tracking_uri: str, experiment: str, run_key: str, job: str) -> Iterator[Tracking]:
     """Where a Kubeflow component's step is tracked; an error that the user can mend ends it with one line.
 
+    A service that does not answer ends it with the exit code `TRY_LATER`, after which `supervise` starts it again.
+
     Args:
         tracking_uri: MLflow; '' = MLFLOW_TRACKING_URI.
         experiment: name.
         run_key: '' = `job`, which all steps of a run share.
         job: id that Kubeflow Pipelines gave the run.
     """
-    with guarded():
+    with guarded(unavailable=TRY_LATER):
         yield Tracking(tracking_uri or None, experiment, run_key or job, {PIPELINE_JOB_TAG: job})
 
 

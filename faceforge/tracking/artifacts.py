@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, UnavailableError
 from faceforge.tracking.connection import limited_retries, readable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def check_artifacts(experiment: Experiment, tracking_uri: str, seconds: float = 
         thread.start()
         thread.join(seconds)
     if thread.is_alive():
-        raise FaceForgeError(
+        raise UnavailableError(
             f"artifact store {location} does not answer within {seconds:.0f} s; check that the MLflow server (or this "
             "machine, if the location is no mlflow-artifacts: address) reaches it"
         )

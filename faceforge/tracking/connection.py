@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from faceforge.errors import FaceForgeError, first_line
+from faceforge.errors import FaceForgeError, UnavailableError, first_line
 from faceforge.tracking import databases
 from faceforge.tracking.uri import (
     DEFAULT_URI,
@@ -79,13 +79,19 @@ def current_uri() -> str:
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Turns MLflow's exceptions into a `FaceForgeError` of one line that starts with `what`."""
+    """Turns MLflow's exceptions into a `FaceForgeError` of one line that starts with `what`.
+
+    Raises:
+        UnavailableError: the server does not answer, or reports that it or its store has failed.
+        FaceForgeError: anything else, which would fail again.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except (MlflowException, OSError, ImportError) as error:
-        raise FaceForgeError(f"{what}: {_reason(error)}") from error
+        kind = UnavailableError if _TEMPORARY.search(str(error)) else FaceForgeError
+        raise kind(f"{what}: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:
@@ -99,6 +105,11 @@ def _reason(error: BaseException) -> str:
     return first_line(error)
 
 
+_TEMPORARY = re.compile(
+    r"connection (?:refused|reset|aborted)|remote end closed|timed out|timeout|temporary failure in name resolution"
+    r"|error code 5\d\d|too many 5\d\d|^internal_error",
+    re.IGNORECASE,
+)
 _MEANINGS = {
     "connection refused": "nothing listens there (connection refused); start the server or correct --tracking-uri",
     "timed out|timeout": "no answer in time; check the address and the network",

@@ -49,6 +49,7 @@ def _signals() -> object:
         ("2", 2, 1),  # an error that the user must fix
         ("1,2", 2, 2),
         ("130", 130, 1),
+        ("75,75,0", 0, 3),  # a service did not answer
     ],
 )
 def test_crashes_and_kills_are_retried_and_errors_of_the_user_are_not(

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import mlflow
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
 
-from faceforge.errors import FaceForgeError
-from faceforge.tracking.connection import connect, full_uri
+from faceforge.errors import FaceForgeError, UnavailableError
+from faceforge.tracking.connection import connect, full_uri, readable
 from faceforge.tracking.run_writer import Point
 from faceforge.tracking.runs import finish_parent, step_run
 
@@ -145,3 +146,22 @@ def _wait_until_healthy(uri: str, server: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.2)
     raise AssertionError("the server never became healthy")
+
+
+@pytest.mark.parametrize(
+    ("error", "temporary"),
+    [
+        (OSError("[Errno 111] Connection refused"), True),
+        (OSError("HTTPConnectionPool(host='m', port=5000): Read timed out. (read timeout=8)"), True),
+        (MlflowException("API request to endpoint /api failed with error code 503 != 200. Response body: ''"), True),
+        (MlflowException("Max retries exceeded (Caused by ResponseError('too many 500 error responses'))"), True),
+        (MlflowException("INTERNAL_ERROR: could not reach the object store"), True),
+        (MlflowException("API request to endpoint /api failed with error code 401 != 200"), False),
+        (OSError("Failed to resolve 'mlfow' ([Errno -2] Name or service not known)"), False),
+        (PermissionError(13, "Permission denied"), False),
+    ],
+)
+def test_errors_that_may_pass_are_told_from_those_that_stay(error: Exception, temporary: bool) -> None:
+    with pytest.raises(FaceForgeError) as caught, readable("MLflow"):
+        raise error
+    assert isinstance(caught.value, UnavailableError) is temporary
