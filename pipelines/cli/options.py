@@ -67,8 +67,9 @@ class Follow:
 
     def watch(self, run_id: str, server: Server) -> None:
         """Watches a run to its end; retries it up to `retry_failed` times if it fails."""
+        from pipelines.cluster.failure import RunFailedError
         from pipelines.cluster.runs import retry
-        from pipelines.cluster.watch import RunFailedError, watch
+        from pipelines.cluster.watch import watch
 
         for attempt in range(1, self.retry_failed + 2):
             try:

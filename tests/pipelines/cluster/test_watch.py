@@ -13,8 +13,8 @@ TRAIN_POD = "faceforge-x-system-container-impl-2"
 
 @pytest.fixture(autouse=True)
 def _at_every_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.cluster.watch.PODS_SECONDS", 0.0)
-    monkeypatch.setattr("pipelines.cluster.watch.SLOW_START_SECONDS", 0.0)
+    monkeypatch.setattr("pipelines.cluster.pods.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("pipelines.cluster.pods.SLOW_START_SECONDS", 0.0)
     monkeypatch.setattr("pipelines.cluster.watch.MAX_FAILED_POLLS", 5)
 
 
