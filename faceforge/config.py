@@ -48,6 +48,15 @@ class IngestConfig(Section):
         "reject",
         description="images without a label: reject = leave them out and list them; class = label them unknown",
     )
+    bins: str = Field(
+        "",
+        description="numbers as classes: edges, as in age:0,13,25,40,60, or quantiles, as in age:q4; join by ;",
+    )
+    group: str = Field(
+        "",
+        description="keep images of a group (a person) in one split: a column, folder, or a pattern {person}_{number}",
+    )
+    image_column: str = Field("", description="column of images where a table or arrays have several; empty = `image`")
     data_dir: str = Field("", description="tfds: folder of prepared data sets; empty = the default folder of TFDS")
     crop: Literal["centre", "box", "landmarks", "face", "none"] = Field(
         "centre",
@@ -309,9 +318,13 @@ def read_section(section: type[AnySection], settings: dict[str, Any]) -> AnySect
 
 
 def parse_settings(text: str) -> dict[str, str]:
-    """Parses `"a.b=1, c.d='x, y'"` into `{"a.b": "1", "c.d": "x, y"}`; quotes protect commas."""
+    """Parses `"a.b=1, c.d='x, y', e.f=1,2"` into `{"a.b": "1", "c.d": "x, y", "e.f": "1,2"}`; quotes protect commas."""
     settings: dict[str, str] = {}
+    key = ""
     for item in filter(None, (part.strip() for part in _SETTING.findall(text))):
+        if key and _CONTINUED.match(item):
+            settings[key.strip()] += f",{item}"
+            continue
         key, equals, value = item.partition("=")
         if not equals:
             raise FaceForgeError(f"setting {item!r} lacks '='; write section.field=value, for example train.kimg=20")
@@ -336,6 +349,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 _SETTING = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,\n])+""")
+_CONTINUED = re.compile(r"-?\d[\d.]*\s*(;|$)")  # a number after a comma within a value, as in age:0,13,25
 _SECTIONS: dict[str, type[Section]] = {
     "ingest": IngestConfig,
     "augment": AugmentConfig,
@@ -367,14 +381,14 @@ def _suggestion(key: str) -> str:
 
 
 def labels_option(config: IngestConfig, labels: str | None) -> tuple[IngestConfig, str | None]:
-    """Reads an option `labels`: a CSV or Parquet file with labels, or columns to keep (`gender,age_group`).
+    """Reads an option `labels`: a file of labels (CSV, JSON, Parquet, ...), or columns to keep (`gender,age_group`).
 
     Returns:
         the configuration with the columns set, and the path of the file; None: there is none.
     """
     if not labels:
         return config, None
-    if labels.lower().endswith((".csv", ".tsv", ".parquet", ".pq")):
+    if labels.lower().endswith((".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq")):
         return config, labels
     names = tuple(filter(None, (name.strip() for name in re.split(r"[,+]", labels))))
     return (config.model_copy(update={"labels": names}) if names else config), None

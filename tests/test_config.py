@@ -51,6 +51,11 @@ def test_a_bad_value_is_refused_in_one_line(preset: str, settings: str, said: st
     assert "\n" not in str(caught.value)
 
 
+def test_numbers_after_a_comma_belong_to_the_value_before() -> None:
+    config = resolve("toy", "ingest.bins=age:0,13,25; score:q4, train.kimg=3")
+    assert (config.ingest.bins, config.train.kimg) == ("age:0,13,25; score:q4", 3)
+
+
 @given(st.text(max_size=60))
 def test_no_text_of_settings_raises_anything_else(text: str) -> None:
     with suppress(FaceForgeError):

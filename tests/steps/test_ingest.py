@@ -38,7 +38,7 @@ def test_the_step_prints_what_was_passed_over_and_rejected(tmp_path: Path, capsy
     run(photos(tmp_path / "photos", 150), tmp_path / "set", for_evaluation=True)
     printed = capsys.readouterr().out
     assert "photos: train 86 · holdout 64 · 1 rejected · 0 duplicates" in printed
-    assert "note: passed over: 1 files that are not images (1 .mov)" in printed
+    assert "note: skipped: 1 files that are not images (1 .mov)" in printed
     assert "IMG_2.HEIC" in printed
     run(tmp_path / "photos", tmp_path / "set", for_evaluation=True)  # up to date
     assert "1 .mov" in capsys.readouterr().out

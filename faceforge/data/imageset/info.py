@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -139,6 +141,17 @@ class DatasetInfo(_Part):
     holdout_sketch: list[str] = Field(default_factory=list)
     parent_digest: str = ""
     created_by: dict[str, str] = Field(default_factory=dict)
+
+
+def is_image_set(folder: Path) -> bool:
+    """Whether a folder is an image set: its `dataset.json` has a format version, which StyleGAN's has not."""
+    try:
+        content = json.loads((folder / INFO_FILE).read_bytes())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, RecursionError):
+        return True  # damaged: opening it reports how
+    return not isinstance(content, dict) or "format_version" in content
 
 
 def versions() -> dict[str, str]:

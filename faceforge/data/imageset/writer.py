@@ -26,6 +26,7 @@ from faceforge.data.imageset.info import (
     LeftOut,
     Split,
     SplitCounts,
+    is_image_set,
     versions,
 )
 from faceforge.data.imageset.reader import ImageSet
@@ -264,7 +265,7 @@ def check_target(out: Path) -> None:
     if out.is_symlink() or os.path.ismount(out) or out.name in ("", ".."):
         raise FaceForgeError(f"{out} is a link, a mount point or the current folder; name another folder")
     if out.is_dir():
-        if any(out.iterdir()) and not (out / INFO_FILE).is_file():
+        if any(out.iterdir()) and not is_image_set(out):
             raise FaceForgeError(f"{out} holds files that are not an image set; name a new or empty folder")
     elif out.exists():
         raise FaceForgeError(f"{out} is a file; name a folder to write to")

@@ -1,4 +1,4 @@
-"""Where images come from: every kind of source behind one function, `open_source`."""
+"""Sources of images: `open_source` opens all kinds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACES = {"TOYFACES": "drawn", "is_path": "open", "open_source": "open"}
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that a worker process that only reads files does not import what opens sources.
+    # Imported on first use: a worker process that only reads files does not need what opens sources.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""Image files in zip and tar archives, read where they lie: nothing is ever unpacked to disk."""
+"""Image files in zip and tar archives, read in place: nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import tarfile
 import zipfile
 import zlib
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,22 +21,26 @@ from typing import IO, Any, cast
 from faceforge.data.pixels import Pixels
 from faceforge.data.preprocess.formats import SIGNATURE_BYTES, is_image_signature, unreadable_suffix
 from faceforge.data.sources.files import (
+    LABEL_SUFFIXES,
     MAX_FILE_BYTES,
     FileBytes,
     Files,
     companions,
+    has_image_suffix,
     hidden,
-    is_image,
-    is_table,
+    may_be_image,
+    not_a_pointer,
     printable,
     suffix,
 )
 from faceforge.data.sources.samples import InMemory, stamp
 from faceforge.errors import FaceForgeError, first_line
 
+ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
 _OUTSIDE = "its name leads out of the archive"
 _TOO_LARGE = f"more than {MAX_FILE_BYTES // 2**20} MB when unpacked"
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"  # first bytes of compressed files
+_UTF8_NAME = 0x800  # flag of zip members
 _DAMAGE = (  # what the readers of the standard library raise on damaged bytes
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -55,7 +58,7 @@ _DAMAGE = (  # what the readers of the standard library raise on damaged bytes
 
 
 def open_archive(file: Path) -> Files | None:
-    """The files of a zip or tar archive (plain, gzip, bzip2 or xz), told by content; None if it is neither.
+    """The files of a zip or tar archive (plain, gzip, bzip2 or xz), recognised by content; None for other files.
 
     Raises:
         FaceForgeError: the archive is damaged.
@@ -75,54 +78,45 @@ def open_archive(file: Path) -> Files | None:
 @dataclass(frozen=True)
 class _Member:
     path: str
-    start: int  # of the data, or in zip files of the header before it
+    start: int  # of the data; in zip files, of the header before it
     size: int
     problem: str = ""
     packed: ZipBytes | None = None
+    is_image: bool = False
 
 
 class _Archive(Files):
-    """What zip and tar share: paths are relative to the folder that holds all images and the tables beside them."""
+    """What zip and tar share. Paths are relative to the folder that holds all images and label documents."""
 
     def __init__(self, file: Path, members: list[_Member]) -> None:
         self.name, self._file = _name(file), file
-        shown = [m for m in members if m.problem == _OUTSIDE or not any(hidden(part) for part in m.path.split("/"))]
-        tables = [member for member in shown if not member.problem and is_table(member.path)]
-        unknown = [m for m in shown if not m.problem and not is_image(m.path) and not is_table(m.path)]
-        recognised = {m.path for m, head in zip(unknown, self._heads(unknown), strict=True) if is_image_signature(head)}
-        beside = companions(member.path for member in shown)
-        self.others = Counter(suffix(path) for path in beside.union(m.path for m in unknown) - recognised)
+        visible = [m for m in members if m.problem == _OUTSIDE or not any(hidden(part) for part in m.path.split("/"))]
+        beside = companions(member.path for member in visible)
         self._images = [
             replace(member, problem=member.problem or unreadable_suffix(member.path))
-            for member in shown
-            if member.problem == _OUTSIDE or is_image(member.path) or member.path in recognised
-            if member.path not in beside
+            for member in visible
+            if (member.problem == _OUTSIDE or member.is_image) and member.path not in beside
         ]
-        inside = [member.path for member in self._images if not member.problem]
-        top = posixpath.commonpath([posixpath.dirname(path) for path in inside]) if inside else ""
-        # A table above the images belongs to them: everything is relative to the highest such folder.
-        above = [posixpath.dirname(member.path) for member in tables]
-        top = min([top, *(folder for folder in above if f"{top}/".startswith(f"{folder}/") or not folder)], key=len)
+        others = [m for m in visible if not m.problem and (not m.is_image or m.path in beside)]
+        kept = [m.path for m in self._images if not m.problem] + [m.path for m in others if _may_hold_labels(m.path)]
+        top = posixpath.commonpath([posixpath.dirname(path) for path in kept]) if kept else ""
         cut = len(top) + 1 if top else 0
         self.paths = [printable(m.path if m.problem else m.path[cut:]) for m in self._images]
         self.problems = {place: member.problem for place, member in enumerate(self._images) if member.problem}
-        self._tables = {printable(m.path[cut:]): m for m in tables if m.path.startswith(f"{top}/" if top else "")}
-        self.tables = sorted(self._tables)
+        within = f"{top}/" if top else ""
+        self._documents = {printable(m.path.removeprefix(within)): m for m in others}
+        self.documents = sorted(self._documents)
 
-    def table(self, path: str) -> bytes:
+    def read(self, document: str) -> bytes:
         """Unpacked."""
         try:
-            return self._unpack(self._tables[path])
+            return self._unpack(self._documents[document])
         except _DAMAGE as error:
             raise _damaged(self._file, error) from None
 
-    def stamps(self, tables: Iterable[str]) -> dict[str, str]:
-        """The archive, which holds the tables too."""
+    def stamps(self, documents: Iterable[str]) -> dict[str, str]:
+        """One for the archive, which contains the documents too."""
         return {self._file.name: stamp(self._file)}
-
-    @abstractmethod
-    def _heads(self, members: Iterable[_Member]) -> Iterator[bytes]:
-        """The first `SIGNATURE_BYTES` of members, in the order of the archive."""
 
     @abstractmethod
     def _unpack(self, member: _Member) -> bytes:
@@ -131,7 +125,7 @@ class _Archive(Files):
 
 @dataclass(frozen=True)
 class ZipBytes:
-    """Reads one member of a zip file without going through the directory of all the others."""
+    """Reads one member of a zip file without reading the directory of all members."""
 
     file: str
     start: int
@@ -141,7 +135,7 @@ class ZipBytes:
     checksum: int
 
     def __call__(self) -> bytes:
-        """The unpacked bytes; OSError if they are not what the directory promises."""
+        """The unpacked bytes; OSError if size or checksum differ from the directory."""
         data = self._packed(self.packed)
         if self.method == zipfile.ZIP_DEFLATED:
             try:
@@ -150,7 +144,7 @@ class ZipBytes:
                 raise OSError(f"damaged in the archive: {error}") from None
         if len(data) != self.size or zlib.crc32(data) != self.checksum:
             raise OSError("damaged in the archive: size or checksum differ")
-        return data
+        return not_a_pointer(data)
 
     def head(self, size: int) -> bytes:
         """The first unpacked bytes; fewer or none if they cannot be read."""
@@ -165,7 +159,7 @@ class ZipBytes:
             stream.seek(self.start)
             header = stream.read(30)
             if len(header) < 30 or header[:4] != b"PK\x03\x04":
-                raise OSError("no zip member at its place")
+                raise OSError("the archive has no member at this position")
             stream.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
             return stream.read(size)
 
@@ -175,38 +169,42 @@ def _inflater() -> Any:
 
 
 class ZipFiles(_Archive):
-    """Members of a zip file, sorted by name."""
+    """Members of a zip file, sorted by name.
+
+    Names without the UTF-8 flag are read as UTF-8 where they are valid. A backslash separates folders if no name has a
+    slash, because old versions of .NET write such archives.
+    """
 
     def __init__(self, file: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
             following = [*(entry.header_offset for entry in entries[1:]), archive.start_dir] if entries else []
+        names = [_decoded(entry) for entry in entries]
+        if not any("/" in name for name in names):
+            names = [name.replace("\\", "/") for name in names]
         members = [
-            self._member(file, entry, after)
-            for entry, after in zip(entries, following, strict=True)
-            if not entry.is_dir()
+            self._member(file, entry, name, after)
+            for entry, name, after in zip(entries, names, following, strict=True)
+            if not entry.is_dir() and not name.endswith("/")
         ]
         super().__init__(file, sorted(members, key=lambda member: member.path.split("/")))
 
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
-        """One after another."""
+        """One reader for each member."""
         for place in places:
             packed = self._images[place].packed
             assert packed is not None  # noqa: S101 - only members with problems have none
             yield packed
-
-    def _heads(self, members: Iterable[_Member]) -> Iterator[bytes]:
-        return (member.packed.head(SIGNATURE_BYTES) if member.packed else b"" for member in members)
 
     def _unpack(self, member: _Member) -> bytes:
         assert member.packed is not None  # noqa: S101
         return member.packed()
 
     @staticmethod
-    def _member(file: Path, entry: zipfile.ZipInfo, after: int) -> _Member:
+    def _member(file: Path, entry: zipfile.ZipInfo, name: str, after: int) -> _Member:
         mode = entry.external_attr >> 16
         problem = ""
-        if _leads_out(entry.filename):
+        if _leads_out(name):
             problem = _OUTSIDE
         elif mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             problem = "a link or a device, not a file"
@@ -221,11 +219,14 @@ class ZipFiles(_Archive):
         packed = ZipBytes(
             str(file), entry.header_offset, entry.compress_size, entry.file_size, entry.compress_type, entry.CRC
         )
-        return _Member(entry.filename, entry.header_offset, entry.file_size, problem, None if problem else packed)
+        is_image = has_image_suffix(name) or (
+            not problem and may_be_image(name) and is_image_signature(packed.head(SIGNATURE_BYTES))
+        )
+        return _Member(name, entry.header_offset, entry.file_size, problem, None if problem else packed, is_image)
 
 
 class TarFiles(_Archive):
-    """Members of a tar file, in its own order, because a compressed one can only be read from front to back."""
+    """Members of a tar file in the order of the archive, because a compressed one can only be read sequentially."""
 
     def __init__(self, file: Path) -> None:
         with file.open("rb") as stream:
@@ -235,15 +236,15 @@ class TarFiles(_Archive):
             archive = tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:")  # noqa: SIM115 - the stream is closed
             members = []
             while (entry := archive.next()) is not None:
-                cast(Any, archive).members.clear()  # or it would keep all it has met
+                cast(Any, archive).members.clear()  # tarfile would keep all of them in memory
                 if not entry.isdir():
-                    members.append(self._member(entry))
-            if bounded.last.strip(b"\0"):  # tarfile takes a damaged header for the end
+                    members.append(self._member(entry, unpacked))
+            if bounded.last.strip(b"\0"):  # tarfile mistakes a damaged header for the end
                 raise tarfile.ReadError("a damaged header")
         super().__init__(file, members)
 
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
-        """In one pass; the content of compressed members is handed on as it comes."""
+        """One reader for each member; compressed members are read here, in one pass."""
         chosen = (self._images[place] for place in places)
         if not self._head.startswith((_GZIP, _BZIP2, _XZ)):
             yield from (FileBytes(str(self._file), member.start, member.size) for member in chosen)
@@ -256,11 +257,16 @@ class TarFiles(_Archive):
         except _DAMAGE as error:
             raise _damaged(self._file, error) from None
 
-    def _heads(self, members: Iterable[_Member]) -> Iterator[bytes]:
-        with self._open(self._file) as stream:
-            for member in members:
-                stream.seek(member.start)
-                yield stream.read(min(member.size, SIGNATURE_BYTES))
+    def read_many(self, documents: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """In one pass over the archive."""
+        wanted = sorted(documents, key=lambda path: self._documents[path].start)
+        try:
+            with self._open(self._file) as stream:
+                for path in wanted:
+                    stream.seek(self._documents[path].start)
+                    yield path, stream.read(self._documents[path].size)
+        except _DAMAGE as error:
+            raise _damaged(self._file, error) from None
 
     def _unpack(self, member: _Member) -> bytes:
         with self._open(self._file) as stream:
@@ -275,7 +281,7 @@ class TarFiles(_Archive):
         return lzma.open(file) if self._head.startswith(_XZ) else file.open("rb")
 
     @staticmethod
-    def _member(entry: tarfile.TarInfo) -> _Member:
+    def _member(entry: tarfile.TarInfo, stream: IO[bytes]) -> _Member:
         problem = ""
         if _leads_out(entry.name):
             problem = _OUTSIDE
@@ -283,11 +289,16 @@ class TarFiles(_Archive):
             problem = "a link or a device, not a file"
         elif entry.size > MAX_FILE_BYTES:
             problem = _TOO_LARGE
-        return _Member(entry.name.removeprefix("./"), entry.offset_data, entry.size, problem)
+        name = entry.name.removeprefix("./")
+        is_image = has_image_suffix(name)
+        if not is_image and not problem and may_be_image(name):
+            stream.seek(entry.offset_data)  # tarfile seeks to the next header by itself
+            is_image = is_image_signature(stream.read(min(entry.size, SIGNATURE_BYTES)))
+        return _Member(name, entry.offset_data, entry.size, problem, is_image=is_image)
 
 
 class _Bounded:
-    """A stream that refuses to be read in enormous pieces, as a forged header would have it."""
+    """A stream that refuses very large reads, which a forged header could cause."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.last = stream, b""
@@ -295,18 +306,17 @@ class _Bounded:
 
     def read(self, size: int) -> bytes:
         if size > MAX_FILE_BYTES:
-            raise OSError("a header larger than any can be")
+            raise OSError("a header of impossible size")
         self.last = self._stream.read(size)
         return self.last
 
 
 def _damaged(file: Path, error: Exception) -> FaceForgeError:
-    told = first_line(error)
-    return FaceForgeError(f"archive {file} is damaged or cut off ({told}); get it anew")
+    return FaceForgeError(f"archive {file} is damaged or cut off ({first_line(error)}); get it anew")
 
 
 def _name(file: Path) -> str:
-    while file.suffix.lower() in {".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"}:
+    while file.suffix.lower() in ARCHIVE_SUFFIXES:
         file = file.with_suffix("")
     return file.name
 
@@ -314,3 +324,17 @@ def _name(file: Path) -> str:
 def _leads_out(name: str) -> bool:
     path = name.replace("\\", "/")
     return path.startswith("/") or ".." in path.split("/") or path[1:2] == ":"
+
+
+def _decoded(entry: zipfile.ZipInfo) -> str:
+    """The name of a zip member; Python reads those without the UTF-8 flag as code page 437."""
+    if entry.flag_bits & _UTF8_NAME or entry.filename.isascii():
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode()
+    except UnicodeError:
+        return entry.filename
+
+
+def _may_hold_labels(path: str) -> bool:
+    return suffix(path) in LABEL_SUFFIXES

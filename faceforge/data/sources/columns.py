@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,24 +12,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faceforge.data.sources.samples import choose_labels, class_name
+from faceforge.data.sources.classes import choose_labels, class_name
 from faceforge.errors import FaceForgeError
 
 USUAL_LABEL = "label"
+_NOT_PHOTOGRAPHS = re.compile(r"mask|cond|segm|depth|annot|label", re.IGNORECASE)
+_SHOWN = 40  # columns named in a note
 _MAX_MEMBERS = 200  # classes in lists beyond this are words or names
 
 
 @dataclass(frozen=True)
 class Column:
-    """One label column, and how to read it out of a row.
+    """A label column, and how to read its class from a row.
 
     Attributes:
-        name: of the label.
-        path: keys that lead from the row to the value.
-        names: of integer classes.
-        many: the value is a list, which `choose` takes apart into columns of yes and no.
-        position: this label's place in a multi-hot list.
-        member: this label's class in a list of classes.
+        name: name of the label column.
+        path: keys from the row to the value.
+        names: names of integer classes.
+        many: whether the value is a list, which `choose` splits into binary columns.
+        position: position of this label in a multi-hot list.
+        member: class of this label in a list of classes.
     """
 
     name: str
@@ -40,18 +43,18 @@ class Column:
 
     @property
     def listed(self) -> bool:
-        """Whether its values are lists."""
+        """Whether its values come from lists."""
         return self.many or self.position is not None or self.member is not None
 
     def read(self, row: Mapping[str, Any]) -> str | None:
-        """The class, or None."""
+        """The class of a row; None if it has none."""
         value: Any = row
         for key in self.path:
             value = None if value is None else value[key]
         return self.classify(value)
 
     def classify(self, value: Any) -> str | None:
-        """The class that a value stands for, or None where there is none."""
+        """The class of a value; None if it has none."""
         if value is None:
             return None
         if self.position is not None:
@@ -67,87 +70,108 @@ class Column:
 
 
 def choose(
-    source: str, there: Sequence[Column], wanted: Sequence[str] | None, lists: Callable[[Column], Iterable[pa.Array]]
+    source: str,
+    existing: Sequence[Column],
+    requested: Sequence[str] | None,
+    lists: Callable[[Column], Iterable[pa.Array]],
 ) -> tuple[Column, ...]:
-    """The columns that are wanted (None = all).
+    """The requested columns (None = all).
 
-    A column of lists becomes columns of yes and no: `tags_0`, `tags_1`... for a multi-hot list, `tags_sunny`... for
-    a list of classes; `tags` names them all.
+    A column of lists becomes binary columns: `tags_0`, `tags_1`... for a multi-hot list, `tags_sunny`... for a list of
+    classes; `tags` requests them all.
 
     Args:
         source: its name, for messages.
-        there: what the source has.
-        wanted: names.
-        lists: gives all values of a column of lists, piece by piece.
+        existing: the columns of the source.
+        requested: names of columns.
+        lists: yields the values of a column of lists as arrays.
 
     Raises:
-        FaceForgeError: see `faceforge.data.sources.samples.choose_labels`.
+        FaceForgeError: see `faceforge.data.sources.classes.choose_labels`.
     """
-    by_name = {column.name: column for column in there}
-    asked = list(by_name) if wanted is None else list(wanted)
-    for column in there:
-        if column.many and any(name == column.name or name.startswith(f"{column.name}_") for name in asked):
-            parts = _take_apart(source, column, lists(column))
+    by_name = {column.name: column for column in existing}
+    names = list(by_name) if requested is None else list(requested)
+    for column in existing:
+        if column.many and any(name == column.name or name.startswith(f"{column.name}_") for name in names):
+            parts = _split_lists(source, column, lists(column))
             by_name.update({part.name: part for part in parts})
-            asked = [name for each in asked for name in ([p.name for p in parts] if each == column.name else [each])]
-    known = [name for name, column in by_name.items() if not column.many or name not in asked]
-    return tuple(by_name[name] for name in choose_labels(source, known, asked))
+            names = [name for each in names for name in ([p.name for p in parts] if each == column.name else [each])]
+    known = [name for name, column in by_name.items() if not column.many or name not in names]
+    return tuple(by_name[name] for name in choose_labels(source, known, names))
 
 
-def usual(there: Sequence[Column], wanted: Sequence[str] | None) -> tuple[Sequence[str], tuple[str, ...]]:
-    """What to take of a source that mixes labels with other columns when nothing is named: the column `label`.
+def default_labels(
+    existing: Sequence[Column], requested: Sequence[str] | None, extra: Sequence[str] = ()
+) -> tuple[Sequence[str], tuple[str, ...]]:
+    """The label columns of a source that has other columns too: the requested ones, or else `label` and `extra`.
 
     Returns:
-        the names, and a note on what else could be a label.
+        the names, and a note on other columns that could be labels.
     """
-    if wanted is not None:
-        return wanted, ()
-    taken = (USUAL_LABEL,) if any(column.name == USUAL_LABEL for column in there) else ()
-    others = [column.name for column in there if column.name not in taken]
+    if requested is not None:
+        return requested, ()
+    taken = tuple(column.name for column in existing if column.name in {USUAL_LABEL, *extra})
+    others = [column.name for column in existing if column.name not in taken]
     shown = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
     return taken, ((f"ingest.labels can name more columns: {shown}",) if others else ())
 
 
-_SHOWN = 40
+def choose_image_column(name: str, columns: Sequence[str], requested: str) -> tuple[str, tuple[str, ...]]:
+    """The image column to read (`image`, or else the first that is not a mask), and a note if there are several.
+
+    Raises:
+        FaceForgeError: `ingest.image_column` names none of them.
+    """
+    if requested:
+        if requested not in columns:
+            raise FaceForgeError(
+                f"ingest.image_column = {requested!r} is not an image column of {name}: {', '.join(columns)}"
+            )
+        return requested, ()
+    photographs = [column for column in columns if not _NOT_PHOTOGRAPHS.search(column)] or columns
+    chosen = "image" if "image" in columns else photographs[0]
+    others = ", ".join(column for column in columns if column != chosen)
+    note = f"images are read from column {chosen!r}; ingest.image_column can name another: {others}"
+    return chosen, ((note,) if others else ())
 
 
 def from_schema(schema: pa.Schema, skip: Iterable[str]) -> list[Column]:
-    """What can be a label in a table, besides the columns to skip."""
+    """The columns of a table that can be labels, without those to skip."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError, RecursionError):
         features = {}
-    left_out = set(skip)
-    found: list[Column] = []
+    skipped = set(skip)
+    columns: list[Column] = []
     for field in schema:
-        if field.name not in left_out:
-            _add(found, (field.name,), field.type, features.get(field.name) if isinstance(features, dict) else None)
-    return unambiguous(found)
+        if field.name not in skipped:
+            _add(columns, (field.name,), field.type, features.get(field.name) if isinstance(features, dict) else None)
+    return unambiguous(columns)
 
 
 def unambiguous(columns: list[Column]) -> list[Column]:
-    """The same columns; where two inside structs have one name, they get the names of their structs before it."""
+    """The same columns; if two fields of structs have one name, the names of the structs are put before it."""
     counts = Counter(column.name for column in columns)
     return [replace(c, name="_".join(c.path)) if counts[c.name] > 1 and len(c.path) > 1 else c for c in columns]
 
 
 def leaf(values: Any, column: Column) -> Any:
-    """The arrow array of a column out of that of its top-level field."""
+    """The Arrow array of a column, from the array of its top-level field."""
     for key in column.path[1:]:
         values = pc.struct_field(values, key)
     return values
 
 
-def _add(found: list[Column], path: tuple[str, ...], kind: pa.DataType, feature: Any) -> None:
+def _add(columns: list[Column], path: tuple[str, ...], kind: pa.DataType, feature: Any) -> None:
     if pa.types.is_struct(kind):
         for part in kind:
-            _add(found, (*path, part.name), part.type, feature.get(part.name) if isinstance(feature, dict) else None)
+            _add(columns, (*path, part.name), part.type, feature.get(part.name) if isinstance(feature, dict) else None)
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         if _is_value(kind.value_type):
             inner = feature.get("feature", feature) if isinstance(feature, dict) else feature
-            found.append(Column(path[-1], path, _names(inner), many=True))
+            columns.append(Column(path[-1], path, _names(inner), many=True))
     elif _is_value(kind):
-        found.append(Column(path[-1], path, _names(feature)))
+        columns.append(Column(path[-1], path, _names(feature)))
 
 
 def _is_value(kind: pa.DataType) -> bool:
@@ -163,12 +187,12 @@ def _is_value(kind: pa.DataType) -> bool:
 
 
 def _names(feature: Any) -> tuple[str, ...]:
-    """Names of a Hugging Face ClassLabel, or ()."""
+    """Class names of a Hugging Face ClassLabel, or ()."""
     names = feature.get("names") if isinstance(feature, dict) else None
     return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
-def _take_apart(source: str, column: Column, pieces: Iterable[pa.Array]) -> list[Column]:
+def _split_lists(source: str, column: Column, pieces: Iterable[pa.Array]) -> list[Column]:
     lengths: set[int | None] = set()
     items: set[Any] = set()
     for lists in pieces:

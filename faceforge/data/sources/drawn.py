@@ -1,4 +1,4 @@
-"""Image sets that need no file: drawn faces, and the digits that come with scikit-learn."""
+"""Sources that need no files: drawn faces, and the digits that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.sources.samples import InMemory, Sample, Source, check_classes, choose_labels, random_subset
+from faceforge.data.sources.classes import check_classes, choose_labels
+from faceforge.data.sources.samples import InMemory, Sample, Source, random_subset
 from faceforge.data.sources.toyfaces import CHUNK, COLUMN, EXPRESSIONS, ToyFaces
 from faceforge.errors import FaceForgeError
 
@@ -17,7 +18,7 @@ DIGITS = "digits"
 
 
 class ToyFacesSource(Source):
-    """The built-in drawn faces; `limit` says how many (0 = `TOYFACES_COUNT`), at the size that ingest wants."""
+    """Drawn faces at `ingest.image_size`; `ingest.limit` is their number (0 = `TOYFACES_COUNT`)."""
 
     name = TOYFACES
 
@@ -32,7 +33,7 @@ class ToyFacesSource(Source):
             check_classes(TOYFACES, column, (EXPRESSIONS[code] for code in self._faces.codes))
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
-        """Face 0, 1, 2..."""
+        """In the order of their numbers."""
         last, step = min(self.count if stop is None else stop, self.count), CHUNK
         for first in range(start, last, step):
             for number, pixels in enumerate(self._faces.draw(first, min(first + step, last)), first):
@@ -40,14 +41,14 @@ class ToyFacesSource(Source):
                 yield Sample(f"{number:06d}", InMemory(pixels), labels)
 
     def stamps(self) -> dict[str, str]:
-        """What they are drawn with."""
+        """The options and the size."""
         return {TOYFACES: f"{self._options} {self._size} px"}
 
 
 class DigitsSource(Source):
     """1,797 handwritten digits of 8 x 8 pixels, part of scikit-learn's wheel; the column `digit` has ten classes.
 
-    A test set of the UCI repository's "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998).
+    The test set of the UCI repository's "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998).
     """
 
     name = DIGITS
@@ -56,11 +57,11 @@ class DigitsSource(Source):
         import sklearn
         from sklearn.datasets import load_digits
 
-        found = load_digits()
+        digits = load_digits()
         self._version = sklearn.__version__
-        grey = np.rint(found.images * (255 / 16)).astype(np.uint8)
+        grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
         self._pixels = np.repeat(grey[..., None], 3, axis=3)
-        self._digits = found.target.tolist()
+        self._digits = digits.target.tolist()
         self.labels = choose_labels(DIGITS, ("digit",), config.labels)
         self.vocabularies = {column: [str(digit) for digit in range(10)] for column in self.labels}
         self._chosen = random_subset(len(self._digits), config.limit)
@@ -83,5 +84,5 @@ def _shares(options: str) -> dict[str, float]:
         return {name.strip(): float(value) for name, value in pairs}
     except ValueError:
         raise FaceForgeError(
-            f"toyfaces:{options} is not understood; write, for example, toyfaces:neutral=8,smiling=1,glasses=1"
+            f"toyfaces:{options} is malformed; write, for example, toyfaces:neutral=8,smiling=1,glasses=1"
         ) from None

@@ -1,70 +1,81 @@
-"""Image files, wherever they lie: what folders and archives have in common."""
+"""Image files and the documents beside them: what folders and archives have in common."""
 
 from __future__ import annotations
 
 import os
-import re
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from faceforge.data.pixels import Pixels
 from faceforge.data.preprocess.formats import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES
 
-LABEL_TABLES = ("labels.csv", "metadata.csv", "labels.parquet", "metadata.parquet")
-_CELEBA_TABLE = re.compile(r"(list_.+_celeba|list_eval_partition|identity_celeba)\.(txt|csv)", re.IGNORECASE)
-MAX_FILE_BYTES = 128 * 2**20  # beyond this a file is no photograph, but a mistake or an attack on memory
-_SUFFIXES_SHOWN = 5
+LABEL_SUFFIXES = frozenset(
+    {".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml", ".parquet", ".pq", ".cls", ".yaml", ".yml", ".names"}
+)
+_DOCUMENT_SUFFIXES = LABEL_SUFFIXES | frozenset(
+    {".md", ".html", ".htm", ".pdf", ".rst", ".log", ".ini", ".cfg", ".toml", ".py", ".ipynb", ".sh", ".db", ".lnk"}
+    | {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".arrow", ".npy", ".npz", ".mat", ".pkl"}
+    | {".h5", ".hdf5", ".tfrecord", ".xlsx", ".xls", ".mp4", ".mov", ".avi", ".svg", ".docx", ".pts"}
+)
+_SYSTEM_NAMES = frozenset(  # folders of operating systems and network storage: thumbnails, trash, snapshots
+    {"__macosx", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "lost+found"}
+    | {"$recycle.bin", "recycler", "system volume information", "network trash folder", "temporary items"}
+    | {"~snapshot", "_thumbnails", "thumbs.db", "desktop.ini", "ehthumbs.db"}
+)
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LFS_ADVICE = "a Git LFS pointer instead of the file; run `git lfs pull` where it was cloned"
+MAX_FILE_BYTES = 128 * 2**20  # a larger file is not a photograph but a mistake or an attack on memory
 
 
 class Files(ABC):
-    """Image files, and the tables beside them.
-
-    A file is an image by its suffix, or by its first bytes if the suffix is unknown. Hidden files and folders are
-    passed over, as is everything else.
+    """Image files, and the documents (all other files) beside them. Hidden and system files are left out.
 
     Attributes:
-        name: short, without machine-specific folders.
-        paths: of the image files, relative, with `/` between folders, as text that can be stored and printed; in the
-            order in which they are read fastest, the same every time.
+        name: short name without folders of this machine.
+        paths: of the image files, relative, with `/` between folders, printable; in the order in which they are read
+            fastest, always the same.
         problems: position in `paths` -> why that file cannot be used.
-        tables: paths of files that are called like tables of labels, sorted.
-        others: of the files that are passed over, how many have which suffix.
+        documents: paths of all other files, sorted.
+        in_shards: whether the first folder of every path is only the name of an archive.
+        notes: warnings, one sentence each.
     """
 
     name: str
     paths: list[str]
     problems: dict[int, str]
-    tables: list[str]
-    others: Counter[str]
+    documents: list[str]
+    in_shards: bool = False
+    notes: tuple[str, ...] = ()
 
     def usable(self) -> Iterator[str]:
-        """The paths of files without problems."""
+        """The paths of image files without problems."""
         return (path for place, path in enumerate(self.paths) if place not in self.problems)
-
-    def passed_over(self) -> str:
-        """What else is there, in words; '' if nothing."""
-        shown = ", ".join(f"{count:,} {suffix}" for suffix, count in self.others.most_common(_SUFFIXES_SHOWN))
-        more = ", ..." if len(self.others) > _SUFFIXES_SHOWN else ""
-        return f"{self.others.total():,} files that are not images ({shown}{more})" if shown else ""
 
     @abstractmethod
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
-        """For each position in `paths` (ascending, without problems): what reads the file; see `Sample.read`."""
+        """For each position in `paths` (ascending, without problems), a function that reads the file; `Sample.read`."""
 
     @abstractmethod
-    def table(self, path: str) -> bytes:
-        """Content of one of `tables`; a FaceForgeError if it cannot be read."""
+    def read(self, document: str) -> bytes:
+        """The content of a document.
+
+        Raises:
+            FaceForgeError: it cannot be read.
+        """
+
+    def read_many(self, documents: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Paths and contents of many documents, in the order that is fastest to read."""
+        return ((path, self.read(path)) for path in documents)
 
     @abstractmethod
-    def stamps(self, tables: Iterable[str]) -> dict[str, str]:
-        """See `Source.stamps`; `tables` are those that are used."""
+    def stamps(self, documents: Iterable[str]) -> dict[str, str]:
+        """`Source.stamps` of all images and of these documents."""
 
 
 @dataclass(frozen=True)
 class FileBytes:
-    """Reads a part of a file, or all of it; raises OSError where that is more than `MAX_FILE_BYTES`."""
+    """Reads a file or a part of it; raises OSError if that is more than `MAX_FILE_BYTES`, or a Git LFS pointer."""
 
     file: str
     start: int = 0
@@ -79,18 +90,29 @@ class FileBytes:
             raise OSError(f"more than {MAX_FILE_BYTES // 2**20} MB")
         if self.size is not None and len(data) < self.size:
             raise OSError("the file ends early")
-        return data
+        return not_a_pointer(data)
+
+
+def not_a_pointer(data: bytes) -> bytes:
+    """The same bytes; OSError if they are a Git LFS pointer."""
+    if data.startswith(_LFS_POINTER):
+        raise OSError(LFS_ADVICE)
+    return data
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, or made by a Macintosh for itself."""
-    return name.startswith(".") or name == "__MACOSX"
+    """Whether a file or folder is hidden, or made by an operating system or network storage for itself."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
-def is_image(path: str) -> bool:
-    """Whether a file has the suffix of an image, readable or not (see `formats.unreadable_suffix`)."""
-    suffix = os.path.splitext(path)[1].lower()
-    return suffix in IMAGE_SUFFIXES or suffix in UNREADABLE_SUFFIXES
+def has_image_suffix(path: str) -> bool:
+    """Whether a file name ends like that of an image, readable or not (see `formats.unreadable_suffix`)."""
+    return suffix(path) in IMAGE_SUFFIXES or suffix(path) in UNREADABLE_SUFFIXES
+
+
+def may_be_image(path: str) -> bool:
+    """Whether only the content of a file can show if it is an image, because its suffix is unknown."""
+    return not has_image_suffix(path) and suffix(path) not in _DOCUMENT_SUFFIXES
 
 
 def companions(paths: Iterable[str]) -> set[str]:
@@ -98,8 +120,8 @@ def companions(paths: Iterable[str]) -> set[str]:
     readable: set[str] = set()
     unreadable: list[tuple[str, str]] = []
     for path in paths:
-        stem, suffix = os.path.splitext(path)
-        if suffix.lower() in UNREADABLE_SUFFIXES:
+        stem, ending = os.path.splitext(path)
+        if ending.lower() in UNREADABLE_SUFFIXES:
             unreadable.append((stem, path))
         else:
             readable.add(stem)
@@ -107,18 +129,12 @@ def companions(paths: Iterable[str]) -> set[str]:
 
 
 def suffix(path: str) -> str:
-    """For `Files.others`."""
-    return printable(os.path.splitext(path)[1].lower()) or "without suffix"
-
-
-def is_table(path: str) -> bool:
-    """Whether a file is called as tables of labels are: `labels.csv` and the like, and CelebA's lists."""
-    name = path.rpartition("/")[2].lower()
-    return name in LABEL_TABLES or _CELEBA_TABLE.fullmatch(name) is not None
+    """The suffix of a path in lower case, with its dot; '' if there is none."""
+    return os.path.splitext(path)[1].lower()
 
 
 def printable(name: str) -> str:
-    """A file name as text that can be stored and printed: bytes that are no UTF-8 and control characters escaped."""
+    """A file name as text that can be stored and printed: invalid UTF-8 and control characters are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from faceforge.data.pixels import Pixels
 from faceforge.data.preprocess.formats import SIGNATURE_BYTES, is_image_signature, unreadable_suffix
-from faceforge.data.sources.files import FileBytes, Files, companions, hidden, is_image, is_table, printable, suffix
+from faceforge.data.sources.files import (
+    FileBytes,
+    Files,
+    companions,
+    has_image_suffix,
+    hidden,
+    may_be_image,
+    printable,
+)
 from faceforge.data.sources.samples import stamp
 from faceforge.errors import FaceForgeError
 
@@ -17,50 +24,49 @@ from faceforge.errors import FaceForgeError
 class FolderFiles(Files):
     """The files below a folder, sorted by path.
 
-    Links are followed as long as they stay inside the folder: what a set holds must not depend on who unpacked it
-    where. Links that lead out, links to folders, unreadable folders and what is no regular file become problems.
+    Links are followed only within the folder, so that the content of a set does not depend on where it was unpacked.
+    Links that lead out of it, links to folders, unreadable folders and special files are problems.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self.name = self._root.name
         images: list[tuple[tuple[str, ...], str]] = []
-        tables: list[str] = []
-        self.others = Counter()
-        for path, problem in _walk(self._root, ""):
-            if problem or is_image(path) or (not is_table(path) and _has_image_signature(self._root, path)):
+        documents: list[str] = []
+        for path, is_image, problem in _walk(self._root):
+            if is_image:
                 images.append((tuple(path.split("/")), problem))
-            elif is_table(path):
-                tables.append(path)
             else:
-                self.others[suffix(path)] += 1
+                documents.append(path)
         beside = companions("/".join(parts) for parts, _ in images)
-        self.others.update(map(suffix, beside))
-        images = [(parts, problem) for parts, problem in images if "/".join(parts) not in beside]
-        images.sort()
-        self._raw = ["/".join(parts) for parts, _ in images]
-        self.paths = [printable(path) for path in self._raw]
+        images = sorted((parts, problem) for parts, problem in images if "/".join(parts) not in beside)
+        self._raw_names = ["/".join(parts) for parts, _ in images]
+        self.paths = [printable(path) for path in self._raw_names]
         self.problems = {place: problem for place, (_, problem) in enumerate(images) if problem}
-        self.tables = sorted(printable(path) for path in tables)
+        self.documents = sorted(map(printable, [*documents, *beside]))
 
     def readers(self, places: Iterable[int]) -> Iterator[Callable[[], bytes | Pixels]]:
-        """One after another."""
-        return (FileBytes(os.path.join(self._root, self._raw[place])) for place in places)
+        """One reader for each file."""
+        return (FileBytes(os.path.join(self._root, self._raw_names[place])) for place in places)
 
-    def table(self, path: str) -> bytes:
-        """Of at most `MAX_FILE_BYTES`, and in the folder itself."""
-        return read_table(self._root / path, problem_of(self._root, self._root / path))
+    def read(self, document: str) -> bytes:
+        """At most `MAX_FILE_BYTES`; links that lead out of the folder are refused."""
+        return read_document(self._root / document, problem_of(self._root, self._root / document))
 
-    def stamps(self, tables: Iterable[str]) -> dict[str, str]:
-        """Every image file, and the tables."""
-        found = {path: stamp(self._root / path) for path in tables}
-        for place, (path, raw) in enumerate(zip(self.paths, self._raw, strict=True)):
-            found[path] = self.problems.get(place) or _stamp(self._root / raw)
-        return found
+    def stamps(self, documents: Iterable[str]) -> dict[str, str]:
+        """One for each image file and document."""
+        stamps = {path: _stamp(self._root / path) for path in documents}
+        for place, (path, raw) in enumerate(zip(self.paths, self._raw_names, strict=True)):
+            stamps[path] = self.problems.get(place) or _stamp(self._root / raw)
+        return stamps
 
 
-def read_table(file: Path, problem: str = "") -> bytes:
-    """Content of a table; a FaceForgeError if it has a problem, is not there, cannot be read or is too large."""
+def read_document(file: Path, problem: str = "") -> bytes:
+    """The content of a label file.
+
+    Raises:
+        FaceForgeError: it has a `problem`, does not exist, cannot be read or is too large.
+    """
     try:
         if problem:
             raise OSError(problem)
@@ -71,42 +77,8 @@ def read_table(file: Path, problem: str = "") -> bytes:
         raise FaceForgeError(f"label file {file} cannot be read: {error.strerror or error}") from None
 
 
-def _walk(root: Path, folder: str) -> Iterator[tuple[str, str]]:
-    """Paths relative to the root of files and of folders that are trouble; images and the latter with the problem."""
-    waiting = [folder]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            entries = list(os.scandir(root / folder))
-        except OSError as error:
-            yield folder, f"folder cannot be read: {error.strerror}"
-            continue
-        for entry in entries:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if hidden(entry.name):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(path)
-            elif entry.is_symlink() and os.path.isdir(entry.path):  # of links in a circle, `entry.is_dir` raises
-                yield path, "a link to a folder is not followed; name that folder as a source of its own"
-            else:
-                yield path, (problem_of(root, entry) or unreadable_suffix(entry.name)) if is_image(entry.name) else ""
-
-
-def _has_image_signature(root: Path, path: str) -> bool:
-    """Whether a regular file inside the folder begins like an image."""
-    file = root / path
-    if problem_of(root, file):
-        return False
-    try:
-        with file.open("rb") as stream:
-            return is_image_signature(stream.read(SIGNATURE_BYTES))
-    except OSError:
-        return False  # without the suffix of an image it may be anything
-
-
 def problem_of(root: Path, entry: os.DirEntry[str] | Path) -> str:
-    """Why a file below a (resolved) folder is not to be read, or ''."""
+    """Why a file below a (resolved) folder is not read; '' if it is."""
     if entry.is_symlink():
         target = os.path.realpath(entry)
         if not target.startswith(f"{root}{os.sep}"):
@@ -116,8 +88,40 @@ def problem_of(root: Path, entry: os.DirEntry[str] | Path) -> str:
     return "" if entry.is_file() else "not a regular file"
 
 
+def _walk(root: Path) -> Iterator[tuple[str, bool, str]]:
+    """Path relative to the root, whether it is listed as an image, and its problem ('' = none) of every file."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            entries = list(os.scandir(root / folder))
+        except OSError as error:
+            yield folder, True, f"folder cannot be read: {error.strerror}"
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if hidden(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            elif entry.is_symlink() and os.path.isdir(entry.path):  # `entry.is_dir` raises for circular links
+                yield path, True, "a link to a folder is not followed; name that folder as a source of its own"
+            elif has_image_suffix(entry.name):
+                yield path, True, problem_of(root, entry) or unreadable_suffix(entry.name)
+            else:
+                yield path, may_be_image(entry.name) and not problem_of(root, entry) and _sniff(entry.path), ""
+
+
+def _sniff(file: str) -> bool:
+    try:
+        with open(file, "rb") as stream:
+            return is_image_signature(stream.read(SIGNATURE_BYTES))
+    except OSError:
+        return False  # without the suffix of an image it may be anything
+
+
 def _stamp(file: Path) -> str:
     try:
         return stamp(file)
-    except OSError as error:  # gone, or not to be looked at: ingest will say so
+    except OSError as error:  # gone, or not permitted: reading it will be an error of its own
         return f"{error.strerror}"

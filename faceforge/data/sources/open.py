@@ -1,46 +1,48 @@
-"""From what the user names to a source of images, with every mistake told before any work is done."""
+"""Opens any source of images by its name or path; mistakes are reported before images are decoded."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from faceforge.config import IngestConfig
-from faceforge.data.imageset.info import INFO_FILE
+from faceforge.data.imageset.info import is_image_set
+from faceforge.data.sources.annotations import FileSource
 from faceforge.data.sources.archives import open_archive
-from faceforge.data.sources.celeba import CelebaLabels, is_celeba
+from faceforge.data.sources.arrays import ArraySource, array_files
 from faceforge.data.sources.drawn import DIGITS, TOYFACES, DigitsSource, ToyFacesSource
-from faceforge.data.sources.file_names import NameLabels
-from faceforge.data.sources.files import IMAGE_SUFFIXES, LABEL_TABLES, Files
+from faceforge.data.sources.file_kinds import describe_file
+from faceforge.data.sources.files import Files
 from faceforge.data.sources.folders import FolderFiles
-from faceforge.data.sources.labelled import FileSource, Labelling, NoLabels, TreeLabels
+from faceforge.data.sources.layouts import annotations_of, has_usual_table
 from faceforge.data.sources.parquet import ParquetSource, has_shards, open_parquet
 from faceforge.data.sources.remote import find_parquet, is_url
 from faceforge.data.sources.samples import Source
-from faceforge.data.sources.tables import TableLabels
-from faceforge.data.sources.tfds import TFDS, TfdsSource
+from faceforge.data.sources.shards import ShardFiles, shard_names
+from faceforge.data.sources.tfds import TFDS, TfdsSource, is_prepared_folder
+from faceforge.data.sources.unused import nothing_to_read
 from faceforge.errors import FaceForgeError
 
-_PREVIEWS = 16  # so many images beside the Parquet files of a data set show what it holds; more are images
-_KNOWN = "toyfaces, digits, tfds:NAME, a folder, an archive or Parquet"
+_PREVIEWS = 16  # up to this many images beside the Parquet files of a data set are previews of it
+_KNOWN = "toyfaces, digits, tfds:NAME, a folder, an archive, arrays or Parquet"
 
 
-def open_source(spec: str, config: IngestConfig, labels_csv: str = "") -> Source:
+def open_source(spec: str, config: IngestConfig, labels_csv: str | None = None) -> Source:
     """Opens a source and checks it without decoding images.
 
     Args:
-        spec: `toyfaces` (or `toyfaces:neutral=8,smiling=1,glasses=1` for uneven classes), `digits`, `tfds:NAME`, a
-            folder of images, a zip or tar archive, a Parquet file or a folder of them, an address of Parquet files
-            (`s3://...`, `gs://...`, `https://...`), or an image set of ours.
+        spec: `toyfaces` (or `toyfaces:neutral=8,smiling=1,glasses=1` for unequal classes), `digits`, `tfds:NAME`, a
+            folder of images, a zip or tar archive or a folder of tar archives, a Parquet file or a folder of them, a
+            data set saved by `save_to_disk` or by TFDS, arrays (`.npz`, `.npy`, idx, CSV of pixels), the URL of Parquet
+            files (`s3://...`, `gs://...`, `https://...`), or an image set.
         config: which labels to keep and where they come from, how many images to take.
-        labels_csv: for a folder or archive of images, a CSV or Parquet file with a file-name column; unset = one of
-            `LABEL_TABLES` beside the images, if there.
+        labels_csv: for image files, a label table (CSV, TSV, JSON, JSON Lines or Parquet); None = see `layouts`.
 
     Raises:
-        FaceForgeError: the source is missing, empty or of no known kind, or its labels are not as wanted.
+        FaceForgeError: the source is missing, empty or of no known kind, or does not have the requested labels.
     """
-    source = _open(spec, config, labels_csv)
+    source = _open(spec, config, bool(labels_csv))
     if isinstance(source, Files):
-        return FileSource(source, _labelling(source, config, labels_csv), config)
+        return FileSource(source, annotations_of(source, config, labels_csv), config)
     if labels_csv or config.labels_from_name:
         what = "a table of labels" if labels_csv else "ingest.labels_from_name"
         raise FaceForgeError(f"{what} goes with a folder or an archive of images, not with {spec}")
@@ -48,11 +50,11 @@ def open_source(spec: str, config: IngestConfig, labels_csv: str = "") -> Source
 
 
 def is_path(spec: str) -> bool:
-    """Whether a source is named by a path of this machine."""
+    """Whether a source is a local path."""
     return not is_url(spec) and spec.partition(":")[0] not in {TOYFACES, DIGITS, TFDS}
 
 
-def _open(spec: str, config: IngestConfig, labels_csv: str) -> Source | Files:
+def _open(spec: str, config: IngestConfig, has_table: bool) -> Source | Files:
     kind, _, rest = spec.partition(":")
     if kind == TOYFACES:
         return ToyFacesSource(rest, config)
@@ -61,27 +63,12 @@ def _open(spec: str, config: IngestConfig, labels_csv: str) -> Source | Files:
     if kind == TFDS:
         return TfdsSource(rest, config)
     if is_url(spec):
-        found = find_parquet(spec)
-        return ParquetSource(Path(found[0].path).stem if len(found) == 1 else Path(spec).name, found, config)
+        remote = find_parquet(spec)
+        return ParquetSource(Path(remote[0].path).stem if len(remote) == 1 else Path(spec).name, remote, config)
     path = Path(spec).expanduser()
     if not spec or not path.exists():
         raise FaceForgeError(f"source {spec!r} does not exist; give {_KNOWN}")
-    if path.is_file():
-        return _open_file(path, config)
-    if (path / INFO_FILE).is_file() and not labels_csv:
-        source = open_parquet(path, config)
-        assert source is not None  # noqa: S101 - an image set
-        return source
-    files = FolderFiles(path)
-    described = files.tables or labels_csv or config.labels_from_name
-    if files.paths and (described or len(files.paths) > _PREVIEWS or not has_shards(path)):
-        return files
-    if source := open_parquet(path, config):
-        if files.paths:
-            source.notes += (f"passed over: {len(files.paths)} image files beside the Parquet files",)
-        return source
-    beside = f", but {files.passed_over()}" if files.others else ""
-    raise FaceForgeError(f"folder {path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){beside}")
+    return _open_file(path, config) if path.is_file() else _open_folder(path, config, has_table)
 
 
 def _open_file(path: Path, config: IngestConfig) -> Source | Files:
@@ -89,28 +76,39 @@ def _open_file(path: Path, config: IngestConfig) -> Source | Files:
         parquet = stream.read(4) == b"PAR1" or path.suffix.lower() in {".parquet", ".pq"}
     if parquet and (source := open_parquet(path, config)):
         return source
+    if arrays := array_files(path):
+        return ArraySource(arrays, path.name.partition(".")[0], config)
     files = open_archive(path)
     if files is None:
-        raise FaceForgeError(
-            f"source {path} is a file, but not Parquet, zip or tar; give the folder that holds the images"
-        )
+        raise FaceForgeError(f"source {path} cannot be read: it is {describe_file(path)}")
     if len(files.paths) == len(files.problems):
-        first = f" that can be used (the first: {files.paths[0]}: {files.problems[0]})" if files.paths else ""
-        raise FaceForgeError(f"archive {path} holds no images{first}")
+        if not files.paths:
+            raise nothing_to_read(files, f"archive {path}")
+        raise FaceForgeError(
+            f"archive {path} holds no images that can be used (the first: {files.paths[0]}: {files.problems[0]})"
+        )
     return files
 
 
-def _labelling(files: Files, config: IngestConfig, table: str) -> Labelling:
-    if table and config.labels_from_name:
-        raise FaceForgeError("labels come from a table or from ingest.labels_from_name, not from both; drop one")
-    if table:
-        return TableLabels(files, config, table)
-    if config.labels_from_name:
-        return NameLabels(files, config)
-    if is_celeba(files):
-        return CelebaLabels(files, config)
-    if config.labels == ():
-        return NoLabels()
-    if any(name in files.tables for name in LABEL_TABLES):
-        return TableLabels(files, config)
-    return TreeLabels(files, config)
+def _open_folder(path: Path, config: IngestConfig, has_table: bool) -> Source | Files:
+    if is_image_set(path) and not has_table:
+        source = open_parquet(path, config)
+        assert source is not None  # noqa: S101 - an image set
+        return source
+    if is_prepared_folder(path):
+        return TfdsSource(str(path), config)
+    files = FolderFiles(path)
+    described = has_table or config.labels_from_name or has_usual_table(files)
+    if files.paths and (described or len(files.paths) > _PREVIEWS or not has_shards(path)):
+        return files
+    if source := open_parquet(path, config):
+        if files.paths:
+            source.notes += (f"skipped: {len(files.paths)} image files beside the Parquet files",)
+        return source
+    if arrays := array_files(path):
+        return ArraySource(arrays, path.resolve().name, config)
+    if shards := shard_names(files):
+        joined = ShardFiles(files, path, shards)
+        if joined.paths:
+            return joined
+    raise nothing_to_read(files, f"folder {path}")

@@ -1,4 +1,4 @@
-"""Files that fsspec reads: on this machine, in object stores, behind HTTP."""
+"""Files that fsspec can read: local, in object stores, over HTTP."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _STAMPS = (
 
 @dataclass(frozen=True)
 class Remote:
-    """A file that can be opened.
+    """A local or remote file.
 
     Attributes:
-        path: as it is shown, without machine-specific folders and without what follows `?` in an address.
-        address: a path of this machine, or a URL.
+        path: for display, without folders of this machine and without the query of a URL.
+        address: a local path, or a URL.
     """
 
     path: str
@@ -35,11 +35,11 @@ class Remote:
 
     @classmethod
     def local(cls, file: Path, path: str) -> Remote:
-        """A file of this machine."""
+        """A local file."""
         return cls(path, str(file))
 
     def open(self) -> IO[bytes]:
-        """For reading, with random access."""
+        """Opens it for reading with random access."""
         if not is_url(self.address):
             return open(self.address, "rb")
         system, path = _system(self.address)
@@ -47,67 +47,67 @@ class Remote:
         return stream
 
     def stamp(self) -> str:
-        """What changes with the content: size and time, or the tag that the store gives it."""
+        """A text that changes with the content: size and modification time, or the ETag of the store."""
         if not is_url(self.address):
             return stamp(Path(self.address))
-        with _told(self.path):
+        with _reported(self.path):
             system, path = _system(self.address)
             info = system.info(path)
         return ", ".join(f"{key} {info[key]}" for key in _STAMPS if info.get(key) is not None)
 
 
 def is_url(spec: str) -> bool:
-    """Whether a source is named by an address such as `s3://bucket/faces.parquet`."""
+    """Whether a source is a URL such as `s3://bucket/faces.parquet`."""
     return _URL.match(spec) is not None
 
 
 def find_parquet(url: str) -> list[Remote]:
-    """The Parquet files at an address: the file itself, those that match its `*`, or those in a folder.
+    """The Parquet files at a URL: the file itself, those that match its `*`, or those in a folder.
 
     Raises:
-        FaceForgeError: nothing there, no access, or no support for this kind of address.
+        FaceForgeError: there are none, access is denied, or the protocol is not supported.
     """
-    with _told(url):
+    with _reported(url):
         system, path = _system(url)
         if "*" in path:
-            found = system.glob(path)
+            matches = system.glob(path)
         elif re.search(r"\.(parquet|pq)(\?|$)", path, re.IGNORECASE) or system.isfile(path):
-            found = [path]
+            matches = [path]
         else:
-            found = [file for file in system.find(path) if file.lower().endswith((".parquet", ".pq"))]
-        if not found:
+            matches = [file for file in system.find(path) if file.lower().endswith((".parquet", ".pq"))]
+        if not matches:
             raise FaceForgeError(f"{url} holds no Parquet files")
-        files = sorted(str(system.unstrip_protocol(file)) for file in found)
+        files = sorted(str(system.unstrip_protocol(file)) for file in matches)
         return [Remote(_shown(file), file) for file in files]
 
 
 @contextmanager
 def reading(file: Remote) -> Iterator[IO[bytes]]:
-    """Opens a Parquet file; whatever goes wrong in the block is told as a fault of this file."""
-    with _told(file.path):
+    """Opens a Parquet or Arrow file; errors in the block are reported as faults of this file."""
+    with _reported(file.path):
         try:
             with file.open() as stream:
                 yield stream
         except pa.ArrowException as error:
-            told = first_line(error)
-            raise FaceForgeError(f"{file.path} is not a readable Parquet file: {told}") from None
+            kind = "Arrow" if file.path.lower().endswith(".arrow") else "Parquet"
+            raise FaceForgeError(f"{file.path} is not a readable {kind} file: {first_line(error)}") from None
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Stores fail in as many ways as there are stores: each in one line."""
+def _reported(path: str) -> Iterator[None]:
+    """Reports the errors of all kinds of stores as FaceForgeErrors."""
     try:
         yield
-    except (FaceForgeError, AttributeError, TypeError, KeyError, IndexError, AssertionError):  # ours, or bugs
+    except (FaceForgeError, AttributeError, TypeError, KeyError, IndexError, AssertionError):  # ours or bugs
         raise
     except ImportError as error:
         raise FaceForgeError(f"{path} cannot be read without another package: {error}") from None
     except FileNotFoundError:
         raise FaceForgeError(f"{path} does not exist, or is out of reach") from None
     except Exception as error:
-        told = f"{type(error).__name__}: {first_line(error)}"
-        where = "check the address and your access to it, or fetch the file first" if "://" in path else "mend it"
-        raise FaceForgeError(f"{path} cannot be read ({told}); {where}") from None
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        advice = "check the address and your access to it, or fetch the file first" if "://" in path else "repair it"
+        raise FaceForgeError(f"{path} cannot be read ({reason}); {advice}") from None
 
 
 def _system(url: str) -> tuple[Any, str]:
@@ -118,5 +118,5 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 def _shown(address: str) -> str:
-    """Without a signature that may follow."""
+    """A URL without its query, which may be a signature."""
     return address.partition("?")[0]

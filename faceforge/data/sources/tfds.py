@@ -1,28 +1,23 @@
-"""TensorFlow Datasets by name; TensorFlow is imported only where such a source is opened."""
+"""TensorFlow Datasets by name or by folder; TensorFlow is imported only when such a source is opened."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import Split
-from faceforge.data.sources.columns import Column, unambiguous, usual
-from faceforge.data.sources.samples import (
-    InMemory,
-    Sample,
-    Source,
-    check_labels,
-    choose_labels,
-    official,
-    split_called,
-    random_subset,
-    with_missing,
-)
+from faceforge.data.sources.bins import parse_bins
+from faceforge.data.sources.classes import LabelRules, choose_labels
+from faceforge.data.sources.columns import Column, choose_image_column, default_labels, unambiguous
+from faceforge.data.sources.samples import InMemory, Sample, Source, random_subset
+from faceforge.data.sources.splits import official_splits, split_called
 from faceforge.errors import FaceForgeError
 
 TFDS = "tfds"
@@ -31,7 +26,7 @@ _LANDMARKS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")  # of ce
 
 @dataclass(frozen=True)
 class _Part:
-    """One split of the data set: its name there, its first number here, and how many examples it has."""
+    """A split of the data set: its name, the number of its first example in the source, its number of examples."""
 
     name: str
     first: int
@@ -40,40 +35,48 @@ class _Part:
 
 
 class TfdsSource(Source):
-    """A data set that TensorFlow Datasets knows, or that lies prepared in `ingest.data_dir`.
+    """A data set that TensorFlow Datasets knows by name, or that is prepared in `ingest.data_dir` or in a folder.
 
-    Its `Image` feature gives the images; class labels, numbers, texts, yes-or-no values, also inside of dictionaries,
-    multi-hot tensors and sequences of class labels can be labels. Its splits are official ones. What `celeb_a` says of
-    identities and landmarks is used. A data set that is not prepared is downloaded by TFDS.
+    Its `Image` feature gives the images. Class labels, numbers, texts and booleans, also inside of dictionaries,
+    multi-hot tensors and sequences of class labels can be labels. Its splits are official splits. The identities and
+    landmarks of `celeb_a` are used. A data set that is not prepared is downloaded by TFDS.
 
     Raises:
-        FaceForgeError: the data set is not known or cannot be prepared, has no image feature, or lacks a label.
+        FaceForgeError: the data set is unknown or cannot be prepared, has no image feature, or lacks a label column.
     """
 
     def __init__(self, name: str, config: IngestConfig) -> None:
         self._builder = _prepared(name, config.data_dir)
         info = self._builder.info
-        self.name, self._config = f"{TFDS}:{self._builder.name}", config
+        self.name = f"{TFDS}:{self._builder.name}"
         features = dict(info.features.items())
-        self._image = _image_feature(self.name, features)
+        self._image, image_notes = _image_feature(self.name, features, config.image_column)
         self._identity = "Identity_No" in features.get("identity", ())
         self._landmarks = {f"{n}_{axis}" for n in _LANDMARKS for axis in "xy"} <= set(features.get("landmarks", ()))
         no_labels = {self._image} | ({"identity"} if self._identity else set())
         no_labels |= {"landmarks"} if self._landmarks else set()
-        there = unambiguous([c for key in features if key not in no_labels for c in _columns((key,), features[key])])
-        wanted, self.notes = usual(there, config.labels)
-        by_name = {column.name: column for column in there}
-        self._columns = [by_name[label] for label in choose_labels(self.name, list(by_name), wanted)]
+        existing = unambiguous([c for key in features if key not in no_labels for c in _columns((key,), features[key])])
+        by_name = {column.name: column for column in existing}
+        self._group_column = by_name.get(config.group)
+        if config.group and self._group_column is None and not self._identity:
+            raise FaceForgeError(
+                f"ingest.group = {config.group!r} is not a column of {self.name}; its columns: {', '.join(by_name)}"
+            )
+        named = [column.name for column in existing if column.names and len(column.path) == 1 and not column.listed]
+        defaults = [] if "label" in by_name else [column for column in named if column != config.group]
+        requested, notes = default_labels(existing, config.labels, defaults)
+        columns = [by_name[label] for label in choose_labels(self.name, list(by_name), requested)]
         self._parts: list[_Part] = []
         total = 0
         for split in info.splits.values():
             self._parts.append(_Part(split.name, total, split.num_examples, split_called(split.name)))
             total += split.num_examples
-        self._official, notes = official({part.split for part in self._parts})
-        self.labels, left_out = check_labels(self.name, self._classes(), config)
-        self.notes += left_out + notes
+        self._official, split_notes = official_splits({part.split for part in self._parts})
+        known = {c.name: list(c.names) for c in columns if c.names and not c.listed}
+        self._rules = LabelRules(self.name, self._counts(columns, config), config, known)
+        self.labels, self.vocabularies = self._rules.columns, self._rules.vocabularies
+        self.notes = (*image_notes, *notes, *self._rules.notes, *split_notes)
         self._columns = [by_name[label] for label in self.labels]
-        self.vocabularies = {c.name: list(c.names) for c in self._columns if c.names and not c.listed}
         self._chosen = random_subset(total, config.limit)
         self.count = len(self._chosen)
 
@@ -82,25 +85,25 @@ class TfdsSource(Source):
         chosen = self._chosen[start:stop]
         for part in self._parts:
             low, high = np.searchsorted(chosen, [part.first, part.first + part.count])
-            wanted = (chosen[low:high] - part.first).tolist()
-            if wanted:
-                keep = set(wanted)
-                for number, row in enumerate(self._rows(part, wanted[0], wanted[-1] + 1), wanted[0]):
+            numbers = (chosen[low:high] - part.first).tolist()
+            if numbers:
+                keep = set(numbers)
+                for number, row in enumerate(self._rows(part, numbers[0], numbers[-1] + 1), numbers[0]):
                     if number in keep:
                         yield self._sample(row, part, number)
 
     def stamps(self) -> dict[str, str]:
-        """The files of its splits, by size: when they were prepared differs from machine to machine."""
+        """The files of its splits with their sizes; times differ from machine to machine."""
         from etils import epath  # type: ignore[import-untyped]  # what TFDS names files by
 
-        info, found = self._builder.info, {}
+        info, stamps = self._builder.info, {}
         for part in self._parts:
             for file in map(epath.Path, info.splits[part.name].filepaths):
-                found[f"{info.full_name}/{file.name}"] = f"{file.stat().length} bytes"
-        return found
+                stamps[f"{info.full_name}/{file.name}"] = f"{file.stat().length} bytes"
+        return stamps
 
     def _rows(self, part: _Part, start: int, stop: int, only: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-        """Examples of a split with their images still encoded; with `only`, nothing but these top-level features."""
+        """Examples of a split with encoded images; with `only`, just these top-level features."""
         import tensorflow_datasets as tfds
 
         if only:
@@ -121,33 +124,51 @@ class TfdsSource(Source):
         return Sample(
             path=f"{part.name}/{number}",
             read=InMemory(row[self._image]),
-            labels=with_missing({column.name: column.read(row) for column in self._columns}, self._config),
+            labels=self._rules.apply({column.name: column.read(row) for column in self._columns}),
             split=part.split if self._official else None,
-            group=str(row["identity"]["Identity_No"]) if self._identity else "",
+            group=self._group(row),
             landmarks=tuple((float(marks[f"{n}_x"]), float(marks[f"{n}_y"])) for n in _LANDMARKS) if marks else None,
         )
 
-    def _classes(self) -> dict[str, set[str | None]]:
-        """The classes of each column; those that the data set does not declare are found by reading them once."""
-        found: dict[str, set[str | None]] = {c.name: {"0", "1"} if c.listed else set(c.names) for c in self._columns}
-        undeclared = [column for column in self._columns if not found[column.name]]
+    def _group(self, row: dict[str, Any]) -> str:
+        if self._group_column is not None:
+            return self._group_column.read(row) or ""
+        return str(row["identity"]["Identity_No"]) if self._identity else ""
+
+    def _counts(self, columns: Sequence[Column], config: IngestConfig) -> dict[str, Counter[str | None]]:
+        """The classes of each column; those that the data set does not declare are found by reading it once."""
+        counts: dict[str, Counter[str | None]] = {c.name: Counter(("0", "1") if c.listed else c.names) for c in columns}
+        binned = parse_bins(config.bins)
+        undeclared = [column for column in columns if not counts[column.name] or column.name in binned]
         if undeclared:
             only = tuple(dict.fromkeys(column.path[0] for column in undeclared))
+            for column in undeclared:
+                counts[column.name].clear()
             for part in self._parts:
                 for row in self._rows(part, 0, part.count, only):
                     for column in undeclared:
-                        found[column.name].add(with_missing({"": column.read(row)}, self._config)[""])
-        return found
+                        counts[column.name][column.read(row)] += 1
+        return counts
+
+
+def is_prepared_folder(path: Path) -> bool:
+    """Whether a folder holds a data set prepared by TFDS, or written by `faceforge generate --format tfds`."""
+    return all((path / name).is_file() for name in ("features.json", "dataset_info.json"))
 
 
 def _prepared(name: str, data_dir: str) -> Any:
-    """A builder whose data is on disk."""
+    """A builder of a data set that is on disk."""
     try:
         import tensorflow_datasets as tfds
     except ImportError:
         raise FaceForgeError(
             "tfds: sources need the package tensorflow-datasets; pip install tensorflow-datasets"
         ) from None
+    if os.path.isdir(name):
+        try:
+            return tfds.builder_from_directory(name)
+        except Exception as error:  # TFDS raises many kinds
+            raise FaceForgeError(f"{name} cannot be read as a data set of TFDS ({_line(error)})") from None
     where = os.path.expanduser(data_dir) or None
     if data_dir and not os.path.isdir(where or ""):
         raise FaceForgeError(f"ingest.data_dir = {data_dir!r} is no folder")
@@ -173,21 +194,21 @@ def _place(where: str | None) -> str:
 
 
 def _line(error: Exception) -> str:
-    told = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {told[0] if told else 'no reason given'}"[:200]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"[:200]
 
 
-def _image_feature(name: str, features: Mapping[str, Any]) -> str:
+def _image_feature(name: str, features: Mapping[str, Any], requested: str) -> tuple[str, tuple[str, ...]]:
     import tensorflow_datasets as tfds
 
-    found = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
-    if not found:
+    images = [str(key) for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    if not images:
         raise FaceForgeError(f"{name} has no image feature; it has {', '.join(features)}")
-    return "image" if "image" in found else str(found[0])
+    return choose_image_column(name, images, requested)
 
 
 def _columns(path: tuple[str, ...], feature: Any) -> list[Column]:
-    """What can be a label in a feature."""
+    """The label columns that a feature gives."""
     import tensorflow_datasets as tfds
 
     kinds, name = tfds.features, path[-1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from faceforge.config import IngestConfig
-from faceforge.data.imageset.info import INFO_FILE, SPLITS, Split
+from faceforge.data.imageset.info import SPLITS, Split, is_image_set
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.pixels import Pixels, map_ordered
 from faceforge.data.preprocess.decode import RejectedError, decode_upright, open_image
@@ -57,7 +57,7 @@ def open_images(spec: str) -> ImageInput:
     folder, _, split = (
         spec.rpartition(":") if spec.endswith(tuple(f":{name}" for name in SPLITS)) else (spec, "", "train")
     )
-    if (Path(folder).expanduser() / INFO_FILE).is_file():
+    if is_image_set(Path(folder).expanduser()):
         images = ImageSet.open(Path(folder).expanduser())
         return _split(spec, images, split)  # type: ignore[arg-type]
     if folder != spec:

@@ -163,10 +163,10 @@ def test_a_tar_with_a_damaged_header_is_told(tmp_path: Path) -> None:
 
 
 def test_archives_without_images_are_told(tmp_path: Path) -> None:
-    refuse("holds no images$", write_zip(tmp_path / "a.zip", {"readme.txt": b"hello"}))
+    refuse(r"holds no images, but 1 other files \(1 .txt\)$", write_zip(tmp_path / "a.zip", {"readme.txt": b"hello"}))
     refuse("no images that can be used .*leads out", write_tar(tmp_path / "a.tar", {"../1.png": picture(1)}))
     (tmp_path / "a.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(600))
-    refuse("not Parquet, zip or tar", tmp_path / "a.7z")
+    refuse("a 7-Zip archive; unpack it", tmp_path / "a.7z")
 
 
 def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path) -> None:

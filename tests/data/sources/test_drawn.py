@@ -56,7 +56,7 @@ def test_digits_are_all_there_and_look_like_digits() -> None:
         ("toyfaces", {"labels": ("mood",)}, "names 'mood'.*it has expression"),
         ("toyfaces:neutral=1", {"limit": 20}, "only the class 'neutral'"),
         ("toyfaces:happy=1", {}, "no class 'happy'"),
-        ("toyfaces:nonsense", {}, "not understood"),
+        ("toyfaces:nonsense", {}, "malformed"),
         ("digits", {"labels": ("mood",)}, "names 'mood'.*it has digit"),
         ("digits:3", {}, "does not exist"),
     ],

@@ -66,10 +66,10 @@ def test_the_pattern_survives_as_a_setting() -> None:
     "pattern, match",
     [
         ("no field", "no field in braces"),
-        ("{a}{b", "odd brace"),
+        ("{a}{b", "unpaired brace"),
         ("{a}{b}", "need some text between"),
         ("{a}_{a}", "names 'a' twice"),
-        ("{}_{b}", "'' is no name of a field"),
+        ("{}_{b}", "'' is not a field name"),
         ("{a}#{b}", "fits none of 2 names in pictures"),
         ("{sha256}_{b}", "cannot be called 'sha256'"),
     ],

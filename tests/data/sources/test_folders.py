@@ -81,8 +81,8 @@ def test_what_is_passed_over_is_counted(make_folder: MakeFolder) -> None:
         (root / "cat" / name).write_bytes(b"image")
     source = opened(root)
     assert [sample.path for sample in source.samples()] == ["cat/1.png", "cat/3.jfif", "dog/2.png"]
-    assert source.notes == ("passed over: 3 files that are not images (2 .doc, 1 without suffix)",)
-    refuse("holds no images .*, but 3 files", shutil.copytree(root / "cat", root / "x", ignore=_images))
+    assert source.notes == ("skipped: 3 files that are not images (2 .doc, 1 without suffix)",)
+    refuse("holds no images, but 3 other files", shutil.copytree(root / "cat", root / "x", ignore=_images))
 
 
 def _images(folder: str, names: list[str]) -> set[str]:
@@ -93,7 +93,7 @@ def test_more_sub_folders_than_classes_can_be_are_no_classes(
     make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_folder("ann/1.png", "bob/2.png", "cat/3.png", "4.png")
-    monkeypatch.setattr("faceforge.data.sources.samples.MAX_CLASSES", 2)
+    monkeypatch.setattr("faceforge.data.sources.classes.MAX_CLASSES", 2)
     refuse("'label' has 3 different values", root, labels=("label",))
     assert [(sample.labels, sample.problem) for sample in listing(root)] == [({}, "")] * 4
     assert opened(root).notes == ("not taken as labels, because they have too many values: label (3)",)

@@ -25,10 +25,11 @@ def test_previews_do_not_make_a_data_set_a_folder_of_images(make_folder: MakeFol
     root = make_folder("preview.png")
     parquet(root / "data" / "train-00000-of-00001.parquet")
     assert len(listing(root)) == 4
-    assert opened(root).notes[-1] == "passed over: 1 image files beside the Parquet files"
+    assert opened(root).notes[-1] == "skipped: 1 image files beside the Parquet files"
     make_folder(*(f"{number}.png" for number in range(20)))
     assert len(listing(root)) == 21
-    assert opened(root).notes == ("passed over: 1 files that are not images (1 .parquet)",)
+    (note,) = opened(root).notes
+    assert note.startswith("not used, although they may hold labels: data/train-00000-of-00001.parquet")
 
 
 def test_other_parquet_files_do_not_replace_images(make_folder: MakeFolder) -> None:
@@ -51,11 +52,11 @@ def test_mistakes_are_told(make_folder: MakeFolder, tmp_path: Path) -> None:
     refuse("does not exist", "")
     (tmp_path / "empty").mkdir()
     refuse("holds no images", tmp_path / "empty")
-    refuse("only the class 'cat'.*at least two", make_folder("cat/1.png", "cat/2.png", name="one"))
+    refuse("names 'label'.*it has none", make_folder("cat/1.png", "cat/2.png", name="one"), labels=("label",))
     refuse("names 'mood'.*it has label", make_folder("a/1.png", "b/2.png", name="two"), labels=("mood",))
     flat = make_folder("1.png", "2.png", name="flat")
     refuse("names 'mood'.*it has none", flat, labels=("mood",))
-    refuse("not Parquet, zip or tar", flat / "1.png")
+    refuse("not Parquet, zip, tar, npz, npy or idx; name the folder", flat / "1.png")
     refuse("labels.csv does not exist", flat, flat / "labels.csv")
     refuse("goes with a folder", "toyfaces", flat / "labels.csv")
     refuse("goes with a folder", "digits", labels_from_name="{a}_{b}")

@@ -41,7 +41,7 @@ def test_bare_bytes_without_labels(tmp_path: Path) -> None:
 def test_ranges_read_only_their_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pq.read_table(parquet(tmp_path / "whole.parquet", rows=30, number=list(range(30))))
     pq.write_table(whole, tmp_path / "groups.parquet", row_group_size=10)
-    source = opened(tmp_path / "groups.parquet", labels=("number",))
+    source = opened(tmp_path / "groups.parquet", labels=("number",), min_class=1)
     read: list[list[int]] = []
     original = pq.ParquetFile.iter_batches
 
@@ -101,7 +101,7 @@ def test_links_that_lead_out_of_the_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_column_of_names_is_left_out_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = parquet(tmp_path / "a.parquet", label=["ann", "bob", "cat", "dan"])
-    monkeypatch.setattr("faceforge.data.sources.samples.MAX_CLASSES", 3)
+    monkeypatch.setattr("faceforge.data.sources.classes.MAX_CLASSES", 3)
     refuse("'label' has 4 different values", file, labels=("label",))
     assert labels_of(listing(file)) == {f"{n}.png": {} for n in range(4)}
     assert opened(file).notes == ("not taken as labels, because they have too many values: label (4)",)
@@ -113,9 +113,9 @@ def test_members_of_lists_are_found_in_one_pass(tmp_path: Path, monkeypatch: pyt
     passes: list[Any] = []
     original = parquet_source.ParquetSource._batches
 
-    def counted(self: Any, columns: Any) -> Any:
+    def counted(self: Any, columns: Any, files: Any = None) -> Any:
         passes.append(columns)
-        return original(self, columns)
+        return original(self, columns, files)
 
     monkeypatch.setattr(parquet_source.ParquetSource, "_batches", counted)
     source = opened(file, labels=("hot",))

@@ -77,7 +77,7 @@ def test_images_are_recognised_by_content(tmp_path: Path, kind: str) -> None:
     source = open_source(str(path), CONFIG)
     assert {sample.path: sample.read() for sample in source.samples()} == {name: FILES[name] for name in IMAGES}
     (note,) = source.notes
-    assert note.startswith("passed over: 3 files that are not images (")
+    assert note.startswith("skipped: 3 files that are not images (")
     assert all(each in note for each in ("1 .happy", "1 .cr2", "1 without suffix"))
 
 

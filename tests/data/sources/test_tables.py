@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from faceforge.data.sources import samples as samples_module
+from faceforge.data.sources import classes as classes_module
 from tests.data.conftest import MakeFolder
 from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse
 
@@ -83,6 +83,8 @@ def test_paths_of_another_machine_are_understood(make_folder: MakeFolder) -> Non
         ("file_name\n1.png\n", "needs a header"),
         ("file_name,mood\n", "no rows"),
         ("file_name,mood\n1.png,a\n1.png,b\n", "lists 1.png twice"),
+        ("file_name,,mood\n1.png,x,a\n2.png,y,b\n", "column 2 has no name"),
+        ("file_name,mood,mood\n1.png,x,a\n2.png,y,b\n", "two columns called 'mood'"),
         ("file_name,mood\n1.png,a\n2.png,a\n", "only the class 'a'"),
         ("file_name,mood\n1.png,\n2.png,\n", "no values"),
         ("file_name,source\n1.png,a\n2.png,b\n", "cannot be called 'source'"),
@@ -96,8 +98,8 @@ def test_mistakes_in_a_csv_are_told(make_folder: MakeFolder, text: str, match: s
 
 def test_a_table_that_is_no_table_is_told(make_folder: MakeFolder, tmp_path: Path) -> None:
     root = make_folder("1.png", "2.png")
-    (tmp_path / "a.csv").write_bytes(b"file,mood\n1.png,\xff\n")
-    refuse("a.csv cannot be read as UTF-8", root, tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_bytes(b"file,mood\n1.png,\x81\n")  # neither UTF-8 nor Windows-1252
+    refuse("a.csv cannot be read as UTF-8.*save it as UTF-8", root, tmp_path / "a.csv")
     (tmp_path / "a.parquet").write_text("text")
     refuse("a.parquet is not readable Parquet", root, tmp_path / "a.parquet")
     refuse("b.csv does not exist", root, tmp_path / "b.csv")
@@ -106,13 +108,16 @@ def test_a_table_that_is_no_table_is_told(make_folder: MakeFolder, tmp_path: Pat
 def test_a_column_of_measurements_is_no_label(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_folder("0.png", "1.png", "2.png")
     (root / "labels.csv").write_text("file_name,weight\n0.png,61.2\n1.png,61.3\n2.png,70.8")
-    monkeypatch.setattr(samples_module, "MAX_CLASSES", 2)
+    monkeypatch.setattr(classes_module, "MAX_CLASSES", 2)
     refuse("'weight' has 3 different values", root, labels=("weight",))
     (root / "labels.csv").write_text("file_name,weight,mood\n0.png,61.2,a\n1.png,61.3,b\n2.png,70.8,a")
     source = opened(root)  # nothing was asked for by name: what cannot be a label is left out
     assert (source.labels, source.notes) == (
         ("mood",),
-        ("not taken as labels, because they have too many values: weight (3)",),
+        (
+            "not taken as labels, because they identify single images: weight (3 values); "
+            "ingest.bins divides numbers into classes",
+        ),
     )
     assert labels_of(source.samples()) == {"0.png": {"mood": "a"}, "1.png": {"mood": "b"}, "2.png": {"mood": "a"}}
 

@@ -114,7 +114,7 @@ def test_mistakes_are_told(data_dir: str, tmp_path: Path) -> None:
 
 
 def test_names_are_no_labels_unless_asked_for(data_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("faceforge.data.sources.samples.MAX_CLASSES", 20)
+    monkeypatch.setattr("faceforge.data.sources.classes.MAX_CLASSES", 20)
     refuse("'person' has 60 different values", "tfds:tiny_faces", data_dir=data_dir, labels=("person",))
     monkeypatch.setattr("faceforge.data.sources.columns.USUAL_LABEL", "person")  # as in lfw
     source = opened("tfds:tiny_faces", data_dir=data_dir)

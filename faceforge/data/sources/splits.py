@@ -1,0 +1,62 @@
+"""Official splits: which names of folders, files and table values mean training data, and which held-out data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from faceforge.data.imageset.info import Split
+
+SPLIT_COLUMNS = frozenset(
+    {"split", "splits", "partition", "subset", "usage", "set", "phase", "fold", "data_split", "dataset_split"}
+)
+_NAMES: dict[str, Split] = {
+    **dict.fromkeys(("train", "training", "trn", "trainset", "trainval"), "train"),
+    **dict.fromkeys(
+        ("test", "testing", "tst", "testset", "validation", "valid", "val", "valset", "dev", "eval", "holdout"),
+        "holdout",
+    ),
+    **dict.fromkeys(("publictest", "privatetest"), "holdout"),  # FER2013
+}
+_FILLERS = {"set", "data", "dataset", "images", "image", "imgs", "img", "split", "faces", "photos"}
+_CELEBA = {"0": "train", "1": "val", "2": "test"}  # what the partitions of CelebA are called
+_FLAGS: dict[str, Split] = {  # columns of yes and no
+    **dict.fromkeys(("is_train", "is_training", "train", "training"), "train"),
+    **dict.fromkeys(("is_test", "is_valid", "is_val", "is_validation", "is_holdout"), "holdout"),
+}
+_YES, _NO = {"1", "true", "yes"}, {"0", "false", "no"}
+
+
+def split_called(name: str) -> Split | None:
+    """The split that a folder, file or table value names (`train`, `val2017`, `test_images`); None if it names none."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word and word not in _FILLERS]
+    return _NAMES.get(words[0]) if len(words) == 1 else None
+
+
+def split_column(name: str, values: Iterable[str | None]) -> dict[str | None, Split] | None:
+    """Value -> split of a table's column, if the column gives the official split; None otherwise.
+
+    Columns called like `split`, `partition` or `usage` give it when all of their values name splits (or, as in CelebA,
+    are 0, 1 and 2), and columns called like `is_valid` (fastai) when all are yes or no.
+    """
+    distinct = {value for value in values if value is not None}
+    column = name.strip().lower()
+    if not distinct:
+        return None
+    if column in _FLAGS and all(value.lower() in _YES | _NO for value in distinct):
+        flagged: Split = _FLAGS[column]
+        other: Split = "holdout" if flagged == "train" else "train"
+        return {value: flagged if value.lower() in _YES else other for value in distinct}
+    if column not in SPLIT_COLUMNS:
+        return None
+    if len(distinct) > 1 and distinct <= _CELEBA.keys() and "0" in distinct:
+        return {value: split_called(_CELEBA[value]) or "train" for value in distinct}
+    splits = {value: split_called(value) for value in distinct}
+    return {value: split for value, split in splits.items() if split} if all(splits.values()) else None
+
+
+def official_splits(splits: Collection[Split | None]) -> tuple[bool, tuple[str, ...]]:
+    """Whether official splits are used (only if both exist), and a note if only one of them does."""
+    present = {split for split in splits if split}
+    note = f"only images of the official {'/'.join(present)} split are present, so the holdout is chosen by content"
+    return len(present) > 1, ((note,) if len(present) == 1 else ())

@@ -1,0 +1,308 @@
+"""Labels, splits and groups of image files from one or several tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from faceforge.config import IngestConfig
+from faceforge.data.imageset.info import Split
+from faceforge.data.sources.annotations import Annotations
+from faceforge.data.sources.bins import parse_bins
+from faceforge.data.sources.classes import identifying_columns
+from faceforge.data.sources.columns import Column, choose, from_schema, leaf
+from faceforge.data.sources.files import Files, printable
+from faceforge.data.sources.matching import clean_name, identity_key, match_names
+from faceforge.data.sources.samples import Sample
+from faceforge.data.sources.splits import split_column
+from faceforge.data.sources.tree import SplitFolders
+from faceforge.errors import FaceForgeError
+
+FILE_COLUMNS = frozenset(
+    {"file_name", "filename", "file", "image", "image_id", "path", "img", "image_name", "img_name", "image_path"}
+    | {"img_path", "filepath", "file_path", "name", "id", "image_file", "img_file", "images", "photo", "picture"}
+)
+_MAY_BE_NAMES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
+_SAMPLE = 100  # rows that show whether a column can hold the names of images
+
+
+@dataclass
+class LabelTable:
+    """A table with one row for each image.
+
+    Attributes:
+        name: for messages: the path of the file, or the format and its files.
+        data: its rows.
+        folder: the folder of the table, to which its names may be relative.
+        key: the column of image names; '' = the one whose values fit the images.
+        documents: the documents that it was read from.
+        stamps: other files that it was read from; see `Source.stamps`.
+        notes: on how it was read.
+        vocabularies: column -> classes in their order, where it is known.
+        complete: whether an image that it does not list is unusable; otherwise it only has no value.
+    """
+
+    name: str
+    data: pa.Table
+    folder: str = ""
+    key: str = ""
+    documents: tuple[str, ...] = ()
+    stamps: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    vocabularies: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Listing:
+    """A table whose rows are assigned to images.
+
+    Args:
+        table: the table.
+        files: the images.
+
+    Attributes:
+        rows: path of an image -> number of its row.
+        difference: how names differ from their files, in words.
+        columns: what can be a label.
+
+    Raises:
+        FaceForgeError: an image is listed twice with different values.
+    """
+
+    def __init__(self, table: LabelTable, files: Files) -> None:
+        self.table = table
+        keys = {identity_key(path) for path in files.paths}
+        candidates = [table.key] if table.key else _candidates(table.data, keys)
+        self.key = candidates[0] if candidates else table.data.column_names[0]
+        self.rows: dict[str, int] = {}
+        self.difference = ""
+        for column in candidates:
+            names = [None if value is None else str(value) for value in table.data.column(column).to_pylist()]
+            rows, difference = match_names(_without_repeats(table, column, names), files.paths, table.folder)
+            if len(rows) > len(self.rows):
+                self.key, self.rows, self.difference = column, rows, difference
+            if len(self.rows) * 2 >= min(len(names), len(files.paths)):
+                break
+        self.columns = from_schema(table.data.schema, {self.key})
+
+    def names(self) -> list[str]:
+        """The names of all rows."""
+        return [clean_name(str(name)) for name in self.table.data.column(self.key).to_pylist() if name]
+
+    def values(self, column: Column) -> Values:
+        """The classes of a column."""
+        return Values(leaf(self.table.data.column(column.path[0]), column), column)
+
+
+class Values:
+    """The classes of one column of a table, as a number for each row."""
+
+    def __init__(self, array: pa.ChunkedArray, column: Column) -> None:
+        combined = array.unify_dictionaries().combine_chunks()
+        if column.listed or pa.types.is_nested(combined.type):
+            values = [column.classify(value) for value in combined.to_pylist()]
+            self.classes = list(dict.fromkeys([None, *values]))
+            codes = {value: code for code, value in enumerate(self.classes)}
+            self._codes: NDArray[Any] = np.array([codes[value] for value in values], np.int32)
+            return
+        encoded = combined if pa.types.is_dictionary(combined.type) else combined.dictionary_encode()
+        self.classes = [None, *(column.classify(value) for value in encoded.dictionary.to_pylist())]
+        self._codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32) + 1
+
+    def __getitem__(self, row: int) -> str | None:
+        """The class of a row, or None."""
+        return self.classes[self._codes[row]]
+
+    def counts(self) -> Counter[str | None]:
+        """Class -> number of rows."""
+        counts = Counter[str | None]()
+        for value, n in zip(self.classes, np.bincount(self._codes, minlength=len(self.classes)).tolist(), strict=True):
+            counts[value] += n
+        return counts
+
+
+class TableLabels(Annotations):
+    """The columns of tables as labels; a column such as `split`, or the folders, give official splits.
+
+    Several tables are joined by the images that they name; a row that no table has is a missing value.
+
+    Raises:
+        FaceForgeError: no name fits an image (with the column, a name and a path), or a column is missing.
+    """
+
+    def __init__(self, files: Files, config: IngestConfig, tables: Sequence[LabelTable]) -> None:
+        super().__init__()
+        listings = [Listing(table, files) for table in tables]
+        self._listings = [listing for listing in listings if listing.rows]
+        if not self._listings:
+            raise FaceForgeError(_nothing_fits(files, listings[0]))
+        self._name = " and ".join(listing.table.name for listing in self._listings[:3])
+        self._folders = SplitFolders(files)
+        self._split = [self._official(listing) for listing in self._listings]
+        chosen, notes = self._choose(files, config)
+        self.labels = tuple(column.name for column in chosen)
+        self._values = {
+            column.name: [(listing, listing.values(column)) for listing in self._having(column)] for column in chosen
+        }
+        named = [c for listing in self._listings for c in listing.columns if c.name == config.group and not c.many][:1]
+        self._group = [(listing, listing.values(named[0])) for listing in self._having(named[0])] if named else []
+        self.groups = tuple(dict.fromkeys(c.name for listing in self._listings for c in listing.columns if not c.many))
+        self.documents = tuple(document for listing in self._listings for document in listing.table.documents)
+        self.stamps = {name: text for listing in self._listings for name, text in listing.table.stamps.items()}
+        self.vocabularies = {
+            column.name: list(column.names) for column in chosen if column.names and not column.listed
+        } | {name: names for listing in self._listings for name, names in listing.table.vocabularies.items()}
+        self.notes = (*self._folders.notes, *self._reading_notes(listings), *notes)
+        self._listed = {path for listing in self._listings for path in listing.rows}
+        if self.labels:
+            names = (name for listing in self._listings for name in self._unmatched(listing))
+            self.absent = sorted(dict.fromkeys(names))
+
+    def includes(self, path: str) -> bool:
+        """Whether it is listed, or lies where images of the data set lie."""
+        return path in self._listed or self._folders.includes(path)
+
+    def annotate(self, path: str) -> Sample:
+        """The labels of its row."""
+        split, group = self._folders.split_of(path), ""
+        if self.labels and path not in self._listed:
+            return Sample(path, problem=f"not listed in {self._name}", split=split)
+        for listing, official in zip(self._listings, self._split, strict=True):
+            row = listing.rows.get(path)
+            if official is not None and row is not None:
+                split = official[0].get(official[1][row]) or split
+        group = next((value for value in self._looked_up(self._group, path) if value), "")
+        labels: dict[str, str | None] = {}
+        for column in self.labels:
+            values = set(self._looked_up(self._values[column], path)) - {None}
+            if len(values) > 1:
+                problem = f"its tables give different values of {column!r}: {', '.join(sorted(map(str, values)))}"
+                return Sample(path, problem=problem, split=split)
+            labels[column] = next(iter(values), None)
+        return Sample(path, labels=labels, split=split, group=group)
+
+    def absent_sample(self, path: str) -> Sample:
+        """A row without an image."""
+        return Sample(printable(path), problem=f"listed in {self._name}, but the file is absent")
+
+    def _choose(self, files: Files, config: IngestConfig) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+        """The label columns, and notes on those that are left out."""
+        columns = {column.name: column for listing in self._listings for column in listing.columns}
+        requested: Sequence[str] | None = config.labels
+        notes: tuple[str, ...] = ()
+        if requested is None:
+            official = {split[2] for split in self._split if split is not None}
+            bins = parse_bins(config.bins)
+            simple = [c for c in columns.values() if not c.many and c.name not in {*official, config.group}]
+            counts = {column.name: self._counts(column) for column in simple}
+            left_out, notes = identifying_columns(counts, len({p for x in self._listings for p in x.rows}), bins)
+            requested = [column.name for column in simple if column.name not in left_out]
+            if simple and not requested:
+                requested, notes = [column.name for column in simple], ()
+        name = f"{files.name} with {self._name}"
+        return choose(name, list(columns.values()), requested, self._lists), notes
+
+    def _counts(self, column: Column) -> Counter[str | None]:
+        counts = Counter[str | None]()
+        for listing in self._having(column):
+            counts += listing.values(column).counts()
+        return counts
+
+    def _lists(self, column: Column) -> Iterator[pa.Array]:
+        for listing in self._having(column):
+            yield from leaf(listing.table.data.column(column.path[0]), column).chunks
+
+    def _having(self, column: Column) -> list[Listing]:
+        return [listing for listing in self._listings if any(c.path == column.path for c in listing.columns)]
+
+    @staticmethod
+    def _looked_up(sources: Sequence[tuple[Listing, Values]], path: str) -> Iterator[str | None]:
+        for listing, values in sources:
+            row = listing.rows.get(path)
+            if row is not None:
+                yield values[row]
+
+    @staticmethod
+    def _official(listing: Listing) -> tuple[Mapping[str | None, Split], Values, str] | None:
+        """The split of each value of the column that gives official splits, its values, and its name."""
+        for column in listing.columns:
+            if not column.many and (splits := split_column(column.name, (values := listing.values(column)).classes)):
+                return splits, values, column.name
+        return None
+
+    def _unmatched(self, listing: Listing) -> list[str]:
+        matched = set(listing.rows.values())
+        names = listing.table.data.column(listing.key).to_pylist()
+        inside = f"{listing.table.folder}/" if listing.table.folder else ""
+        first: dict[str, int] = {}
+        for row, name in enumerate(names):
+            if name:
+                first.setdefault(clean_name(str(name)), row)
+        return [inside + name for name, row in first.items() if row not in matched]
+
+    @staticmethod
+    def _reading_notes(listings: Sequence[Listing]) -> list[str]:
+        notes: list[str] = []
+        for listing in listings:
+            name = listing.table.name
+            notes += listing.table.notes
+            if not listing.rows:
+                notes.append(f"not used: {name}, none of its names (column {listing.key!r}) fits an image")
+            elif listing.difference:
+                notes.append(f"{name}: names were matched to files without regard to {listing.difference}")
+        return notes
+
+
+def _candidates(data: pa.Table, keys: set[str]) -> list[str]:
+    """Columns that may hold the names of images, the likeliest first."""
+    step = max(data.num_rows // _SAMPLE, 1)
+    texts = [
+        f.name
+        for f in data.schema
+        if any(check(_value_type(f.type)) for check in _MAY_BE_NAMES)
+    ]
+    named = [name for name in texts if name.strip().lower().replace(" ", "_") in FILE_COLUMNS]
+    ordered = [*named, *(name for name in texts if name not in named)]
+    plausible = [
+        name
+        for name in ordered
+        if any(identity_key(str(v)) in keys for v in data.column(name)[::step].to_pylist() if v is not None)
+    ]
+    return plausible or ordered[:1]
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _without_repeats(table: LabelTable, key: str, names: list[str | None]) -> list[str | None]:
+    """The names with None for later rows that are equal; a FaceForgeError if they differ."""
+    if not table.key and key.strip().lower() not in FILE_COLUMNS:
+        return names  # a column of another meaning may repeat its values
+    first: dict[str, int] = {}
+    kept = list(names)
+    for row, name in enumerate(names):
+        if name is None:
+            continue
+        name = clean_name(name)
+        if name not in first:
+            first[name] = row
+        elif table.data.slice(row, 1).to_pylist() == table.data.slice(first[name], 1).to_pylist():
+            kept[row] = None
+        else:
+            raise FaceForgeError(f"label file {table.name} lists {name} twice (again in row {row + 1}); keep one")
+    return kept
+
+
+def _nothing_fits(files: Files, listing: Listing) -> str:
+    names, path = listing.names(), next(iter(files.paths), "")
+    return (
+        f"{files.name}: none of the {len(names):,} names in {listing.table.name} fits an image: they were taken from "
+        f"column {listing.key!r} (the first: {next(iter(names), '')!r}), and the first image is {path!r}; "
+        "make them alike, or name another table with --labels"
+    )
