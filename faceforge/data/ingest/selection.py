@@ -6,6 +6,7 @@ worker prepared which part, or when.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -45,7 +46,8 @@ class Selection:
 def select_images(parts: Parts, config: IngestConfig) -> Selection:
     """Assigns every prepared image to a split, or leaves it out as a reject, a duplicate or a near duplicate.
 
-    Of images with equal pixels one is kept: the first that belongs to the holdout, or else the first. The source's
+    Of images with equal pixels one is kept: the first that belongs to the holdout, or else the first. If their labels
+    differ, none is kept, and all of them are rejects, because no one knows which label is right. The source's
     official splits are kept. Otherwise images of one group go to the split that the digest of the group's name gives,
     and other images to the one that the digest of their pixels gives. The holdout is made larger than configured where
     evaluation needs more images. Training images that look like a holdout image are left out.
@@ -53,7 +55,10 @@ def select_images(parts: Parts, config: IngestConfig) -> Selection:
     columns = _read_columns(parts, config)
     splits, notes = _assign_splits(columns, config.holdout)
     kept, representative = _deduplicate(columns.digests, splits)
-    duplicates = [(columns.rows[~kept], columns.rows[representative[~kept]])]
+    contradictory = _contradictory(columns.labels, representative)
+    conflicts = _conflicts(columns, representative, contradictory)
+    repeated, kept = ~kept & ~contradictory, kept & ~contradictory
+    duplicates = [(columns.rows[repeated], columns.rows[representative[repeated]])]
     index, splits = columns.rows[kept], splits[kept]
     if config.near_duplicates >= 0:
         hashes, thumbnails = columns.hashes[kept], columns.thumbnails[kept]
@@ -67,13 +72,13 @@ def select_images(parts: Parts, config: IngestConfig) -> Selection:
     all_splits[index] = splits
     duplicate, original = (np.concatenate(rows) for rows in zip(*duplicates, strict=True))
     order = np.argsort(duplicate)
-    selection = _summarise(parts, all_splits, duplicate[order], original[order])
-    notes += tuple(
-        f"{selection.total(split):,} images in the {split} split are too few to evaluate a model on; "
-        f"at least {MIN_IMAGES} are needed"
-        for split in SPLITS
-        if selection.total(split) < MIN_IMAGES
-    )
+    selection = _summarise(parts, all_splits, duplicate[order], original[order], conflicts)
+    if conflicts:
+        notes += (f"{len(conflicts):,} images are left out: others have the same pixels but different labels",)
+    totals = {split: selection.total(split) for split in SPLITS}
+    if min(totals.values()) < MIN_IMAGES:
+        counts = " and ".join(f"{total:,} images in the {split} split" for split, total in totals.items())
+        notes += (f"{counts} are too few to evaluate a model on; each split needs at least {MIN_IMAGES}",)
     return replace(selection, notes=notes)
 
 
@@ -94,11 +99,12 @@ def _assign_splits(columns: _Columns, share: float) -> tuple[NDArray[np.int8], t
 
 class _Columns(NamedTuple):
     """Of the N usable images: their rows in the source, digests as (N, 4) words, the keys that choose their split (see
-    `in_holdout`), their official split or -1, hashes and thumbnails (N, K)."""
+    `in_holdout`), numbers of their combinations of labels, their official split or -1, hashes and thumbnails (N, K)."""
 
     rows: NDArray[np.int64]
     digests: NDArray[np.uint64]
     keys: NDArray[np.uint64]
+    labels: NDArray[np.uint64]
     official: NDArray[np.int8]
     hashes: NDArray[np.uint64]
     thumbnails: NDArray[np.uint8]
@@ -106,22 +112,26 @@ class _Columns(NamedTuple):
 
 def _read_columns(parts: Parts, config: IngestConfig) -> _Columns:
     for_near_duplicates = ["phash", "thumbnail"] if config.near_duplicates >= 0 else []
+    combinations: dict[tuple[str, ...], int] = {}  # of labels -> a number
     pieces: list[_Columns] = []
     first = 0
-    for batch in parts.batches(["split", "group", "reason", "sha256", *for_near_duplicates]):
+    for batch in parts.batches(["split", "group", "reason", "sha256", *parts.label_fields(), *for_near_duplicates]):
         usable = np.array([not reason for reason in batch.column("reason").to_pylist()], bool)
         index = first + np.flatnonzero(usable)
         first += len(usable)
         if len(index):
-            pieces.append(_usable_columns(batch.filter(usable), index, config))
+            chosen = batch.filter(usable)
+            rows = zip(*(chosen.column(field).to_pylist() for field in parts.label_fields()), strict=True)
+            codes = [combinations.setdefault(row, len(combinations)) for row in rows] or [0] * len(index)
+            pieces.append(_usable_columns(chosen, index, config, np.array(codes, np.uint64)))
     if not pieces:
         none = np.zeros(0, np.uint64)
         no_rows, no_splits, no_thumbnails = np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros((0, 0), np.uint8)
-        return _Columns(no_rows, none.reshape(0, 4), none, no_splits, none, no_thumbnails)
+        return _Columns(no_rows, none.reshape(0, 4), none, none, no_splits, none, no_thumbnails)
     return _Columns(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
 
 
-def _usable_columns(batch: Any, index: NDArray[np.int64], config: IngestConfig) -> _Columns:
+def _usable_columns(batch: Any, index: NDArray[np.int64], config: IngestConfig, labels: NDArray[np.uint64]) -> _Columns:
     """The columns of a record batch without rejects."""
     digests = np.frombuffer(b"".join(batch.column("sha256").to_pylist()), ">u8").reshape(-1, 4).astype(np.uint64)
     keys = digests[:, 0].copy()
@@ -135,7 +145,7 @@ def _usable_columns(batch: Any, index: NDArray[np.int64], config: IngestConfig) 
         hashes = batch.column("phash").to_numpy(zero_copy_only=False).astype(np.uint64)
         thumbnails = np.frombuffer(b"".join(batch.column("thumbnail").to_pylist()), np.uint8)
         thumbnails = thumbnails.reshape(len(index), -1)
-    return _Columns(index, digests, keys, official, hashes, thumbnails)
+    return _Columns(index, digests, keys, labels, official, hashes, thumbnails)
 
 
 def _deduplicate(digests: NDArray[np.uint64], splits: NDArray[np.int8]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -151,14 +161,41 @@ def _deduplicate(digests: NDArray[np.uint64], splits: NDArray[np.int8]) -> tuple
     return kept, representative
 
 
+def _contradictory(labels: NDArray[np.uint64], representative: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether an image with equal pixels has other labels, for every row; bool (N,)."""
+    differs = np.zeros(len(labels), bool)
+    differs[representative[labels != labels[representative]]] = True
+    return differs[representative]
+
+
+def _conflicts(
+    columns: _Columns, representative: NDArray[np.int64], contradictory: NDArray[np.bool_]
+) -> dict[int, int]:
+    """Row of each contradictory image -> row of one with equal pixels and other labels."""
+    conflicts: dict[int, int] = {}
+    for place in np.flatnonzero(contradictory).tolist():
+        first = int(representative[place])
+        if columns.labels[place] != columns.labels[first]:
+            conflicts[int(columns.rows[place])] = int(columns.rows[first])
+            conflicts.setdefault(int(columns.rows[first]), int(columns.rows[place]))
+    for place in np.flatnonzero(contradictory).tolist():  # those with the labels of the first
+        conflicts.setdefault(int(columns.rows[place]), conflicts[int(columns.rows[representative[place]])])
+    return conflicts
+
+
 def _summarise(
-    parts: Parts, splits: NDArray[np.int8], duplicate: NDArray[np.int64], original: NDArray[np.int64]
+    parts: Parts,
+    splits: NDArray[np.int8],
+    duplicate: NDArray[np.int64],
+    original: NDArray[np.int64],
+    conflicts: Mapping[int, int],
 ) -> Selection:
     """Lists what is left out and counts the classes of what is kept, in a second pass over the parts."""
     rejects: list[Reject] = []
-    reject_count, first = 0, 0
+    reject_count, first = len(conflicts), 0
     listed = duplicate[:LISTED_AT_MOST].tolist(), original[:LISTED_AT_MOST].tolist()
-    paths = dict.fromkeys([*listed[0], *listed[1]], "")
+    shown = dict(sorted(conflicts.items())[:LISTED_AT_MOST])
+    paths = dict.fromkeys([*listed[0], *listed[1], *shown, *shown.values()], "")
     needed = np.array(sorted(paths), np.int64)
     classes: dict[Split, dict[str, dict[str, int]]] = {s: {column: {} for column in parts.columns} for s in SPLITS}
     for batch in parts.batches(["path", "reason", *parts.label_fields()]):
@@ -177,8 +214,14 @@ def _summarise(
                 for entry in chosen.column(field).value_counts().to_pylist():
                     counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
         first += batch.num_rows
+    for one, other in shown.items():
+        reason = f"{paths[other]} has the same pixels but other labels"
+        rejects.append(Reject(path=paths[one], reason=reason))
     duplicates = [Duplicate(path=paths[one], of=paths[other]) for one, other in zip(*listed, strict=True)]
     left_out = LeftOut(
-        rejects=rejects, reject_count=reject_count, duplicates=duplicates, duplicate_count=len(duplicate)
+        rejects=rejects[:LISTED_AT_MOST],
+        reject_count=reject_count,
+        duplicates=duplicates,
+        duplicate_count=len(duplicate),
     )
     return Selection(splits, left_out, classes)

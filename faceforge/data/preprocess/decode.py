@@ -16,16 +16,18 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from faceforge.data.preprocess.colour import to_srgb
-from faceforge.data.preprocess.formats import readable_formats, unreadable_content
+from faceforge.data.preprocess.formats import HEIF, readable_formats, unreadable_content
 from faceforge.data.preprocess.high_depth import decode_high_depth
-from faceforge.data.preprocess.jpeg import LARGE_IMAGE, check_header, decode_jpeg, too_many_scans
+from faceforge.data.preprocess.jpeg import LARGE_IMAGE, decode_jpeg, too_many_scans
 from faceforge.errors import first_line
 
 MAX_PIXELS = 36_000_000  # a larger decoded image is a mistake, or an attack on memory
 MAX_JPEG_PIXELS = 120_000_000  # higher, because JPEG can be decoded at a fraction of its size
+MAX_HEIF_PIXELS = 50_000_000  # the largest photographs that phones store in this format
+MAX_READS = 300_000  # of pieces of one file: about a second in Pillow's parsers; usual files have a few thousand
 MAX_SLOW_BYTES = 1_000_000  # of files in formats that Pillow decodes in Python: run-length BMP and plain-text PNM
 _SLOW_DECODERS = {"bmp_rle", "ppm_plain"}
-_JPEG = {"JPEG", "MPO"}  # MPO: the JPEG of phones that add a second picture, such as a gain map
+_JPEG = ("JPEG", "MPO")  # MPO: the JPEG of phones that add a second picture, such as a gain map
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,6 +48,18 @@ class RejectedError(Exception):
     """This image cannot be used; the message gives the reason in a few words."""
 
 
+class _BoundedReader(io.BytesIO):
+    """A file in memory that ends the parsing of files with millions of chunks, segments or bytes of padding."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        if self.reads > MAX_READS:
+            raise RejectedError("built of too many small pieces; save it again with a usual encoder")
+        return super().read(size)
+
+
 @contextmanager
 def open_image(data: bytes) -> Iterator[ImageFile]:
     """Opens an image file's bytes and reads its header, but not its pixels (see `decode_upright`).
@@ -59,9 +73,7 @@ def open_image(data: bytes) -> Iterator[ImageFile]:
     if not data:
         raise RejectedError("empty file")
     try:
-        if data.startswith(b"\xff\xd8\xff"):
-            check_header(data)
-        with Image.open(io.BytesIO(data), formats=readable_formats()) as image:
+        with Image.open(_BoundedReader(data), formats=readable_formats()) as image:
             _check_cost(image, data)
             with _large_image_lock if image.width * image.height > LARGE_IMAGE else nullcontext():
                 yield image
@@ -121,7 +133,7 @@ def decode_upright(image: ImageFile, data: bytes, scale: float = 1.0) -> Image.I
 def _check_cost(image: ImageFile, data: bytes) -> None:
     """Rejects what would take too much memory or time to decode."""
     size, is_jpeg = image.size, image.format in _JPEG
-    limit = MAX_JPEG_PIXELS if is_jpeg else MAX_PIXELS
+    limit = MAX_JPEG_PIXELS if is_jpeg else MAX_HEIF_PIXELS if image.format == HEIF else MAX_PIXELS
     if size[0] * size[1] > limit:
         raise RejectedError(f"too large ({size[0]} x {size[1]}, above {limit // 10**6} megapixels)")
     if is_jpeg and too_many_scans(data, size):

@@ -11,8 +11,7 @@ from PIL import Image
 LARGE_IMAGE = 8_000_000  # pixels; `decode` allows one such image at a time
 MAX_SCANS = 100  # encoders write about ten; decoding takes time in proportion to scans times pixels
 MAX_SCANNED_PIXELS = 2_000_000_000  # scans times pixels
-_MAX_SEGMENTS = 4096  # before the first scan; photographs have fewer than a hundred
-_MAX_PADDING = 65_536  # bytes between two segments
+_MAX_HEADER = 262_144  # bytes before the first scan of a plain file
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _SCAN, _FRAMES = 0xFFDA, {0xFFC0, 0xFFC2}  # baseline and progressive
 _TABLES = {0xFFE0, 0xFFDB, 0xFFC4, 0xFFDD, 0xFFFE}  # JFIF, quantisation, Huffman, restart interval, comment
@@ -26,8 +25,8 @@ def plain_jpeg_size(data: bytes) -> tuple[int, int] | None:
 
     None for every other file. Reading the few markers takes a tenth of the time that Pillow needs to open a file.
     """
-    position, size, segments = 2, None, 0
-    while data.startswith(_START) and position + _FRAME.size <= len(data) and segments <= _MAX_SEGMENTS:
+    position, size = 2, None
+    while data.startswith(_START) and position + _FRAME.size <= min(len(data), _MAX_HEADER):
         marker, length, bits, height, width, channels = _FRAME.unpack_from(data, position)
         if marker == _SCAN:
             return size if size and not too_many_scans(data, size) else None
@@ -38,7 +37,6 @@ def plain_jpeg_size(data: bytes) -> tuple[int, int] | None:
         elif marker not in _TABLES or length < 2:
             return None
         position += 2 + length
-        segments += 1
     return None
 
 
@@ -65,27 +63,13 @@ def too_many_scans(data: bytes, size: tuple[int, int]) -> bool:
     return at_most > limit and _count_scans(data, limit) > limit
 
 
-def check_header(data: bytes) -> None:
-    """Raises ValueError for a JPEG with so many segments or so much padding that Pillow would read it for seconds."""
-    _count_scans(data, limit=0)
-
-
 def _count_scans(data: bytes, limit: int) -> int:
     """The number of scans, counted up to `limit` + 1 by following the segments."""
-    position, scans, segments = 2, 0, 0
-    while scans <= limit and position < len(data):
-        # Segments follow each other directly, or after some padding; between scans there are compressed pixels.
-        end = position + _MAX_PADDING if scans == 0 else len(data)
-        if (match := _MARKER.search(data, position, end)) is None:
-            if end < len(data):
-                raise ValueError(f"more than {_MAX_PADDING:,} bytes of padding")
-            break
+    position, scans = 2, 0
+    while scans <= limit and (match := _MARKER.search(data, position)):
         marker, position = match[1], match.end()
         if marker == _END[1:]:
             break
-        if marker == b"\xda":
-            scans += 1
-        elif scans == 0 and (segments := segments + 1) > _MAX_SEGMENTS:
-            raise ValueError(f"more than {_MAX_SEGMENTS:,} segments")
+        scans += marker == b"\xda"
         position += int.from_bytes(data[position : position + 2])  # the length counts its own two bytes
     return scans

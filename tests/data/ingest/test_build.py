@@ -68,6 +68,21 @@ def test_duplicates_are_left_out_and_listed(make_folder: MakeFolder, tmp_path: P
     assert sum(counts.total for counts in info.counts.values()) == 20
 
 
+def test_equal_images_with_different_labels_are_all_left_out(make_folder: MakeFolder, tmp_path: Path) -> None:
+    root = make_folder(*(f"{kind}/{kind}{n}.png" for kind in "ab" for n in range(20)))
+    for name, twin in {"b/copy.png": "a/a1.png", "b/same.png": "b/b2.png", "a/third.png": "a/a1.png"}.items():
+        (root / name).write_bytes((root / twin).read_bytes())
+    info = build_image_set(str(root), tmp_path / "set", settings()).info
+    assert {reject.path: reject.reason for reject in info.rejects} == {
+        "a/a1.png": "b/copy.png has the same pixels but other labels",
+        "b/copy.png": "a/a1.png has the same pixels but other labels",
+        "a/third.png": "b/copy.png has the same pixels but other labels",
+    }
+    assert [(one.path, one.of) for one in info.duplicates] == [("b/same.png", "b/b2.png")]
+    assert sum(counts.total for counts in info.counts.values()) == 39
+    assert "3 images are left out: others have the same pixels but different labels" in info.notes
+
+
 def test_of_equal_images_in_both_splits_the_one_in_the_holdout_is_kept(make_folder: MakeFolder, tmp_path: Path) -> None:
     root = make_folder(
         *(f"{split}/{kind}/{n}.png" for split in ("train", "validation") for kind in "ab" for n in range(5))
@@ -242,7 +257,7 @@ def test_too_few_images_for_evaluation_are_refused_before_any_is_read(
     root = make_folder(*(f"{number}.png" for number in range(30)))
     (root / "notes.txt").write_text("")
     monkeypatch.setattr(build, "prepare_parts", None)
-    message = r"30 images are too few: training and evaluation need 64 each, so add at least 98; .*1 \.txt"
+    message = r"30 images are too few: training and evaluation need 64 each, so add at least 98; .*notes\.txt"
     with pytest.raises(FaceForgeError, match=message):
         build_image_set(str(root), tmp_path / "set", settings(), for_evaluation=True)
 
@@ -254,7 +269,7 @@ def test_an_official_holdout_too_small_for_evaluation_is_refused(make_folder: Ma
     with pytest.raises(FaceForgeError, match="30 images in the holdout split are too few .* at least 64 are needed"):
         build_image_set(str(root), tmp_path / "set", settings(), for_evaluation=True)
     info = build_image_set(str(root), tmp_path / "set", settings()).info
-    assert info.notes[-1].startswith("30 images in the holdout split are too few to evaluate a model on")
+    assert info.notes[-1].startswith("100 images in the train split and 30 images in the holdout split are too few")
 
 
 def test_the_summary_reports_notes_and_rejects(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -265,7 +280,7 @@ def test_the_summary_reports_notes_and_rejects(make_folder: MakeFolder, tmp_path
     info = build_image_set(str(root), tmp_path / "set", settings(max_rejects=0.5)).info
     first, *rest = summary(info).splitlines()
     assert re.fullmatch(r"pictures: train \d+ · holdout \d+ · 5 rejected · 0 duplicates", first)
-    assert "  note: passed over: 1 files that are not images (1 .txt)" in rest
+    assert "  note: skipped: 1 files that are not images (1 .txt)" in rest
     (rejected,) = (line for line in rest if line.startswith("  rejected, not an image"))
     assert rejected.endswith("PPM: cat/z0.jpg, cat/z1.jpg, cat/z2.jpg and 2 more")
     assert rest[-1] == "  label: cat, dog"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -224,3 +225,27 @@ def test_formats_that_are_slow_to_decode_are_read_up_to_a_megabyte() -> None:
     for data in (run_length_bmp(1000, 256), plain):
         with pytest.raises(RejectedError, match="more than 1 MB in a slow format; save it as PNG"):
             prepare_image(data, CONFIG)
+
+
+def in_pieces(kind: str, pieces: int) -> bytes:
+    """A valid image with very many segments, chunks or blocks, or as much padding, before its pixels."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8))
+    data = saved(image, kind.split()[0])
+    if kind == "PNG":
+        return data[:33] + chunk(b"prVt", b"") * pieces + data[33:]
+    if kind == "GIF":
+        return data[:13] + data[13:781] + b"\x21\xfe\x01x\0" * pieces + data[781:]
+    return data[:2] + (b"\xff" if kind == "JPEG padding" else b"\xff\xfe\0\2") * pieces + data[2:]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG segments", "JPEG padding"])
+def test_files_of_millions_of_pieces_are_rejected_in_seconds(kind: str) -> None:
+    assert colour_range(in_pieces(kind, 1000)) > 200
+    before = time.process_time()
+    with pytest.raises(RejectedError, match="built of too many small pieces"):
+        prepare_image(in_pieces(kind, 400_000 if kind == "JPEG padding" else 200_000), CONFIG)
+    assert time.process_time() - before < 4
+
+
+def colour_range(data: bytes) -> int:
+    return int(np.ptp(prepare_image(data, CONFIG).pixels))

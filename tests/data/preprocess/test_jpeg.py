@@ -70,18 +70,6 @@ def test_bytes_of_the_marker_in_metadata_are_no_scans() -> None:
     prepare_image(data, CONFIG)
 
 
-@pytest.mark.parametrize(
-    "header, reason",
-    [(b"\xff" * 16_000_000, "bytes of padding"), (b"\xff\xfe\0\2" * 2_000_000, "more than 4,096 segments")],
-)
-def test_endless_headers_are_rejected_at_once(header: bytes, reason: str) -> None:
-    data = saved(NOISE)
-    before = time.process_time()
-    with pytest.raises(RejectedError, match=reason):
-        prepare_image(START + header + data[2:], CONFIG)
-    assert time.process_time() - before < 1
-
-
 def test_a_little_padding_is_allowed() -> None:
     data = saved(NOISE)
     np.testing.assert_array_equal(
