@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A cluster on this machine: kind, Kubeflow Pipelines and MLflow.
 #
-#   k8s/cluster.sh up [--dry-run]      as often as wanted: what is there already is kept
-#   k8s/cluster.sh down [--dry-run]    removes the cluster with all that it stores
+#   k8s/cluster.sh up [--dry-run]      can be repeated: an existing cluster is kept
+#   k8s/cluster.sh down [--dry-run]    removes the cluster with everything that it stores
 #
 # FACEFORGE_CLUSTER    name of the cluster (faceforge)
-# KFP_MANIFESTS        where Kubeflow Pipelines' manifests/kustomize lies; a local copy where there is no network
+# KFP_MANIFESTS        folder or address of Kubeflow Pipelines' manifests/kustomize (three of its kustomizations
+#                      point to GitHub: without a network, a copy needs them replaced by copies too)
 # ENGINE               docker or podman; unset = the first that answers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,7 +20,7 @@ DRY_RUN=
 SCRATCH=SCRATCH
 trap '[[ $SCRATCH == SCRATCH ]] || rm -rf "$SCRATCH"' EXIT
 
-# A remote base is pinned by its query; a folder is what it is.
+# A remote base is pinned to a release by its query.
 kfp() {
     if [[ -d $KFP_MANIFESTS ]]; then echo "$KFP_MANIFESTS/$1"; else echo "$KFP_MANIFESTS/$1?ref=$KFP_VERSION"; fi
 }
@@ -29,7 +30,7 @@ run() {
     [[ $DRY_RUN ]] || "$@"
 }
 
-# Never the context that happens to be current.
+# Always this cluster's context, never the current one.
 kube() { run kubectl --context "kind-$NAME" "$@"; }
 
 want() {
@@ -50,11 +51,11 @@ check_tools() {
         if "$candidate" info >/dev/null 2>&1; then ENGINE=$candidate; fi
     done
     ENGINE=${ENGINE:-docker}
-    want "$ENGINE" "docker or podman is wanted, and running"
+    want "$ENGINE" "docker or podman is needed, and must be running"
     [[ $ENGINE != *podman* ]] || export KIND_EXPERIMENTAL_PROVIDER=podman
 }
 
-# By way of a file: `kind load docker-image` does not know podman, which also prefixes names with `localhost`.
+# Images go through a file: `kind load docker-image` does not support podman, which also prefixes names with `localhost`.
 load_images() {
     local image full
     run make images "TAG=$TAG" "ENGINE=$ENGINE"
@@ -64,7 +65,7 @@ load_images() {
         run "$ENGINE" tag "$image:$TAG" "$full"
         run "$ENGINE" save --output "$SCRATCH/image.tar" "$full"
         run kind load image-archive "$SCRATCH/image.tar" --name "$NAME"
-        run rm "$SCRATCH/image.tar" # podman does not write over a file
+        run rm "$SCRATCH/image.tar" # podman does not overwrite a file
     done
 }
 
@@ -74,6 +75,7 @@ up() {
     kube apply -k "$(kfp cluster-scoped-resources)"
     kube wait --for=condition=established --timeout=120s crd/applications.app.k8s.io
     kube apply -k "$(kfp env/platform-agnostic)"
+    kube patch configmap -n kubeflow workflow-controller-configmap --patch-file k8s/kubeflow/retries.yaml
     load_images
     run k8s/secrets.sh
     kube apply -k k8s/overlays/kind
@@ -95,7 +97,7 @@ down() {
 }
 
 usage() {
-    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
 }
 

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Trains on several nodes: a Job of so many workers that compute each batch together.
+# Trains on several nodes: a Job whose workers compute each batch together.
 #
 #   k8s/workers.sh NAME WORKERS [--dry-run] OPTIONS OF faceforge train
 #   k8s/workers.sh faces-1 4 --data /data/faces64 --preset faces128 --set train.batch_size=256
 #
-# The model lies in /checkpoints/NAME of the claim faceforge-checkpoints; NAME is also its run in MLflow. With --dry-run
-# the Job is shown and not started. Wants the component workers; see docs/cluster.md.
+# The image set lies on the claim faceforge-workers-data, the model is written to /checkpoints/NAME on the claim
+# faceforge-workers-checkpoints; NAME is also its run in MLflow. With --dry-run the Job is shown and not started.
+# Needs the component workers; see docs/cluster.md.
 #
 # NAMESPACE    of the pipelines (kubeflow)
 set -euo pipefail
 
 usage() {
-    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
 }
 
@@ -34,8 +35,8 @@ quoted() {
 [[ $# -ge 2 ]] || usage
 name=$1 workers=$2
 shift 2
-[[ $name =~ ^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$ ]] || refuse "$name is no name: at most 52 of a-z, 0-9 and -"
-[[ $workers =~ ^[1-9][0-9]{0,2}$ ]] || refuse "$workers is no number of workers"
+[[ $name =~ ^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$ ]] || refuse "$name is not a valid name: at most 52 of a-z, 0-9 and -"
+[[ $workers =~ ^[1-9][0-9]{0,2}$ ]] || refuse "$workers is not a number of workers"
 finish=(create -f -)
 if [[ ${1:-} == --dry-run ]]; then
     finish=(create --dry-run=client -o yaml -f -)

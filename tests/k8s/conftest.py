@@ -1,4 +1,4 @@
-"""The manifests as kustomize renders them, with secrets made by the script that users run."""
+"""The manifests rendered by kustomize, with secrets from the script that users run."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ K8S = Path(__file__).parents[2] / "k8s"
 
 Objects = list[dict[str, Any]]
 
-# The overlays that ship, and the components that none of them uses.
+# The overlays of the repository, and the components that none of them uses.
 TREES = {
     "kind": "resources: [../kind]",
     "gpu": "resources: [../gpu]",
     "all": "resources: [../kind]\ncomponents: [../../components/serving, ../../components/monitoring, "
     "../../components/workers, ../../components/gpu, ../../components/spot]",
+    "profile": "resources: [../kind]\ncomponents: [../../components/workers, ../../components/namespace]\n"
+    "configMapGenerator: [{name: faceforge, namespace: kubeflow, behavior: merge, "
+    "literals: [KF_PIPELINES_NAMESPACE=team-a]}]",
     "kserve": "resources: [../kind]\ncomponents: [../../components/kserve]",
 }
 
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of k8s/ with fresh secrets: a clean clone has none."""
+    """A copy of k8s/ with new secrets, because a clean clone has none."""
     copy = tmp_path_factory.mktemp("manifests") / "k8s"
     shutil.copytree(K8S, copy, ignore=shutil.ignore_patterns("*.env", "*.json", "images"))
     subprocess.run([str(copy / "secrets.sh")], check=True, capture_output=True)
@@ -36,7 +39,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def render(tree: Path) -> Callable[[str], str]:
-    """What `kubectl kustomize` makes of one of TREES."""
+    """Renders one of TREES with `kubectl kustomize`."""
     if not shutil.which("kubectl"):
         pytest.skip("kubectl is not installed")
     texts: dict[str, str] = {}
@@ -66,7 +69,7 @@ def named(objects: Objects, kind: str, name: str = "") -> dict[str, Any]:
 
 
 def pods(objects: Objects) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Namespace, metadata and spec of every pod that the objects make."""
+    """Namespace, metadata and spec of every pod that the objects create."""
     found = []
     for o in objects:
         if o["kind"] in ("Deployment", "StatefulSet"):

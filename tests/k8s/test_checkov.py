@@ -1,4 +1,4 @@
-"""What a security checker says. `make checkov` installs it, in an environment of its own."""
+"""Findings of the security checker checkov, which `make checkov` installs in an environment of its own."""
 
 from __future__ import annotations
 

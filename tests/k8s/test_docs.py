@@ -1,4 +1,4 @@
-"""What docs/cluster.md tells people to type fits the manifests and the commands."""
+"""The commands in docs/cluster.md match the manifests and the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def compile_commands() -> list[list[str]]:
     return [shlex.split(command.replace("\\\n", " ")) for command in found]
 
 
-def test_the_compile_commands_name_what_the_manifests_make(render: Callable[[str], str], tmp_path: Path) -> None:
+def test_the_compile_commands_refer_to_objects_of_the_manifests(render: Callable[[str], str], tmp_path: Path) -> None:
     from pipelines.cli.pipeline import pipeline
 
     objects = list(yaml.safe_load_all(render("kind")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,8 +82,13 @@ def server(surroundings: dict[str, str], prepared: list[str]) -> Iterator[str]:
 
 
 def test_one_of_two_pods_prepares(prepared: list[str]) -> None:
-    made = sorted(line for out in prepared for line in out.splitlines() if line.endswith(": made"))
-    assert made == ["account admin: made", "account reader: made", "account steps: made", "bucket mlflow: made"]
+    created = sorted(line for out in prepared for line in out.splitlines() if line.endswith(": created"))
+    assert created == [
+        "account admin: created",
+        "account reader: created",
+        "account steps: created",
+        "bucket mlflow: created",
+    ]
 
 
 def test_only_who_has_an_account_is_answered_and_nobody_needs_the_store(
@@ -118,6 +124,23 @@ def test_ready_means_that_the_database_answers(server: str, surroundings: dict[s
     assert ready(server, surroundings) == 0
     assert ready(server, surroundings, READER_PASSWORD="a guess") != 0
     assert ready("http://127.0.0.1:9", surroundings) != 0
+
+
+@pytest.mark.parametrize("missing", ["MLFLOW_S3_ENDPOINT_URL", "PGPORT"], ids=["store", "database"])
+def test_what_does_not_answer_is_waited_for_and_named(surroundings: dict[str, str], missing: str) -> None:
+    free = socket.create_server(("127.0.0.1", 0))
+    port = str(free.getsockname()[1])
+    free.close()
+    other = {missing: f"http://127.0.0.1:{port}" if missing == "MLFLOW_S3_ENDPOINT_URL" else port}
+    code = (FILES / "prepare.py").read_text().replace("PATIENCE = 120.0", "PATIENCE = 3.0")
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **surroundings, **other}, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    what = "object store at http" if missing == "MLFLOW_S3_ENDPOINT_URL" else "database at"
+    assert f"waiting for the {what}" in result.stdout
+    assert f"error: the {what}" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_the_names_that_steps_use_are_allowed() -> None:

@@ -1,4 +1,4 @@
-"""Who reaches whom, by the rules of Kubernetes' network policies."""
+"""Which pod may reach which, by the semantics of network policies."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ ALLOWED = {
 }
 
 
-def test_exactly_these_ways_are_open(world: tuple[Objects, dict[str, Pod]]) -> None:
+def test_exactly_these_connections_are_allowed(world: tuple[Objects, dict[str, Pod]]) -> None:
     objects, everyone = world
     inside = {name for name, pod in everyone.items() if pod.namespace == "faceforge"}
     assert inside == {"mlflow", "postgres", "objectstore", "faceforge-serve"}
@@ -117,7 +117,7 @@ def test_workers_are_reached_by_workers_alone(render: Callable[[str], str]) -> N
         assert not reaches(objects, other, worker, 2222)
 
 
-def test_every_policy_means_some_pod(world: tuple[Objects, dict[str, Pod]]) -> None:
+def test_every_policy_selects_a_pod(world: tuple[Objects, dict[str, Pod]]) -> None:
     objects, everyone = world
     for policy in (o for o in objects if o["kind"] == "NetworkPolicy"):
         assert any(

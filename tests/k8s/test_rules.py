@@ -1,8 +1,9 @@
-"""Hard rules that everything we deploy keeps."""
+"""Rules that all manifests must follow."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from packaging.version import Version
@@ -15,7 +16,7 @@ def containers(objects: Objects) -> list[dict[str, Any]]:
     return [c for _, _, spec in pods(objects) for c in spec.get("initContainers", []) + spec["containers"]]
 
 
-def test_the_schemas_of_kubernetes_hold(objects: Objects) -> None:
+def test_objects_are_valid_for_the_schemas_of_kubernetes(objects: Objects) -> None:
     import kubernetes_validate
 
     custom = {"ServiceMonitor", "InferenceService"}
@@ -24,10 +25,12 @@ def test_the_schemas_of_kubernetes_hold(objects: Objects) -> None:
             kubernetes_validate.validate(o, "1.32", strict=True)
 
 
-def test_no_object_is_there_twice(objects: Objects) -> None:
+def test_no_object_is_defined_twice(objects: Objects) -> None:
     names = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects]
     assert len(names) == len(set(names))
-    assert {namespace for _, namespace, _ in names} == {None, "faceforge", "kubeflow"}
+    settings = next(o for o in objects if o["metadata"]["name"] == "faceforge" and o["kind"] == "ConfigMap")
+    pipelines = settings["data"]["KF_PIPELINES_NAMESPACE"]
+    assert {namespace for _, namespace, _ in names} == {None, "faceforge", pipelines}
 
 
 def test_pods_meet_the_restricted_standard(objects: Objects) -> None:
@@ -62,7 +65,7 @@ def test_every_container_is_bounded_and_pinned(objects: Objects) -> None:
             assert Version(tag.removesuffix("-gpu")) == Version(__version__)
 
 
-def test_what_runs_for_long_is_watched(objects: Objects) -> None:
+def test_long_running_containers_have_probes(objects: Objects) -> None:
     for o in objects:
         if o["kind"] in ("Deployment", "StatefulSet"):
             for container in o["spec"]["template"]["spec"]["containers"]:
@@ -85,27 +88,28 @@ def test_selectors_find_their_pods(objects: Objects) -> None:
             assert port["targetPort"] in [p["name"] for c in found[0]["containers"] for p in c["ports"]]
 
 
-def test_what_pods_refer_to_is_there(objects: Objects) -> None:
-    there = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects}
+def test_what_pods_refer_to_exists(objects: Objects) -> None:
+    existing = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects}
     for namespace, _, spec in pods(objects):
-        wanted = {("ServiceAccount", spec["serviceAccountName"])} if "serviceAccountName" in spec else set()
-        for volume in spec["volumes"]:
-            if "configMap" in volume:
-                wanted.add(("ConfigMap", volume["configMap"]["name"]))
-            if "secret" in volume:
-                wanted.add(("Secret", volume["secret"]["secretName"]))
-            if "persistentVolumeClaim" in volume:
-                wanted.add(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
-        for container in spec.get("initContainers", []) + spec["containers"]:
-            for source in container.get("envFrom", []):
-                for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
-                    if key in source:
-                        wanted.add((kind, source[key]["name"]))
-            for variable in container.get("env", []):
-                if "valueFrom" in variable:
-                    wanted.add(("Secret", variable["valueFrom"]["secretKeyRef"]["name"]))
-        for kind, name in wanted:
-            assert (kind, namespace, name) in there
+        for kind, name in referenced(spec):
+            assert (kind, namespace, name) in existing
+
+
+def referenced(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kind and name of the objects that a pod needs."""
+    if "serviceAccountName" in spec:
+        yield "ServiceAccount", spec["serviceAccountName"]
+    names = {"configMap": ("ConfigMap", "name"), "secret": ("Secret", "secretName")}
+    names["persistentVolumeClaim"] = ("PersistentVolumeClaim", "claimName")
+    for volume in spec["volumes"]:
+        yield from ((kind, volume[key][name]) for key, (kind, name) in names.items() if key in volume)
+    sources = {"configMapRef": "ConfigMap", "secretRef": "Secret"}
+    for container in spec.get("initContainers", []) + spec["containers"]:
+        for source in container.get("envFrom", []):
+            yield from ((kind, source[key]["name"]) for key, kind in sources.items() if key in source)
+        for variable in container.get("env", []):
+            if "valueFrom" in variable:
+                yield "Secret", variable["valueFrom"]["secretKeyRef"]["name"]
 
 
 def test_rights_are_few_and_named(objects: Objects) -> None:

@@ -51,7 +51,8 @@ def test_up_in_order_and_never_in_another_cluster() -> None:
     done = steps(found.stdout)
     order = [
         "kind create cluster --name trial", "cluster-scoped-resources?ref=2.17.0", "crd/applications.app.k8s.io",
-        "env/platform-agnostic?ref=2.17.0", "make images", "kind load image-archive", "k8s/secrets.sh",
+        "env/platform-agnostic?ref=2.17.0", "patch configmap",
+        "make images", "kind load image-archive", "k8s/secrets.sh",
         "apply -k k8s/overlays/kind", "deployment/mlflow",
     ]  # fmt: skip
     places = [next(i for i, line in enumerate(done) if text in line) for text in order]
@@ -77,7 +78,7 @@ def test_the_kfp_client_is_of_the_version_that_is_installed() -> None:
     assert f'"kfp>={version[1]},' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_a_local_copy_of_kubeflow_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_local_copy_of_kubeflow_is_used_unchanged(tmp_path: Path) -> None:
     text = cluster("up", "--dry-run", KFP_MANIFESTS=str(tmp_path)).stdout
     assert f"apply -k {tmp_path}/env/platform-agnostic\n" in text
     assert "github.com" not in text
@@ -99,7 +100,7 @@ def up_with_pretended_tools(folder: Path, kind: str = "") -> subprocess.Complete
     return subprocess.run([str(home / "cluster.sh"), "up"], capture_output=True, text=True, env=env)
 
 
-def test_a_cluster_that_is_there_is_kept(tmp_path: Path) -> None:
+def test_an_existing_cluster_is_kept(tmp_path: Path) -> None:
     found = up_with_pretended_tools(tmp_path)
     assert found.returncode == 0, found.stderr
     assert "create cluster" not in found.stdout
@@ -133,7 +134,7 @@ def test_down_removes_the_cluster() -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("sideways",), ("up", "--force")])
-def test_anything_else_is_explained(arguments: tuple[str, ...]) -> None:
+def test_other_arguments_print_the_usage(arguments: tuple[str, ...]) -> None:
     found = cluster(*arguments)
     assert found.returncode == 2
     assert "k8s/cluster.sh up" in found.stdout

@@ -1,4 +1,4 @@
-"""Training on several nodes: the Job as the script makes it, and what its pods start."""
+"""Training on several nodes: the Job that the script creates, and what its pods start."""
 
 from __future__ import annotations
 
@@ -87,15 +87,15 @@ def test_a_job_of_so_many_workers(
     ("arguments", "said"),
     [
         (("faces-1",), "k8s/workers.sh NAME WORKERS"),
-        (("Faces", "2", "--data", "x"), "error: Faces is no name"),
-        (("f" * 53, "2", "--data", "x"), "is no name: at most 52"),
-        (("faces", "0", "--data", "x"), "error: 0 is no number of workers"),
-        (("faces", "two", "--data", "x"), "error: two is no number of workers"),
+        (("Faces", "2", "--data", "x"), "error: Faces is not a valid name"),
+        (("f" * 53, "2", "--data", "x"), "is not a valid name: at most 52"),
+        (("faces", "0", "--data", "x"), "error: 0 is not a number of workers"),
+        (("faces", "two", "--data", "x"), "error: two is not a number of workers"),
         (("faces", "2"), "error: --data is missing"),
         (("faces", "2", "--data", "x\ny"), "error: an option holds a line break"),
     ],
 )
-def test_what_cannot_start_is_refused(
+def test_invalid_arguments_are_refused(
     launch: Callable[..., tuple[subprocess.CompletedProcess[str], Any]], arguments: tuple[str, ...], said: str
 ) -> None:
     found, job = launch(*arguments)
@@ -104,10 +104,23 @@ def test_what_cannot_start_is_refused(
     assert job is None
 
 
-def test_all_nodes_share_the_volumes(render: Callable[[str], str]) -> None:
-    for o in yaml.safe_load_all(render("all")):
-        if o["kind"] == "PersistentVolumeClaim" and o["metadata"]["name"].startswith("faceforge-"):
-            assert o["spec"]["accessModes"] == ["ReadWriteMany"]
+def test_workers_share_volumes_of_their_own(render: Callable[[str], str]) -> None:
+    """So that the component can be added later: the access modes of a bound claim cannot be changed."""
+    claims = {
+        o["metadata"]["name"]: o["spec"]["accessModes"]
+        for o in yaml.safe_load_all(render("all"))
+        if o["kind"] == "PersistentVolumeClaim" and o["metadata"]["name"].startswith("faceforge-")
+    }
+    assert claims == {
+        "faceforge-data": ["ReadWriteOnce"],
+        "faceforge-checkpoints": ["ReadWriteOnce"],
+        "faceforge-workers-data": ["ReadWriteMany"],
+        "faceforge-workers-checkpoints": ["ReadWriteMany"],
+    }
+    job = named(list(yaml.safe_load_all(render("all"))), "CronJob", "faceforge-workers")
+    volumes = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
+    mounted = {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+    assert mounted == {"faceforge-workers-data", "faceforge-workers-checkpoints"}
 
 
 @pytest.mark.parametrize("index", [0, 2])
@@ -150,7 +163,7 @@ def test_a_worker_waits_for_the_others_and_knows_them(
     assert became[6:] == (["--tracking-uri="] if index else [])
 
 
-def test_a_worker_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_never_appears_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faceforge.compute.workers")
     wait_for = runpy.run_path(str(K8S / "components/workers/launch.py"))["wait_for"]
     monkeypatch.setitem(wait_for.__globals__, "PATIENCE", -1.0)

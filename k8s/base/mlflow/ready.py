@@ -1,6 +1,6 @@
-"""Exit with 0 if the server answers a question that it must ask its database.
+"""Exits with 0 if the server answers a request that reads its database.
 
-/health answers while the database is gone, and every other path wants an account, which a probe over HTTP has not.
+/health answers without a database, and all other paths need an account, which an HTTP probe cannot send.
 """
 
 import base64
