@@ -13,9 +13,10 @@ from faceforge.cli.options import Command, connected, json_option, model_name_op
 from faceforge.tracking.tags import APPROVAL_TAG, DATASET_TAG, PARENT_RUN_TAG, PROMOTED_TAG, REVISION_TAG
 
 if TYPE_CHECKING:
-    from faceforge.tracking.comparison import Details
+    from faceforge.tracking.comparison import Comparison, Details
     from faceforge.tracking.promotion import Event
 
+_LISTED = ("domain/frechet", "domain/recall", "domain/label_agreement")
 _reason = click.option("--reason", default="", help="Reason, kept in the history.")
 
 
@@ -43,22 +44,25 @@ def registry() -> None:
 @registry.command("list")
 @_options
 def list_command(name: str, tracking_uri: str) -> None:
-    """List all versions, newest first.
+    """List all versions with their key metrics, newest first.
 
     \b
     Example:
       faceforge registry list --tracking-uri http://localhost:5000
     """
+    from faceforge.tracking.comparison import key_metrics
     from faceforge.tracking.promotion import WAITING, approval_required
     from faceforge.tracking.versions import list_versions
 
     with connected(tracking_uri):
-        required, rows = approval_required(name), []
-        for item in list_versions(name):
+        required, rows, versions = approval_required(name), [], list_versions(name)
+        metrics = key_metrics(versions)
+        for item in versions:
             waits = required and item.tags.get(APPROVAL_TAG) == WAITING
             decision = f"{item.decision or '-'}{', waits for approval' if waits else ''}"
-            rows.append((item.version, ",".join(item.aliases) or "-", decision, item.created, item.run_id[:8] or "-"))
-        _table(("version", "aliases", "decision", "created", "run"), rows)
+            numbers = [_number(metrics[item.version].get(metric)) for metric in _LISTED]
+            rows.append((item.version, ",".join(item.aliases) or "-", decision, *numbers, item.created[:16]))
+        _table(("version", "aliases", "decision", *_LISTED, "created (UTC)"), rows)
 
 
 @registry.command("show")
@@ -104,6 +108,7 @@ def compare_command(left: str, right: str, as_json: bool, name: str, tracking_ur
             click.echo(json.dumps(asdict(comparison), indent=2))
             return
         names = [f"version {side.info.version}" for side in (comparison.left, comparison.right)]
+        click.echo(_verdict(comparison, *names))
         rows = [("decision", comparison.left.info.decision or "-", comparison.right.info.decision or "-", "")]
         for metric, one, other in comparison.metrics:
             change = "" if one is None or other is None else f"{other - one:+.4g}"
@@ -112,8 +117,6 @@ def compare_command(left: str, right: str, as_json: bool, name: str, tracking_ur
         if comparison.params:
             click.echo()
             _table(("setting", *names), [(key, one or "-", other or "-") for key, one, other in comparison.params])
-        for note in comparison.notes:
-            click.echo(f"note: {note}")
 
 
 @registry.command("history")
@@ -212,6 +215,20 @@ def rollback_command(reason: str, name: str, tracking_uri: str) -> None:
         click.echo(f"{name}: champion is now version {event.version} (was {event.before})")
 
 
+def _verdict(comparison: Comparison, left: str, right: str) -> str:
+    """The answer in one line: which version has the lower distance to the real images."""
+    if comparison.notes:
+        return f"not comparable: {'; '.join(comparison.notes)}"
+    values = {name: (one, other) for name, one, other in comparison.metrics}
+    one, other = values.get("domain/frechet", (None, None))
+    if one is None or other is None:
+        return "not comparable: domain/frechet was not logged for both"
+    if one == other:
+        return f"{left} and {right} have the same domain/frechet, {one:.4g}"
+    better, worse = (left, right) if one < other else (right, left)
+    return f"{better} is closer to the real images than {worse}: frechet {min(one, other):.4g} < {max(one, other):.4g}"
+
+
 def _facts(name: str, details: Details) -> list[tuple[str, str]]:
     info, tags = details.info, details.info.tags
     promoted = [tags.get(f"{PROMOTED_TAG}{key}", "") for key in ("at", "by", "reason")]
@@ -238,7 +255,7 @@ def _print_champion(name: str, version: str, event: Event | None) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

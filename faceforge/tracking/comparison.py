@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,14 @@ def describe(name: str, version: str) -> Details:
         return Details(info, {}, {}, "", "")
     data = run.data
     return Details(info, metrics, dict(data.params), data.tags.get(REASONS_TAG, ""), run.info.run_name or "")
+
+
+def key_metrics(versions: Sequence[VersionInfo]) -> dict[str, dict[str, float]]:
+    """Version number -> metrics of the pipeline run that made it; a deleted run has none."""
+    with readable("MLflow"):
+        client = mlflow_client()
+        runs = {info.version: existing_run(client, info.tags.get(PARENT_RUN_TAG, "")) for info in versions}
+    return {number: dict(run.data.metrics) if run else {} for number, run in runs.items()}
 
 
 def compare(name: str, left: str, right: str) -> Comparison:
