@@ -98,7 +98,10 @@ def test_a_killed_search_continues_and_ends_with_settings_and_a_page(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"budget": SearchBudget(50, "kimg")}, r"too small for trials of 30 kimg: give at least 100kimg"),
+        (
+            {"budget": SearchBudget(50, "kimg"), "settings": "train.kimg=30"},
+            r"too small for trials of 30 kimg: give at least 100kimg",
+        ),
         ({"seeds": 0}, "--seeds 0"),
         ({"settings": "train.labels=hair"}, "hair"),
         ({"space": Path("nowhere.toml")}, "nowhere.toml"),
