@@ -39,7 +39,7 @@ class Command:
 
 def kill_when(ready: Callable[[], bool], pid: int, number: int, delay: float = 0.0) -> None:
     """Sends a signal to a process `delay` seconds after something has come true."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.005)
