@@ -21,7 +21,7 @@ from faceforge.data.imageset.reader import ImageSet, Record
 from faceforge.data.imageset.writer import ImageSetWriter, check_target
 from faceforge.data.pixels import Encoded, encode, from_bytes, map_ordered
 from faceforge.errors import FaceForgeError
-from faceforge.files import atomic_file, atomic_folder
+from faceforge.files import atomic_file, atomic_folder, exclusive_lock
 from faceforge.synthesis.card import CARD, dataset_card
 from faceforge.synthesis.checks import Check, CopyCheck, LabelCheck, RealismCheck
 from faceforge.synthesis.classifier import NO_CLASSIFIER, find_classifier
@@ -73,17 +73,21 @@ def synthesise(
             from faceforge.compute import backend
 
             backend.be_deterministic()
-        work = _work_folder(work or out.with_name(f".{out.name}.work"), text)
-        checks = _checks(source, images, config, plan, work)
-        parts, tallies = draw_parts(source.generator, plan, checks, config, work)
-        with atomic_folder(out) as partial:
-            made = ImageSet(partial, _merge(parts, partial, source))
-            for form in config.formats:
-                write_format(made, form, partial / form)
-            (partial / CARD).write_text(dataset_card(made.info, source, config, checks, plan, tallies))
-            manifest = make_manifest(partial, made, request, source, images, config, checks, plan, tallies)
-            (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-    shutil.rmtree(work)
+        work = work or out.with_name(f".{out.name}.work")
+        work.mkdir(parents=True, exist_ok=True)
+        locked = exclusive_lock(work, busy=f"another generate is writing to {out}; wait for it, or name another folder")
+        with locked:
+            with atomic_folder(out) as partial:
+                _keep_parts_of(work, text)
+                checks = _checks(source, images, config, plan, work)
+                parts, tallies = draw_parts(source.generator, plan, checks, config, work)
+                made = ImageSet(partial, _merge(parts, partial, source))
+                for form in config.formats:
+                    write_format(made, form, partial / form)
+                (partial / CARD).write_text(dataset_card(made.info, source, config, checks, plan, tallies))
+                manifest = make_manifest(partial, made, request, source, images, config, checks, plan, tallies)
+                (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+            shutil.rmtree(work)
     return manifest
 
 
@@ -129,14 +133,14 @@ def _done(out: Path, request: str) -> Manifest | None:
     return manifest if manifest.request == request else None
 
 
-def _work_folder(work: Path, text: str) -> Path:
-    """The folder for finished parts; parts of another request are removed."""
+def _keep_parts_of(work: Path, text: str) -> None:
+    """Removes parts of another request from the folder of finished parts."""
     request = work / "order.json"
     if not request.is_file() or request.read_text() != text:
-        shutil.rmtree(work, ignore_errors=True)
+        for leftover in work.iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         with atomic_file(request) as partial:
             partial.write_text(text)
-    return work
 
 
 def _merge(parts: Iterable[ImageSet], folder: Path, source: ModelSource) -> DatasetInfo:

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from faceforge.cli.main import main
 from faceforge.data.imageset.reader import ImageSet
+from faceforge.files import exclusive_lock
 
 
 def run(*arguments: str | Path | int) -> tuple[int, str]:
@@ -41,3 +42,16 @@ def test_mistakes_are_one_line_and_leave_nothing(tiny_bundle: Path, tmp_path: Pa
         assert line.startswith("error: ")
         assert told in line, line
         assert not list(tmp_path.iterdir())
+
+
+def test_a_second_generate_into_the_same_folder_is_refused_and_harms_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+    out, work = tmp_path / "faces", tmp_path / ".faces.work"
+    work.mkdir()
+    (work / "part-of-the-other").touch()
+    with exclusive_lock(work):  # as the other process holds it
+        code, output = run("--model", tiny_bundle, "--count", 3, "--out", out)
+    assert code == 2
+    assert f"another generate is writing to {out}; wait for it" in output.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == [".faces.work"]
+    assert (work / "part-of-the-other").exists()
+    assert run("--model", tiny_bundle, "--count", 3, "--out", out)[0] == 0

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faceforge.errors import FaceForgeError
+from faceforge.files import exclusive_lock
 from tests.training.forks import Command, forks, kill_when
 
 SIZES = "model.latent_size=8, model.width=4, model.max_width=8, train.batch_size=8, train.log_points=20, train.grids=5"
@@ -265,3 +267,13 @@ def test_unreadable_checkpoints_are_reported_in_one_line(training: Training, tmp
     assert command.wait() == 2
     assert "no checkpoint in" in command.said.strip().splitlines()[-1]
     assert "Traceback" not in command.said
+
+
+def test_a_second_training_into_the_same_folder_is_refused(data: Path, tmp_path: Path) -> None:
+    from faceforge.config import resolve
+    from faceforge.training.train import train_bundle
+
+    config = resolve("toy", SETTINGS)
+    with exclusive_lock(tmp_path), pytest.raises(FaceForgeError, match=f"another training is writing to {tmp_path}"):
+        train_bundle(data, tmp_path, config)
+    assert list(tmp_path.iterdir()) == []
