@@ -105,12 +105,13 @@ def runs(server: Server, limit: int) -> None:
 @click.argument("run_id")
 @click.option("--step", default="", help="Only this step.")
 @click.option("--tail", default=0, type=click.IntRange(min=0), help="Only so many last lines of each step.")
+@click.option("--all", "everything", is_flag=True, help="Also print the informational lines of Kubeflow.")
 @server_options
-def logs(run_id: str, step: str, tail: int, server: Server) -> None:
+def logs(run_id: str, step: str, tail: int, everything: bool, server: Server) -> None:
     """Print the logs of a run's steps; of pods that are gone, the archived logs."""
     from pipelines.cluster.logs import read_logs
 
-    for name, line in read_logs(run_id, server, step=step, tail=tail):
+    for name, line in read_logs(run_id, server, step=step, tail=tail, everything=everything):
         print_line(f"{name:<10} {line}")
 
 

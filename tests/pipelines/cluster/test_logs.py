@@ -61,6 +61,30 @@ def test_missing_pods_are_reported_in_one_line(run: SimulatedServer, arguments: 
     assert len(result.output.splitlines()) == 1
 
 
+def test_lines_of_kubeflow_are_left_out_unless_asked_for(run: SimulatedServer) -> None:
+    lines = [
+        "I1129 13:54:18.663361      16 main.go:67] Setting log level to: '1'",
+        "[KFP Executor 2026-11-29 13:54:20,217 INFO]: Got executor_input:",
+        "{",
+        '    "inputs": {',
+        "    }",
+        "}",
+        "ingest 64/6,000 images · 10/s",
+        "{",
+        "E1129 13:59:15.226419      15 launcher_v2.go:449] Component failed",
+        "I1129 13:57:38.197997      16 launcher_v2.go:1230] ExecutorOutput: {",
+        "  }",
+        "}",
+        'time=2026-11-29T13:40:19.942Z level=INFO msg="file signal handler exiting" argo=true',
+        "bye",
+    ]
+    run.logs[POD.format(2)] = "\n".join(lines)
+    shown = [line.removeprefix("ingest").strip() for line in logs("r-1", "--step", "ingest").output.splitlines()]
+    assert shown == [lines[6], lines[7], lines[8], "bye"]
+    assert len(logs("r-1", "--step", "ingest", "--all").output.splitlines()) == len(lines)
+    assert logs("r-1", "--step", "ingest", "--tail", "2").output.split()[-1] == "bye"
+
+
 def test_a_log_that_breaks_off_is_shown_as_far_as_it_goes(run: SimulatedServer) -> None:
     run.logs[POD.format(2)] = 'one\ntwo\n{"error_message":"stream broke","error_details":"x"}'
     assert [line.split()[1] for line in logs("r-1", "--step", "ingest").output.splitlines()] == ["one", "two"]
