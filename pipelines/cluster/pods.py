@@ -20,6 +20,8 @@ LOOK_SECONDS = 30.0
 """Time between looks at the pods."""
 SLOW_START_SECONDS = 60.0
 """A pod that has not started after this time is reported with the reason."""
+_NO_IMAGE = re.compile("ErrImage|ImagePullBackOff|InvalidImageName")  # reported at once: waiting rarely helps
+_REASON_LENGTH = 200
 _PROGRESS = re.compile(r"[\w -]+ [\d,]+/[\d,]+ \S+ · .*")  # a line of `faceforge.progress`
 
 
@@ -76,13 +78,13 @@ class PodReporter:
         self._waiting_since = {pod.name: self._waiting_since.get(pod.name, now) for pod in waiting}
         for pod in waiting:
             seconds = now - self._waiting_since[pod.name]
-            reason = pod.message or "no reason is known"
+            reason = _start_problem(pod.message) or "no reason is known"
             if self.start_deadline and seconds >= self.start_deadline:
                 request_termination(self.client, self.run_id)
                 raise RunNotSucceededError(
                     f"run {self.run_id} is terminated: {pod.label} has not started for {seconds:,.0f} s: {reason}"
                 )
-            if seconds >= SLOW_START_SECONDS - LOOK_SECONDS:
+            if seconds >= SLOW_START_SECONDS - LOOK_SECONDS or _NO_IMAGE.match(reason):
                 self._show_change(pod.label, f"waiting to start: {reason}")
 
     def _show_progress(self, pod: StepPod) -> None:
@@ -101,3 +103,8 @@ class PodReporter:
         if self._last_line.get(label) != line:
             self._last_line[label] = line
             self.show(f"  {label:<10} {line}")
+
+
+def _start_problem(message: str) -> str:
+    """Why a pod has not started; the same line while Kubernetes alternates between two messages about an image."""
+    return re.sub(r'^ImagePullBackOff: Back-off pulling image "[^"]*": ', "", message)[:_REASON_LENGTH]

@@ -73,6 +73,21 @@ def test_a_pod_that_cannot_start_is_reported_once_with_its_reason(server: Simula
     assert output.count("ingest     waiting to start: ImagePullBackOff: no such image") == 1
 
 
+def test_a_missing_image_is_reported_at_once_in_one_line(
+    server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.cluster.pods.SLOW_START_SECONDS", 3600.0)
+    pull = 'ErrImagePull: failed to pull and unpack image "docker.io/library/nothere:1": ' + "not found " * 20
+    told = []
+    for message in (pull, f'ImagePullBackOff: Back-off pulling image "nothere:1": {pull}'):
+        server.states, server.polls = [*["RUNNING"] * 6, "SUCCEEDED"], 0
+        server.workflow = workflow(step_node("ingest", "Pending", 2, message))
+        told += [line for line in submit().output.splitlines() if "waiting to start" in line]
+    assert len(told) == 2
+    assert told[0] == told[1]
+    assert told[0].startswith("  ingest     waiting to start: ErrImagePull: failed to pull")
+
+
 def test_a_run_without_pods_is_reported(server: SimulatedServer) -> None:
     server.states = [*["PENDING"] * 3, "SUCCEEDED"]
     assert "no pod has been created yet" in submit().output
