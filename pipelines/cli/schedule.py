@@ -25,6 +25,7 @@ def schedule() -> None:
 
     \b
     Examples:
+      faceforge schedule check
       faceforge schedule plan
       faceforge schedule apply --namespace faces
       faceforge schedule set --cron "0 3 * * 0" --source s3://faces/all.parquet --preset faces64
@@ -41,6 +42,18 @@ _file = click.option(
     help="File that lists the schedules.",
 )
 _prune = click.option("--prune", is_flag=True, help="Delete schedules that the file does not list.")
+
+
+@schedule.command()
+@_file
+def check(path: Path) -> None:
+    """Check the file without a server: every field, parameter and package; prints when each schedule runs next."""
+    from pipelines.schedules.file import read_schedules
+
+    for entry in read_schedules(path):
+        upcoming = entry.cron.upcoming(entry.time_zone, datetime.now(UTC))
+        state = f"next {upcoming:%Y-%m-%d %H:%M} {entry.time_zone}" if entry.enabled else "disabled"
+        print_line(f"{entry.name:<24} {state:<36} {entry.parameters.title}")
 
 
 @schedule.command()

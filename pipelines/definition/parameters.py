@@ -158,6 +158,7 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
     checked = parameters.model_copy(update=changes)
     ingest, table = labels_option(config.ingest, checked.labels)
     open_source(checked.source, ingest, table or "")
+    _check_disk()
     uri = check_tracking(checked.tracking_uri, checked.experiment, checked.model_name)
     changes = {"tracking_uri": _kept_secret(uri)}
     start = check_start(config.train.init_from)
@@ -198,6 +199,14 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
         if not parameters.model.endswith(".onnx"):
             BundleInfo.read(Path(changes["model"]))
     return parameters.model_copy(update=changes), config
+
+
+def _check_disk() -> None:
+    from faceforge.doctor.machine import disk
+
+    finding = disk()
+    if finding.status == "problem":
+        raise FaceForgeError(f"{finding.message}; {finding.remedy}")
 
 
 def refuse_password(parameters: RunParameters | SynthesisParameters) -> None:

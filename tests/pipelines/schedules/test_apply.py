@@ -389,3 +389,17 @@ def test_a_wrong_file_is_refused(server: SimulatedServer, path: Path, text: str,
 def test_the_file_in_the_repository_is_valid() -> None:
     (one,) = read_schedules(ROOT / SCHEDULES)
     assert not one.enabled
+
+
+def test_a_file_is_checked_without_a_server(tmp_path: Path) -> None:
+    path = write(tmp_path / "schedules.yaml", weekly(), {**weekly(), "name": "paused", "enabled": False})
+    result = CliRunner().invoke(schedule, ["check", "--file", str(path)])
+    assert result.exit_code == 0, result.output
+    first, second = result.output.splitlines()
+    assert first.startswith(weekly()["name"])
+    assert " next 20" in first
+    assert second.split()[:2] == ["paused", "disabled"]
+    write(path, {**weekly(), "parameters": {"preset": "nope"}})
+    refused = CliRunner().invoke(schedule, ["check", "--file", str(path)])
+    assert refused.exit_code == 2
+    assert "preset 'nope' does not exist" in refused.output
