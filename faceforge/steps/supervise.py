@@ -26,6 +26,8 @@ POD = "KFP_POD_NAME"
 """Set by Kubeflow in the pods of steps."""
 _DEFAULT_RETRIES = 3
 _FIRST_PAUSE_SECONDS = 30.0  # doubled for each further retry: three retries span an outage of 3.5 minutes
+# As in local runs: fewer lines of libraries in the log; MLflow's address inside a cluster helps nobody outside it.
+_QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "TF_CPP_MIN_LOG_LEVEL": "2"}
 _MEMORY_EVENTS = (
     Path("/sys/fs/cgroup/memory.events"),  # cgroup v2: a line `oom_kill N`
     Path("/sys/fs/cgroup/memory/memory.oom_control"),  # cgroup v1: the same line
@@ -105,6 +107,8 @@ def main() -> None:
         sys.argv = sys.argv[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         return
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     retries = int(os.environ.get(RETRIES) or _DEFAULT_RETRIES)
     raise SystemExit(supervise([sys.executable, "-m", *sys.argv[1:]], retries))
 
