@@ -5,8 +5,8 @@
 
 Every repeat draws new holdout images and samples from known distributions in a feature space of 16 and of 64 dimensions
 (their expectation over all repeats is the true value of a metric; the true difference of two models of equal
-distribution is 0) and asks for the intervals as an evaluation does. Prints one line of JSON: per interval the coverage,
-the standard deviation of the estimate over the repeats and the mean stated standard error. No network is needed.
+distribution is 0) and asks for the intervals as an evaluation does. Prints a line of JSON per interval: the coverage, the
+standard deviation of the estimate over the repeats and the mean stated standard error. No network is needed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ def main() -> None:
         "two_sample": two_sample,
         "share": share,
     }
-    results = {}
     for title, experiment in experiments.items():
         if options.only not in title:
             continue
@@ -46,8 +45,8 @@ def main() -> None:
             with redirect_stderr(StringIO()):  # progress
                 for name, estimate in experiment(np.random.default_rng([7, repeat]), options.images):
                     estimates.setdefault(f"{title}: {name}", []).append(estimate)
-        results |= {name: summary(values) for name, values in estimates.items()}
-    print(json.dumps({"repeats": options.repeats, "images": options.images, **results}))
+        for name, values in estimates.items():
+            print(json.dumps({"interval": name, "repeats": options.repeats, **summary(values)}), flush=True)
 
 
 def summary(estimates: list[Estimate]) -> dict[str, float]:
@@ -101,9 +100,9 @@ def two_sample(rng: np.random.Generator, images: int) -> Iterator[tuple[str, Est
     """Accuracy of the two-sample test between features of slightly different distributions."""
     from faceforge.evaluation.diagnostics.two_sample import two_sample_test
 
-    noise = [rng.integers(0, 256, (images, 8, 8, 1), np.uint8) for _ in range(2)]
+    real, fake = (rng.integers(0, 256, (images, 8, 8, 1), np.uint8) for _ in range(2))
     spaces = {"domain": (rng.normal(size=(images, 64)), rng.normal(size=(images, 64)) + 0.1)}
-    metrics = two_sample_test(*noise, spaces, seed=int(rng.integers(2**31))).metrics
+    metrics = two_sample_test(real, fake, spaces, seed=int(rng.integers(2**31))).metrics
     for space in ("domain", "pixels"):
         name = f"two_sample/accuracy_{space}"
         truth = 0.5 if space == "pixels" else None

@@ -1,12 +1,13 @@
-"""Speed of FID, KID and the network they are made with, beside the reference implementations; one run, medians.
+"""Speed of FID, KID, precision and recall and the FID network, beside reference implementations; one run, medians.
 
     python benchmarks/evaluation.py
     python benchmarks/evaluation.py --peer ~/torch-venv/bin/python     # one that has torch and torch-fidelity
 
 Frechet distance: ours against pytorch-fid's formula (scipy's sqrtm) at 2,048 dimensions, of rank 2,048 and of rank 999.
-KID: ours against torch-fidelity's formula in numpy, one subset of 1,000. Network: images of 64 px through ours in
-float32 and bfloat16, and through torch-fidelity's in the peer's Python, same batch, random weights. Rounds are
-interleaved.
+KID: ours against torch-fidelity's formula in numpy and float32, 100 subsets of 1,000. Precision, recall, density and
+coverage for k = 3 and 5: ours against prdc's formula (scikit-learn's distances), and the largest relative difference of
+their values from float64. Network: images of 64 px through ours in float32 and bfloat16, and through torch-fidelity's
+in the peer's Python, same batch, random weights. Rounds are interleaved.
 """
 
 from __future__ import annotations
@@ -38,21 +39,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=256, help="through the network in a round")
     parser.add_argument("--dimensions", type=int, default=2048)
+    parser.add_argument("--samples", type=int, default=10_000, help="rows of each kind for KID, precision and recall")
+    parser.add_argument("--only", choices=("formulas", "pairwise", "network"), help="one part of it")
     parser.add_argument("--peer", default=sys.executable, help="Python that has torch and torch-fidelity")
     parser.add_argument("--serve-peer", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve_peer:
         serve_peer(options.images)
         return
-    found = {"rounds": options.rounds, "images": options.images, "dimensions": options.dimensions}
-    found |= formulas(options.dimensions, options.rounds) | network(options.images, options.rounds, options.peer)
-    print(json.dumps(found))
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "formulas": partial(formulas, options.dimensions, options.rounds),
+        "pairwise": partial(pairwise, options.samples, options.dimensions, options.rounds),
+        "network": partial(network, options.images, options.rounds, options.peer),
+    }
+    results = {name: getattr(options, name) for name in ("rounds", "images", "samples", "dimensions")}
+    for name, part in parts.items():
+        if options.only in (None, name):
+            results |= part()
+    print(json.dumps(results))
 
 
 def formulas(dimensions: int, rounds: int) -> dict[str, Any]:
     """Seconds of the distances, and how often ours fits into the reference's time."""
     from faceforge.evaluation.metrics.frechet import frechet_distance, gaussian
-    from faceforge.evaluation.metrics.kernel import mmd2
 
     rng = np.random.default_rng(0)
     scales = np.linspace(1, 0.01, dimensions)
@@ -66,12 +75,41 @@ def formulas(dimensions: int, rounds: int) -> dict[str, Any]:
     for name, (one, other) in cases.items():
         contenders[name] = partial(frechet_distance, *one, *other)
         contenders[f"{name}_reference"] = partial(reference_frechet, *one, *other)
-    contenders["kid_subset"] = partial(mmd2, real[:1000], fake[:1000])
-    contenders["kid_subset_reference"] = partial(reference_mmd2, real[:1000], fake[:1000])
+    return ratios(interleaved(contenders, rounds))
+
+
+def pairwise(count: int, dimensions: int, rounds: int) -> dict[str, Any]:
+    """Seconds of KID and of precision, recall, density and coverage, and how far the values are from float64."""
+    from faceforge.evaluation.metrics.kernel import SUBSET_SIZE, SUBSETS, kernel_distance
+    from faceforge.evaluation.metrics.precision_recall import overlaps
+
+    rng = np.random.default_rng(0)
+    # As Inception's: at least 0, of mean 0.4, with few large values.
+    real, fake = (rng.gamma(0.5, scale, (count, dimensions)).astype(np.float32) for scale in (0.8, 0.82))
+    size = min(SUBSET_SIZE, count)
+    contenders: dict[str, Callable[[], Any]] = {
+        "kid": partial(kernel_distance, real, fake, 0, SUBSETS, size),
+        "kid_reference": partial(reference_kid, real, fake, SUBSETS, size),
+        "prdc": partial(overlaps, real, fake, (3, 5)),
+        "prdc_reference": lambda: [reference_prdc(real, fake, k) for k in (3, 5)],
+    }
     seconds = interleaved(contenders, rounds)
-    ours = ("frechet", "frechet_singular", "kid_subset")
+    subset = slice(min(count, 2000))
+    ours, exact = ([*kid, *np.ravel(prdc)] for kid, prdc in (
+        (kernel_distance(real[subset], fake[subset], 0, 10, size), overlaps(real[subset], fake[subset], (3, 5))),
+        (reference_kid(real[subset].astype(np.float64), fake[subset].astype(np.float64), 10, size),
+         [reference_prdc(real[subset].astype(np.float64), fake[subset].astype(np.float64), k) for k in (3, 5)]),
+    ))  # fmt: skip
+    differences = np.abs(np.array(ours) - exact) / np.maximum(np.abs(exact), 1e-12)
+    return ratios(seconds) | {"pairwise_relative_difference": float(f"{differences.max():.2g}")}
+
+
+def ratios(seconds: dict[str, float]) -> dict[str, Any]:
+    """Seconds, and how many times each of ours is faster than its `..._reference`."""
     return {f"{name}_seconds": round(value, 3) for name, value in seconds.items()} | {
-        f"{name}_times_faster": round(seconds[f"{name}_reference"] / seconds[name], 1) for name in ours
+        f"{name}_times_faster": round(seconds[f"{name}_reference"] / seconds[name], 1)
+        for name in seconds
+        if f"{name}_reference" in seconds
     }
 
 
@@ -91,11 +129,11 @@ def network(count: int, rounds: int, peer: str) -> dict[str, Any]:
     rates = {name: round(count / seconds, 1) for name, seconds in interleaved(contenders, rounds).items()}
     if process is not None:
         process.terminate()
-    found: dict[str, Any] = {f"{name}_images_per_second": rate for name, rate in rates.items()}
+    results: dict[str, Any] = {f"{name}_images_per_second": rate for name, rate in rates.items()}
     if process is None:
-        return found | {"torch_fidelity": f"skipped: {reason}"}
+        return results | {"torch_fidelity": f"skipped: {reason}"}
     best = max(rates["float32"], rates["bfloat16"])
-    return found | {"network_times_faster": round(best / rates["torch_fidelity"], 1)}
+    return results | {"network_times_faster": round(best / rates["torch_fidelity"], 1)}
 
 
 def interleaved(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -121,6 +159,33 @@ def reference_frechet(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> float:
         root = sqrtm((cov1 + offset) @ (cov2 + offset))
     apart = mean1 - mean2
     return float(apart @ apart + np.trace(cov1) + np.trace(cov2) - 2 * np.trace(root.real))
+
+
+def reference_kid(real: Any, fake: Any, subsets: int, size: int) -> tuple[float, float]:
+    """As torch-fidelity computes it, in the precision of the features."""
+    rng = np.random.default_rng(0)
+    drawn = [[rng.choice(len(part), size, replace=False) for part in (real, fake)] for _ in range(subsets)]
+    estimates = [reference_mmd2(real[rows], fake[others]) for rows, others in drawn]
+    return float(np.mean(estimates)), float(np.std(estimates))
+
+
+def reference_prdc(real: Any, fake: Any, k: int) -> tuple[float, float, float, float]:
+    """As prdc computes them: three whole matrices of distances."""
+    from sklearn.metrics import pairwise_distances
+
+    def distances(first: Any, second: Any) -> Any:
+        return pairwise_distances(first, second, metric="euclidean", n_jobs=8)
+
+    def radii(points: Any) -> Any:
+        matrix = distances(points, points)
+        nearest = np.argpartition(matrix, k + 1, axis=-1)[..., : k + 1]
+        return np.take_along_axis(matrix, nearest, axis=-1).max(axis=-1)
+
+    of_real, of_fake, between = radii(real), radii(fake), distances(real, fake)
+    inside = between < of_real[:, None]
+    recall = (between < of_fake[None]).any(axis=1).mean()
+    coverage = (between.min(axis=1) < of_real).mean()
+    return float(inside.any(axis=0).mean()), float(recall), float(inside.sum(axis=0).mean() / k), float(coverage)
 
 
 def reference_mmd2(first: Any, second: Any) -> float:

@@ -29,7 +29,8 @@ _ROWS = 256  # images compared with all candidates at a time
 
 _LINEAR, _NEAREST = (kind | cv2.WARP_INVERSE_MAP for kind in (cv2.INTER_LINEAR, cv2.INTER_NEAREST))
 
-Images, Floats = NDArray[np.uint8], NDArray[np.float32]
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 
 class Aligned(NamedTuple):
@@ -102,13 +103,14 @@ class AlignedIndex:
     def _registered(self, image: Floats, grey: Floats, candidate: int, warp: Floats) -> float:
         """Distance of an image from a candidate after registration from an initial warp; 1 if it does not converge."""
         criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _TOLERANCE)
+        everywhere = np.ones(grey.shape, np.uint8)
         try:
             _, refined = cv2.findTransformECC(
-                self._grey[candidate], grey, warp.copy(), cv2.MOTION_AFFINE, criteria, None, _FILTER
+                self._grey[candidate], grey, warp.copy(), cv2.MOTION_AFFINE, criteria, everywhere, _FILTER
             )
         except cv2.error:
             return 1.0
-        return _colour_distance(self._images[candidate], image, refined)
+        return _colour_distance(self._images[candidate], image, np.asarray(refined, np.float32))
 
 
 def _colour_distance(candidate: Floats, image: Floats, warp: Floats) -> float:

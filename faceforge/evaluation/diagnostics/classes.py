@@ -149,10 +149,7 @@ def class_scores(
     for position, column, code, name in present:
         rows = _first(fake.codes[:, position] == code, SAMPLES_AT_MOST)
         of_class = [kind.codes[:, position] == code for kind in (train, holdout)]
-        copies = [
-            detector.copies(type(found)(*(part[rows] for part in found)), space, false_alarm)
-            for space, found in distances.items()
-        ]
+        copies = [detector.copies(found.select(rows), space, false_alarm) for space, found in distances.items()]
         most = max(copies, key=lambda result: result.count - result.limit)
         agreement = _share(fake.predicted[rows, position] == code)
         real_agreement = _share(holdout.predicted[of_class[1], position] == code)

@@ -15,6 +15,7 @@ Two spaces are used: `pixels` after alignment (see `alignment`), and `features`,
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,10 @@ class Distances(NamedTuple):
     train_row: NDArray[np.intp]
     holdout_row: NDArray[np.intp]
 
+    def select(self, rows: NDArray[np.integer]) -> Distances:
+        """The distances of some of the images."""
+        return Distances(self.to_train[rows], self.to_holdout[rows], self.train_row[rows], self.holdout_row[rows])
+
     @property
     def ratio(self) -> NDArray[np.float64]:
         """Distance to the nearest training image over that to the nearest holdout image; 1 where both are 0."""
@@ -47,7 +52,8 @@ class Distances(NamedTuple):
         return np.divide(self.to_train, self.to_holdout, out=undefined, where=self.to_holdout > 0)
 
 
-class Copies(NamedTuple):
+@dataclass(frozen=True)
+class Copies:
     """Copies among N samples in one space.
 
     Attributes:

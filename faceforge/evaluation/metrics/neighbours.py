@@ -54,38 +54,45 @@ def k_nearest(points: Points, k: int) -> tuple[NDArray[np.float64], NDArray[np.i
     """
     distances = SquaredDistances(points, points)
     candidates = min(k + 4, len(points) - 1)  # a few more, as rounding may change the order
-    nearest_rows = np.zeros((len(points), candidates), np.intp)
-    nearest_values = np.full((len(points), candidates), np.inf, np.float32)
     parts = distances.slices()
+    bounds = np.concatenate(list(map_ordered(lambda part: _bounds(distances, part, candidates), parts)))
     # The matrix is symmetric: a block above the diagonal serves its rows and its columns.
     pairs = [(first, second) for at, first in enumerate(parts) for second in parts[at:]]
-
-    def search(pair: tuple[slice, slice]) -> list[tuple[slice, NDArray[np.intp], NDArray[np.float32]]]:
-        first, second = pair
-        block = distances.block(first, second)
-        if first == second:
-            np.fill_diagonal(block, np.inf)
-            return [_smallest(block, first, second, candidates)]
-        transposed = np.ascontiguousarray(block.T)
-        return [_smallest(block, first, second, candidates), _smallest(transposed, second, first, candidates)]
-
-    for results in map_ordered(search, pairs):
-        for part, rows, values in results:
-            merged_rows = np.concatenate([nearest_rows[part], rows], axis=1)
-            merged = np.concatenate([nearest_values[part], values], axis=1)
-            order = np.argpartition(merged, candidates - 1, axis=1)[:, :candidates]
-            nearest_rows[part] = np.take_along_axis(merged_rows, order, axis=1)
-            nearest_values[part] = np.take_along_axis(merged, order, axis=1)
+    found = list(map_ordered(lambda pair: _within(distances, *pair, bounds), pairs))
+    rows, columns, values = (np.concatenate([part[number] for part in found]) for number in range(3))
+    order = np.lexsort((values, rows))
+    starts = np.searchsorted(rows[order], np.arange(len(points)))
+    chosen = columns[order[starts[:, None] + np.arange(candidates)]]
     own = np.repeat(np.arange(len(points)), candidates)
-    exact = distances.exact(own, nearest_rows.ravel()).reshape(-1, candidates)
+    exact = distances.exact(own, chosen.ravel()).reshape(-1, candidates)
     order = np.argsort(exact, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(exact, order, axis=1), np.take_along_axis(nearest_rows, order, axis=1)
+    return np.take_along_axis(exact, order, axis=1), np.take_along_axis(chosen, order, axis=1)
 
 
-def _smallest(
-    block: NDArray[np.float32], rows: slice, columns: slice, count: int
-) -> tuple[slice, NDArray[np.intp], NDArray[np.float32]]:
-    """The smallest `count` entries of every row of a block: rows, positions and values."""
-    count = min(count, block.shape[1])
-    order = np.argpartition(block, count - 1, axis=1)[:, :count]
-    return rows, order + columns.start, np.take_along_axis(block, order, axis=1)
+def _bounds(distances: SquaredDistances, part: slice, count: int) -> NDArray[np.float32]:
+    """Upper bounds of the distances of some points to their `count` nearest others: those among themselves."""
+    block = distances.block(part, part)
+    if len(block) <= count:
+        return np.full(len(block), np.inf, np.float32)
+    np.fill_diagonal(block, np.inf)
+    return np.partition(block, count - 1, axis=1)[:, count - 1]
+
+
+def _within(
+    distances: SquaredDistances, first: slice, second: slice, bounds: NDArray[np.float32]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Rows, columns and distances of the pairs of two parts that are within the bound of the row's point."""
+    block = distances.block(first, second)
+    if first == second:
+        np.fill_diagonal(block, np.nan)  # compares false with every bound
+    rows, columns = np.nonzero(block <= bounds[first, None])
+    values = block[rows, columns]
+    rows, columns = rows + first.start, columns + second.start
+    if first == second:
+        return rows, columns, values
+    others, own = np.nonzero(block <= bounds[second])
+    return (
+        np.concatenate([rows, own + second.start]),
+        np.concatenate([columns, others + first.start]),
+        np.concatenate([values, block[others, own]]),
+    )

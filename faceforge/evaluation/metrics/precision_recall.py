@@ -73,9 +73,8 @@ def overlaps(real: Floats, fake: Floats, ks: Sequence[int]) -> list[Overlap]:
     results = []
     for position, k in enumerate(ks):
         balls = np.sum([block[position][0] for block in blocks], axis=0)  # around each sample
-        recalled, covered = (sum(block[position][number] for block in blocks) for number in (1, 2))
-        precision, density = float((balls > 0).mean()), float(balls.mean() / k)
-        results.append(Overlap(precision, recalled / len(real), density, covered / len(real)))
+        recall, coverage = (sum(block[position][number] for block in blocks) / len(real) for number in (1, 2))
+        results.append(Overlap(float((balls > 0).mean()), float(recall), float(balls.mean() / k), float(coverage)))
     return results
 
 
@@ -123,8 +122,8 @@ def _below(
     block: NDArray[np.float32], radii: NDArray[np.float64], first: int, distances: SquaredDistances
 ) -> NDArray[np.bool_]:
     """Which distances of a block, whose rows begin at `first`, are below the radii; near ties are decided exactly."""
-    rounded = radii.astype(np.float32)
-    below = block < rounded
-    rows, columns = np.nonzero(np.abs(block - rounded) <= distances.tolerance)
+    below = block < (radii - distances.tolerance).astype(np.float32)
+    possibly = block <= (radii + distances.tolerance).astype(np.float32)
+    rows, columns = np.nonzero(below ^ possibly)
     below[rows, columns] = distances.exact(rows + first, columns) < np.broadcast_to(radii, block.shape)[rows, columns]
     return below
