@@ -15,6 +15,8 @@ from uuid import uuid4
 
 from faceforge.errors import FaceForgeError
 
+_NAME_LENGTH, _DIGEST_LENGTH = 80, 10  # of `safe_name`
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -91,5 +93,12 @@ def sha256_file(path: Path) -> str:
 
 
 def safe_name(text: str) -> str:
-    """A text as part of a file name, at most 80 characters."""
-    return re.sub(r"[^\w.+]", lambda match: f"%{ord(match[0]):02x}", text)[:80]
+    """A text as part of a file name, at most 80 characters; different texts have different names.
+
+    A longer name is cut and ends with a part of the SHA-256 of the whole text.
+    """
+    name = re.sub(r"[^\w.+]", lambda match: f"%{ord(match[0]):02x}", text)
+    if len(name) <= _NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return f"{name[: _NAME_LENGTH - _DIGEST_LENGTH - 1]}-{digest}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from faceforge.errors import FaceForgeError
-from faceforge.files import atomic_file, atomic_folder, exclusive_lock, sha256_file
+from faceforge.files import atomic_file, atomic_folder, exclusive_lock, safe_name, sha256_file
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -91,3 +91,11 @@ def test_a_lock_is_held_by_one_process_at_a_time(tmp_path: Path, name: str) -> N
         with pytest.raises(FaceForgeError, match="busy"), exclusive_lock(path, "busy"):
             pass
     assert subprocess.run(other, check=False).returncode == 0
+
+
+def test_long_names_that_differ_at_the_end_stay_different() -> None:
+    texts = [f"a person with {'brown eyes, ' * 10}looking {side}" for side in ("left", "right")]
+    names = [safe_name(text) for text in texts]
+    assert names[0] != names[1]
+    assert max(map(len, names)) == 80
+    assert safe_name("short text") == "short%20text"

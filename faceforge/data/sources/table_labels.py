@@ -261,11 +261,7 @@ class TableLabels(Annotations):
 def _candidates(data: pa.Table, keys: set[str]) -> list[str]:
     """Columns that may hold the names of images, the likeliest first."""
     step = max(data.num_rows // _SAMPLE, 1)
-    texts = [
-        f.name
-        for f in data.schema
-        if any(check(_value_type(f.type)) for check in _MAY_BE_NAMES)
-    ]
+    texts = [f.name for f in data.schema if any(check(_value_type(f.type)) for check in _MAY_BE_NAMES)]
     named = [name for name in texts if name.strip().lower().replace(" ", "_") in FILE_COLUMNS]
     ordered = [*named, *(name for name in texts if name not in named)]
     plausible = [

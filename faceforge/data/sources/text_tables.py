@@ -101,7 +101,7 @@ def _read_json(content: bytes, name: str) -> tuple[pa.Table, tuple[str, ...]]:
     """A list of objects, or one object a line."""
     text, notes = decode_text(content, name)
     try:
-        if text.lstrip().startswith("["):
+        if text.lstrip().startswith("[") or suffix(name) == ".json":
             rows = json.loads(text)
         else:
             rows = [json.loads(line) for line in io.StringIO(text) if line.strip()]

@@ -188,11 +188,12 @@ def _mask_folders(files: Files, folders: Counter[Folders]) -> dict[str, int]:
     }
     found: dict[str, int] = {}
     for candidate in sorted(candidates, key=len):
-        parent, word = candidate[:-1], candidate[-1].lower()
+        name = _MASKS.fullmatch(candidate[-1])
+        parent, word = candidate[:-1], name[2].lower().rstrip("s") if name else ""
         level = len(parent)
         below = [place for place in folders if place[:level] == parent]
         siblings = {place[level] if len(place) > level else "" for place in below} - {candidate[-1]}
-        if not siblings or any(word.rstrip("s") in sibling.lower() for sibling in siblings):
+        if not siblings or any(word in sibling.lower() for sibling in siblings):
             continue  # with and without a mask are classes
         inside, beside = set[str](), set[str]()
         for path in files.usable():
@@ -200,7 +201,7 @@ def _mask_folders(files: Files, folders: Counter[Folders]) -> dict[str, int]:
             if place[: len(parent)] == parent:
                 stem = PurePosixPath(path).stem
                 if place[: len(candidate)] == candidate:
-                    inside.add(re.sub(rf"[-_. ]?({re.escape(word.rstrip('s'))}|mask|seg)s?$", "", stem.lower()))
+                    inside.add(re.sub(rf"[-_. ]?({re.escape(word)}|mask|seg)s?$", "", stem.lower()))
                 else:
                     beside.add(stem.lower())
         if len(inside & beside) >= len(inside) / 2:
