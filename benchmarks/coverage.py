@@ -5,8 +5,8 @@
 
 Every repeat draws new holdout images and samples from known distributions in a feature space of 16 and of 64 dimensions
 (their expectation over all repeats is the true value of a metric; the true difference of two models of equal
-distribution is 0) and asks for the intervals as an evaluation does. Prints a line of JSON per interval: the coverage, the
-standard deviation of the estimate over the repeats and the mean stated standard error. No network is needed.
+distribution is 0) and computes the intervals as an evaluation does. Prints a line of JSON per interval: the coverage,
+the standard deviation of the estimate over the repeats and the mean stated standard error. No network is needed.
 """
 
 from __future__ import annotations
