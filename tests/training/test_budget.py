@@ -57,7 +57,7 @@ def test_scalars_follow_their_schedules() -> None:
     assert [s["label_weight"] for s in (first, found.scalars(250, 0.0, 0), middle)] == pytest.approx([0, 0.5, 1])
     assert [s["time"] for s in (first, middle)] == [1, 501]
     assert first["ema_decay"] == 0  # a copy
-    assert last["ema_decay"] == pytest.approx(0.5 ** (16 / min(1000, 0.05 * 16_000)))
+    assert last["ema_decay"] == pytest.approx(0.5 ** (16 / min(1000, 0.2 * 16_000)))
     assert [step for step in range(20) if found.scalars(step, 0.0, 0)["penalise"]] == [0, 8, 16]
     assert not any(budget("train.gamma=0").scalars(step, 0.0, 0)["penalise"] for step in range(20))
 
