@@ -68,7 +68,8 @@ class ArraySource(Source):
             raise FaceForgeError(f"ingest.group = {config.group!r} is not a column of {name}; its columns: {columns}")
         self._group = config.group
         labels = [column for column in names if column not in {self._split and self._split[0], config.group}]
-        requested, more = default_labels([Column(column, (column,)) for column in labels], config.labels)
+        defaults = labels if _kind(files[0]) == "csv" else ()
+        requested, more = default_labels([Column(column, (column,)) for column in labels], config.labels, defaults)
         chosen = choose_labels(name, labels, requested)
         self._rules = LabelRules(name, {column: Counter(self._classes(column)) for column in chosen}, config)
         self.labels, self.vocabularies = self._rules.columns, self._rules.vocabularies

@@ -256,8 +256,8 @@ def test_label_files_that_are_not_used_are_named(make_folder: MakeFolder) -> Non
     (root / "README.txt").write_text("hello")
     used, other = opened(root).notes
     assert used == (
-        "not used, although they may hold labels: 5 .cls files (the first: 0.cls); info.json (an object: version, "
-        "licence); people.csv (2 rows: name, age)"
+        "not used, although they may hold labels: 5 .cls files (the first: 0.cls); people.csv (2 rows: name, age); "
+        "info.json (an object: version, licence)"
     )
     assert other == "skipped: 1 files that are not images (1 .txt)"
 
