@@ -65,7 +65,7 @@ def together(alone: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path
             for index in range(processes)
         ]
         try:
-            assert [worker.wait(timeout=300) for worker in workers] == [0] * processes
+            assert [worker.wait(timeout=900) for worker in workers] == [0] * processes
         finally:
             for worker in workers:
                 worker.kill()
