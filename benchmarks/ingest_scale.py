@@ -40,9 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[20_000, 200_000])
     parser.add_argument("--source", default="toyfaces", help="any source that ingest takes")
-    parser.add_argument(
-        "--edge", type=int, default=64, choices=[32, 64, 128], help="of the repeated images, px"
-    )
+    parser.add_argument("--edge", type=int, default=64, choices=[32, 64, 128], help="of the repeated images, px")
     parser.add_argument("--image-size", type=int, default=64, choices=[32, 64, 128], help="ingest.image_size")
     options = parser.parse_args()
     for count in options.counts:
