@@ -32,8 +32,8 @@ def check_page() -> None:
     )
     if generator.calibration is None:
         st.info(
-            "This model cannot rate images: it was released without its discriminator, which can reveal training images "
-            "(set export.with_discriminator=true to include it), or it has no evaluation report."
+            "This model cannot rate images: it was released without its discriminator, which can reveal training "
+            "images (set export.with_discriminator=true to include it), or it has no evaluation report."
         )
         return
     attributes = attribute_boxes(generator, "check")
