@@ -90,7 +90,7 @@ def test_a_missing_image_is_reported_at_once_in_one_line(
 
 def test_a_run_without_pods_is_reported(server: SimulatedServer) -> None:
     server.states = [*["PENDING"] * 3, "SUCCEEDED"]
-    assert "no pod has been created yet" in submit().output
+    assert "no step has a pod yet" in submit().output
 
 
 def test_the_start_deadline_terminates_the_run(server: SimulatedServer) -> None:
