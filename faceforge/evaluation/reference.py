@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from faceforge.config import EvaluateConfig
 from faceforge.data.imageset.info import DatasetInfo
 from faceforge.data.imageset.reader import ImageSet
+from faceforge.data.ingest.split import MIN_IMAGES
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.diagnostics.copies import CopyDetector
 from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
 from faceforge.evaluation.inception.reference_features import InceptionReference, open_inception_reference
 
-MIN_IMAGES = 64  # of samples, holdout and training images each
 COMPARED_AT_MOST = 10_000  # the cost of pairwise distances grows with the square
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from faceforge.config import resolve
 from faceforge.data.ingest.split import MIN_IMAGES, group_key, in_holdout, sufficient_share
+from faceforge.errors import FaceForgeError
 
 
 @pytest.fixture
@@ -54,4 +58,8 @@ def test_images_of_a_group_are_held_out_together() -> None:
 
 def test_evaluation_accepts_the_smallest_holdout() -> None:
     reference = pytest.importorskip("faceforge.evaluation.reference")
-    assert reference.MIN_IMAGES == MIN_IMAGES
+    evaluate = resolve("toy", "").evaluate
+    for count, accepted in ((MIN_IMAGES, True), (MIN_IMAGES - 1, False)):
+        info = SimpleNamespace(counts={"train": SimpleNamespace(total=900), "holdout": SimpleNamespace(total=count)})
+        with nullcontext() if accepted else pytest.raises(FaceForgeError, match="63 holdout images are too few"):
+            assert reference.comparable(info, evaluate) == MIN_IMAGES
