@@ -72,6 +72,8 @@ class ImageSet:
         try:
             content = json.loads(file.read_text())
             version = content.get("format_version")
+            if version is None:
+                raise FaceForgeError(f"{file} was written by another program; `faceforge ingest {root}` may read it")
             if version != FORMAT_VERSION:
                 raise FaceForgeError(
                     f"image set {root} has format {version}, this faceforge reads {FORMAT_VERSION}; ingest again"

@@ -49,7 +49,7 @@ def split_column(name: str, values: Iterable[str | None]) -> dict[str | None, Sp
         return {value: flagged if value.lower() in _YES else other for value in distinct}
     if column not in SPLIT_COLUMNS:
         return None
-    if len(distinct) > 1 and distinct <= _CELEBA.keys() and "0" in distinct:
+    if distinct == _CELEBA.keys() or (column == "partition" and "0" in distinct and distinct <= _CELEBA.keys()):
         return {value: split_called(_CELEBA[value]) or "train" for value in distinct}
     splits = {value: split_called(value) for value in distinct}
     return {value: split for value, split in splits.items() if split} if all(splits.values()) else None

@@ -29,6 +29,11 @@ FILE_COLUMNS = frozenset(
     | {"img_path", "filepath", "file_path", "name", "id", "image_file", "img_file", "images", "photo", "picture"}
 )
 _MAY_BE_NAMES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
+_TECHNICAL = frozenset(  # columns about files and boxes, and splits by numbers: labels only if they are requested
+    {"width", "height", "depth", "xmin", "ymin", "xmax", "ymax", "x", "y", "w", "h", "x1", "y1", "x2", "y2", "area"}
+    | {"left", "top", "right", "bottom", "bbox", "size", "original_width", "original_height", "url", "license", "index"}
+    | {"split", "partition", "subset", "usage"}
+)
 _SAMPLE = 100  # rows that show whether a column can hold the names of images
 
 
@@ -201,7 +206,10 @@ class TableLabels(Annotations):
             simple = [c for c in columns.values() if not c.many and c.name not in {*official, config.group}]
             counts = {column.name: self._counts(column) for column in simple}
             left_out, notes = identifying_columns(counts, len({p for x in self._listings for p in x.rows}), bins)
-            requested = [column.name for column in simple if column.name not in left_out]
+            technical = [c.name for c in simple if c.name.lower() in _TECHNICAL and c.name not in {*left_out, *bins}]
+            if technical:
+                notes += (f"ingest.labels can name more columns: {', '.join(technical)}",)
+            requested = [column.name for column in simple if column.name not in {*left_out, *technical}]
             if simple and not requested:
                 requested, notes = [column.name for column in simple], ()
         name = f"{files.name} with {self._name}"

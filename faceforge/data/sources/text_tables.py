@@ -98,7 +98,7 @@ def _array(values: list[Any]) -> pa.Array:
 
 
 def _read_json(content: bytes, name: str) -> tuple[pa.Table, tuple[str, ...]]:
-    """A list of objects, or one object a line."""
+    """A list of objects, one object a line, or an object for each file name."""
     text, notes = decode_text(content, name)
     try:
         if text.lstrip().startswith("[") or suffix(name) == ".json":
@@ -107,6 +107,9 @@ def _read_json(content: bytes, name: str) -> tuple[pa.Table, tuple[str, ...]]:
             rows = [json.loads(line) for line in io.StringIO(text) if line.strip()]
     except (ValueError, RecursionError) as error:
         raise FaceForgeError(f"label file {name} is not readable JSON: {first_line(error)}") from None
+    if isinstance(rows, dict) and rows and all(suffix(key) in IMAGE_SUFFIXES for key in rows):
+        values = ((key, value if isinstance(value, dict) else {"label": value}) for key, value in rows.items())
+        rows = [{"file_name": key, **value} for key, value in values]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise FaceForgeError(f"label file {name} holds no objects with a file name and labels")
     return table_of(rows), notes

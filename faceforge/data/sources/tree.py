@@ -35,6 +35,8 @@ Folders = tuple[str, ...]
 class SplitFolders:
     """The meaning of the upper folders of image paths: wrappers around everything, masks, splits.
 
+    Names such as `train_00001.jpg` and `test_0001.jpg` (RAF-DB) are splits too, if all images have them.
+
     Attributes:
         notes: on folders whose images are left out.
         mixed: whether folders called like splits lie beside others in a way that could mean either.
@@ -65,6 +67,8 @@ class SplitFolders:
             self._inner = min(_common(part) for part in inner.values())
             notes += [f"{name}/ is not in a split, so its images are left out ({n:,})" for name, n in outside.items()]
         self.notes = tuple(notes)
+        sides = {_side_of_name(path) for path in files.usable()} if not (self.split or self.mixed) else set()
+        self._by_name = sides == {"train", "holdout"}
 
     def includes(self, path: str) -> bool:
         """Whether an image is neither a mask nor outside of the splits."""
@@ -73,6 +77,8 @@ class SplitFolders:
 
     def split_of(self, path: str) -> Split | None:
         """The official split of an image."""
+        if self._by_name:
+            return _side_of_name(path)
         return self._side(_folders(path)) if self.split else None
 
     def inner(self, path: str) -> Folders:
@@ -155,6 +161,11 @@ class FolderLabels(Annotations):
         if _are_blocks(sizes) or all(_STORAGE.fullmatch(name) for name in names):
             return f"folders {listed} seem to be storage blocks, so they are not taken as classes"
         return ""
+
+
+def _side_of_name(path: str) -> Split | None:
+    """The split that the first word of a file name gives."""
+    return split_called(re.split(r"[-_]", path.rpartition("/")[2], maxsplit=1)[0])
 
 
 def _folders(path: str) -> Folders:

@@ -88,7 +88,7 @@ def test_backslashes_in_zip_archives(tmp_path: Path) -> None:
 
 
 def test_archives_inside_are_named(tmp_path: Path) -> None:
-    inner = write_zip(tmp_path / "folder" / "images.zip", {}) if (tmp_path / "folder").mkdir() else None
+    (tmp_path / "folder").mkdir()
     inner = write_zip(tmp_path / "folder" / "images.zip", {"1.png": picture(1)})
     refuse(r"holds no images but archives .images.zip.; unpack them", tmp_path / "folder")
     refuse("archives .images.zip.", write_zip(tmp_path / "outer.zip", {"images.zip": inner.read_bytes()}))

@@ -33,6 +33,7 @@ def test_columns_that_give_splits() -> None:
     assert split_column("split", ["train", "cat"]) is None
     assert split_column("mood", ["train", "test"]) is None
     assert split_column("split", ["1", "3"]) is None
+    assert split_column("split", ["0", "1"]) is None  # which of them is train?
 
 
 def table(root: Path, columns: str, *rows: str) -> None:
@@ -50,6 +51,12 @@ def test_a_table_beside_split_folders_keeps_the_splits(make_folder: MakeFolder) 
         "test/4.png": "holdout",
     }
     assert [sample.split for sample in listing(root, labels=())] == ["holdout", "holdout", "train", "train"]
+
+
+def test_names_of_files_may_give_the_split(make_folder: MakeFolder) -> None:
+    root = make_folder("train_1.png", "train_2.png", "test_1.png")
+    assert [sample.split for sample in listing(root)] == ["holdout", "train", "train"]
+    assert {sample.split for sample in listing(make_folder("train_1.png", "1.png", name="some"))} == {None}
 
 
 def test_each_split_may_have_its_own_table(make_folder: MakeFolder) -> None:

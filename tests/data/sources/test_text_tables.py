@@ -184,6 +184,21 @@ def test_a_table_of_another_name_is_used_where_no_folders_are_classes(make_folde
     assert opened(classes).notes == ("not used, although they may hold labels: people.csv (20 rows: file, mood)",)
 
 
+def test_columns_of_sizes_and_boxes_are_labels_only_if_requested(faces: Path) -> None:
+    lines = [f"{name},8,{1 + n % 2},{mood},{n % 2}" for n, (name, mood) in enumerate(MOODS.items())]
+    (faces / "labels.csv").write_text("\n".join(["file,width,xmin,mood,split", *lines]))
+    assert opened(faces).labels == ("mood",)
+    assert opened(faces).notes == ("ingest.labels can name more columns: width, xmin, split",)
+    assert opened(faces, labels=("xmin",)).labels == ("xmin",)
+
+
+def test_an_object_for_each_file_name(faces: Path) -> None:
+    (faces / "labels.json").write_text(json.dumps({name: {"mood": mood} for name, mood in MOODS.items()}))
+    expect(faces)
+    (faces / "labels.json").write_text(json.dumps(MOODS))
+    expect(faces, "label")
+
+
 def test_two_tables_are_joined_as_in_fairface(make_folder: MakeFolder) -> None:
     root = make_folder(*(f"{split}/{n}.png" for split in ("train", "val") for n in range(1, 9)))
     for split in ("train", "val"):
