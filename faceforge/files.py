@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from faceforge.errors import FaceForgeError
 
-_NAME_LENGTH, _DIGEST_LENGTH = 80, 10  # of `safe_name`
+_NAME_BYTES, _DIGEST_LENGTH = 80, 10  # of `safe_name`
 
 
 @contextmanager
@@ -93,12 +93,18 @@ def sha256_file(path: Path) -> str:
 
 
 def safe_name(text: str) -> str:
-    """A text as part of a file name, at most 80 characters; different texts have different names.
+    """A text as a file name, at most 80 bytes of UTF-8; different texts have different names, none is `.` or `..`.
 
     A longer name is cut and ends with a part of the SHA-256 of the whole text.
     """
-    name = re.sub(r"[^\w.+]", lambda match: f"%{ord(match[0]):02x}", text)
-    if len(name) <= _NAME_LENGTH:
+    name = re.sub(r"[^\w.+]|^\.+$", lambda match: "".join(f"%{byte:02x}" for byte in match[0].encode()), text)
+    return shortened(name, _NAME_BYTES)
+
+
+def shortened(name: str, limit: int) -> str:
+    """A file name of at most `limit` bytes of UTF-8: a longer one is cut and ends with a part of its SHA-256."""
+    encoded = name.encode()
+    if len(encoded) <= limit:
         return name
-    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
-    return f"{name[: _NAME_LENGTH - _DIGEST_LENGTH - 1]}-{digest}"
+    digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST_LENGTH]
+    return f"{encoded[: limit - _DIGEST_LENGTH - 1].decode(errors='ignore')}-{digest}"

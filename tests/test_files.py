@@ -99,3 +99,11 @@ def test_long_names_that_differ_at_the_end_stay_different() -> None:
     assert names[0] != names[1]
     assert max(map(len, names)) == 80
     assert safe_name("short text") == "short%20text"
+
+
+def test_names_are_safe_unique_and_bounded_in_bytes() -> None:
+    texts = [".", "..", "...", "a/b", "a\\b", " 14", "\u2014", "\U00020000" * 80, "\U00020000" * 79]
+    names = [safe_name(text) for text in texts]
+    assert len(set(names)) == len(texts)
+    assert max(len(name.encode()) for name in names) <= 80
+    assert not any(set(name) <= {"."} or "/" in name or "\\" in name for name in names)

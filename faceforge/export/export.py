@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from faceforge.data.overview.contact_sheet import image_grid, save_png
 from faceforge.errors import FaceForgeError
 from faceforge.export.onnx import onnx_images, write_onnx
-from faceforge.files import atomic_folder, safe_name, sha256_file
+from faceforge.files import atomic_folder, safe_name, sha256_file, shortened
 from faceforge.inference.generator import Generator
 from faceforge.models.bundle import DISCRIMINATOR_FILE, Bundle, BundleInfo
 from faceforge.models.sampling import draw_latents
@@ -189,8 +189,8 @@ def _sheet_classes(labels: dict[str, list[str]]) -> list[dict[str, str]]:
 
 
 def sheet_name(classes: dict[str, str]) -> str:
-    """`{"expression": "smiling"}` -> "expression-smiling"; several columns are joined by "_"."""
-    return "_".join(f"{safe_name(column)}-{safe_name(name)}" for column, name in classes.items())
+    """`{"expression": "smiling"}` -> "expression-smiling"; several columns are joined by "_"; at most 200 bytes."""
+    return shortened("_".join(f"{safe_name(column)}-{safe_name(name)}" for column, name in classes.items()), 200)
 
 
 def _write_listing(loaded: Bundle, root: Path, path: Path) -> None:

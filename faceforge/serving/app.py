@@ -112,15 +112,17 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _MEANINGS = {
     400: "the body cannot be read",
     401: "API key missing or wrong",
+    403: "sent by a web page of another site",
     406: "none of the accepted formats is available",
     408: "the request body arrived too slowly",
     409: "not supported by this model",
     413: "too large",
+    415: "the charset of the body is not supported",
     422: "invalid input; the detail says what is expected",
     429: "too many requests; see Retry-After",
     503: "the model is still loading, or the time limit was exceeded",
 }
-_ALWAYS = _problems(400, 401, 408, 413, 422, 429, 503)
+_ALWAYS = _problems(400, 401, 403, 408, 413, 415, 422, 429, 503)
 _IMAGES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": schemas.GeneratedImages,
@@ -140,7 +142,7 @@ def _add_model(app: FastAPI) -> None:
     """Endpoints for users of the model."""
     options: dict[str, Any] = {"tags": ["model"], "dependencies": [Depends(_key)]}
 
-    @app.get("/v1/model", responses=_problems(401, 408, 413, 503), **options)
+    @app.get("/v1/model", responses=_problems(401, 403, 408, 413, 415, 503), **options)
     async def model(served: _Model) -> schemas.ModelFacts:
         """Which model is served, what it was trained on, and its label columns."""
         info = served.generator.bundle.info
@@ -210,9 +212,14 @@ def _columns(attributes: str) -> dict[str, Any]:
         columns = json.loads(attributes)
     except (ValueError, RecursionError):
         columns = None
-    if not isinstance(columns, dict) or not all(isinstance(value, str | bool | int) for value in columns.values()):
+    if not isinstance(columns, dict) or not all(_is_label(value) for value in columns.values()):
         raise HTTPException(422, 'attributes: expected a JSON object such as {"gender": "female"}')
     return columns
+
+
+def _is_label(value: Any) -> bool:
+    """Whether a value is a class name, a boolean, or a number that JSON clients can represent exactly."""
+    return isinstance(value, str) or (isinstance(value, bool | int) and abs(value) <= 2**53)
 
 
 async def _draw(request: Request, served: Served, sample: Sampling) -> Response:

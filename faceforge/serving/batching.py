@@ -38,6 +38,12 @@ def time_limit(seconds: float) -> Iterator[None]:
         del _local.deadline
 
 
+def time_left() -> float | None:
+    """Seconds left of the `time_limit` of this thread, at least 0; None without one."""
+    deadline = getattr(_local, "deadline", None)
+    return None if deadline is None else max(deadline - time.monotonic(), 0)
+
+
 @dataclass
 class _Job:
     model: Model
@@ -70,11 +76,10 @@ class Batcher:
         Raises:
             TooSlowError: the `time_limit` of this thread was exceeded.
         """
-        deadline = getattr(_local, "deadline", None)
         job = _Job(model, method, rows, labels)
         self._jobs.put(job)
         try:
-            return job.done.result(None if deadline is None else max(deadline - time.monotonic(), 0))
+            return job.done.result(time_left())
         except TimeoutError:
             job.done.cancel()  # has no effect once the call has started
             raise TooSlowError from None

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import HTTPException
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from werkzeug.http import parse_options_header
 
 from faceforge.serving.concurrency import ConcurrencyLimit
 from faceforge.serving.error_responses import busy, problem
@@ -17,6 +18,7 @@ from faceforge.serving.limits import JSON_BYTES, UPLOAD_BYTES, Limits
 from faceforge.serving.metrics import Metrics
 
 KEY_HEADER = "X-API-Key"
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _UPLOADS = "/v1/discriminate"
 OPEN_PER_PLACE = 2  # open connections per request in progress: uploads in transit need space on disk
 _DRAIN_BYTES, _DRAIN_SECONDS = 64 * 2**20, 5.0
@@ -67,6 +69,10 @@ class RequestMiddleware:
             return problem(
                 401, f"missing or wrong API key; send it in the header {KEY_HEADER}", **{"WWW-Authenticate": "ApiKey"}
             )
+        if not self._key and _is_cross_site(headers):
+            return problem(403, "requests from web pages of other sites are refused by a server without an API key")
+        if (charset := _charset(headers)) not in _CHARSETS:
+            return problem(415, f"the charset of the body is {charset[:20]}; only utf-8 is accepted")
         if scope["method"] == "POST" and (self._requests.full or self._open >= self._most_open):
             return busy(self._requests)
         length = headers.get(b"content-length", b"0")
@@ -93,6 +99,23 @@ class RequestMiddleware:
             return message
 
         return limited
+
+
+def _charset(headers: dict[bytes, bytes]) -> str:
+    """The charset that Content-Type declares, in lower case; `utf-8` without one.
+
+    Form fields are decoded with it on the event loop, and some of Python's codecs (punycode) take quadratic time.
+    """
+    _, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
+    return options.get("charset", "utf-8").lower()
+
+
+def _is_cross_site(headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser sent the request for a page of another site: any page could use a local server otherwise."""
+    if headers.get(b"sec-fetch-site", b"none") in (b"cross-site", b"same-site"):
+        return True
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2] != headers.get(b"host", b"")
 
 
 def _most(scope: Scope) -> int:

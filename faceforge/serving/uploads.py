@@ -12,6 +12,7 @@ from faceforge.config import IngestConfig
 from faceforge.data.pixels import Pixels
 from faceforge.data.preprocess.decode import RejectedError, open_image
 from faceforge.data.preprocess.prepare import prepare_image
+from faceforge.serving.batching import TooSlowError, time_left
 from faceforge.serving.limits import DECODERS, UPLOAD_PIXELS
 
 _decoding = threading.BoundedSemaphore(DECODERS)
@@ -40,6 +41,7 @@ def read_uploads(files: Sequence[tuple[str, BinaryIO]], spec: Any) -> Pixels:
         uint8 (N, H, W, C).
 
     Raises:
+        TooSlowError: no decoder became free within the time limit of the request.
         RefusedError: a file cannot be used; the message names it.
     """
     config = IngestConfig.model_validate({"image_size": spec.image_size, "channels": spec.channels})
@@ -47,13 +49,20 @@ def read_uploads(files: Sequence[tuple[str, BinaryIO]], spec: Any) -> Pixels:
 
 
 def _read(name: str, stream: BinaryIO, config: IngestConfig) -> Pixels:
-    with _decoding:
-        data = stream.read()
-        try:
-            with open_image(data) as image:
-                width, height = image.size
-            if width * height > UPLOAD_PIXELS:
-                raise RefusedError(413, f"{name}: {width} x {height} pixels; at most {UPLOAD_PIXELS:,} are accepted")
-            return prepare_image(data, config).pixels
-        except RejectedError as error:
-            raise RefusedError(422, f"{name}: {error}") from None
+    left = time_left()
+    if not _decoding.acquire(timeout=-1 if left is None else left):
+        raise TooSlowError  # other uploads took all decoders for the whole time limit of this request
+    try:
+        return _decode(name, stream.read(), config)
+    except RejectedError as error:
+        raise RefusedError(422, f"{name}: {error}") from None
+    finally:
+        _decoding.release()
+
+
+def _decode(name: str, data: bytes, config: IngestConfig) -> Pixels:
+    with open_image(data) as image:
+        width, height = image.size
+    if width * height > UPLOAD_PIXELS:
+        raise RefusedError(413, f"{name}: {width} x {height} pixels; at most {UPLOAD_PIXELS:,} are accepted")
+    return prepare_image(data, config).pixels

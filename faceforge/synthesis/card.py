@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -131,7 +132,12 @@ def _findings(report: Mapping[str, Any] | None) -> list[str]:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows]]
+    return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *(map(_escaped, row) for row in rows)]]
+
+
+def _escaped(text: str) -> str:
+    """Text without effect as Markdown or HTML: class names come from users."""
+    return re.sub(r"([\\`*\[\]|<>])", r"\\\1", " ".join(text.split()))
 
 
 def _reasons(refused: Mapping[str, int]) -> str:

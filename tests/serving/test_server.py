@@ -224,10 +224,35 @@ def test_models_that_cannot_be_served_give_a_one_line_error(
 ) -> None:
     for options, message in (
         (("--model", onnx_file.with_name("none.onnx")), "does not exist"),
-        (("--model", onnx_file, "--port", url.rpartition(":")[2]), "name another"),
+        (("--model", onnx_file, "--port", url.rpartition(":")[2]), "choose another"),
     ):
         server = serve(*options)
         assert server.process.wait(60) == 2
         (line,) = [line for line in server.log.splitlines() if line.startswith("error:")]
         assert message in line
         assert "Traceback" not in server.log
+
+
+def test_other_charsets_are_refused_before_the_form_is_decoded(url: str) -> None:
+    content_type = "multipart/form-data; boundary=X; charset=punycode"
+    body = b'--X\r\nContent-Disposition: form-data; name="attributes"\r\n\r\n' + b"a" * 100_000 + b"\r\n--X--\r\n"
+    answer = httpx.post(f"{url}/v1/discriminate", content=body, headers={"Content-Type": content_type}, timeout=5)
+    assert (answer.status_code, "utf-8" in answer.json()["detail"]) == (415, True)
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://other.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_pages_of_other_sites_cannot_use_a_server_without_a_key(url: str, headers: dict[str, str]) -> None:
+    assert httpx.post(f"{url}/v1/generate", json={}, headers=headers, timeout=60).status_code == 403
+    own = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
+    assert httpx.post(f"{url}/v1/generate", json={"num_images": 1}, headers=own, timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["9" * 4000, "1e999", "[1]", "null"])
+def test_attributes_that_are_no_labels_are_refused(url: str, value: str) -> None:
+    answer = httpx.post(
+        f"{url}/v1/discriminate",
+        files=[("images", ("a.png", b"1"))],
+        data={"attributes": f'{{"age": {value}}}'},
+        timeout=60,
+    )
+    assert answer.status_code in (409, 422)

@@ -11,7 +11,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
 from faceforge.inference.generator import Generator
-from faceforge.synthesis import draw
+from faceforge.synthesis import card, draw
 from faceforge.synthesis.checks import RealismCheck
 from faceforge.synthesis.latents import start_of
 from faceforge.synthesis.manifest import Manifest
@@ -217,3 +217,8 @@ def test_only_complete_sets_are_published(bundle: Path, tmp_path: Path) -> None:
     assert verify(address).problems == ["coco/annotations.json is missing or has been changed"]
     (faces / "stranger.txt").write_text("x")
     assert verify(faces).problems == ["stranger.txt is not in the manifest"]
+
+
+def test_class_names_cannot_inject_markup_into_the_card() -> None:
+    row = list(card._table(("labels",), [("<img src=x>|![a](http://b)\n# c",)]))[-1]
+    assert row == r"| \<img src=x\>\|!\[a\](http://b) # c |"
