@@ -65,7 +65,7 @@ class PodReporter:
         if pods:
             self._nothing_since = now
         elif now - self._nothing_since >= SLOW_START_SECONDS:
-            self._show_change("", "no step has a pod yet; if that lasts, look at Kubeflow's workflow controller and driver pods")
+            self._show_change("", "no step has a pod yet; if that lasts, look at workflow controller and driver pods")
         self._check_starts([pod for pod in pods if not pod.started], now)
 
     def _check_schedule(self, run: Any) -> None:
