@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from faceforge.tracking.connection import connect
+from faceforge.tracking.run_writer import Point
 from faceforge.tracking.runs import finish_parent, step_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -35,7 +36,8 @@ def address(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     uri = connect(f"sqlite:///{folder}/mlflow.db")
     with step_run("train", run_key="blue-monday", experiment="faceforge") as run:
         for step in (100, 200):
-            run.log_metrics({"loss/generator": 1 / step, "loss/discriminator": 2 / step}, step)
+            losses = {"loss/generator": 1 / step, "loss/discriminator": 2 / step}
+            run.log_points([Point(losses, step, at=step)])
             run.log_image(np.full((32, 32, 3), step, np.uint8), "samples", step)
         run.headline(metrics={"domain/frechet": 2.5}, tags={"faceforge.decision": "promote"})
     finish_parent("blue-monday", "FINISHED")
