@@ -13,7 +13,8 @@ Images = NDArray[np.uint8]
 
 def jpeg(images: Images, quality: int) -> Images:
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return np.stack([cv2.imdecode(cv2.imencode(".jpg", image, options)[1], cv2.IMREAD_COLOR) for image in images])
+    encoded = [cv2.imencode(".jpg", image, options)[1] for image in images]
+    return np.stack([np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8) for data in encoded])
 
 
 def moved(images: Images, angle: float = 0, zoom: float = 1, shift: tuple[int, int] = (0, 0)) -> Images:

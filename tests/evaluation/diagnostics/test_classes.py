@@ -90,7 +90,7 @@ def verdict(classes: list[ClassScores]) -> tuple[str, str]:
         classes=classes,
         own_data=True,
         same_data=True,
-        config=EvaluateConfig(),
+        config=EvaluateConfig.model_validate({}),
     )
     return decision.verdict, " ".join(decision.reasons)
 

@@ -58,11 +58,11 @@ def test_intervals_contain_the_true_value_at_the_stated_rate_and_are_not_too_wid
             difference = comparison.differences[name]
             zero[name] += difference.low <= 0 <= difference.high
     for name, known in truth.items():
-        values = np.array([one.value for one in known])
-        covered = np.mean([one.low <= values.mean() <= one.high for one in known])
+        estimates = np.array([one.value for one in known])
+        covered = np.mean([one.low <= estimates.mean() <= one.high for one in known])
         assert covered >= 0.88, name  # 95 % less 2.5 standard errors
-        widths = np.array([one.high - one.low for one in known]) / (2 * 1.96)
-        assert widths.mean() == pytest.approx(values.std(), rel=0.35), name
+        stated = np.array([one.high - one.low for one in known]) / (2 * 1.96)
+        assert stated.mean() == pytest.approx(estimates.std(), rel=0.35), name
     assert min(zero.values()) >= 0.88 * repeats, zero
 
 
