@@ -163,8 +163,8 @@ def test_a_class_that_is_drawn_wrongly_stands_out_in_its_table(
     assert str(wrong["mistaken for"]).startswith(vocabularies["expression"][0])
 
 
-def test_real_and_generated_sheets_show_the_same_labels_in_the_same_place(  # type: ignore[no-untyped-def]
-    reference: EvaluationReference, faces, vocabularies
+def test_real_and_generated_sheets_show_the_same_labels_in_the_same_place(
+    reference: EvaluationReference, faces: Any, vocabularies: dict[str, list[str]]
 ) -> None:
     one_each = faces.fresh[[int(np.flatnonzero(faces.fresh_codes[:, 0] == code)[0]) for code in range(3)]]
     bundle = FakeBundle(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
