@@ -147,8 +147,8 @@ def test_evidence_is_what_the_numbers_are_made_of(reference: EvaluationReference
 
 
 def test_a_class_that_is_drawn_wrongly_stands_out_in_its_table(
-    reference: EvaluationReference, faces, vocabularies
-) -> None:  # type: ignore[no-untyped-def]
+    reference: EvaluationReference, faces: Any, vocabularies: dict[str, list[str]]
+) -> None:
     shown = np.where(faces.fresh_codes == 2, 1, faces.fresh_codes)  # asked for class 2, none comes: see below
     codes = np.where(shown == 0, 2, shown)  # class 2 is drawn as class 0, and class 0 does not exist
     codes[: len(codes) // 2][codes[: len(codes) // 2] == 2] = 0
