@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import sqlite3
 import sys
 import time
@@ -16,7 +17,7 @@ from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file, exclusive_lock
 from faceforge.tracking.uri import ARTIFACTS_FOLDER, SQLITE, without_password
 
-SERVERS = ("postgresql", "mysql", "mssql")  # URI schemes of database servers
+SERVERS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # URI scheme -> usual port
 LOCK_SECONDS = 30.0  # to wait for another process that holds a lock on a SQLite database
 
 _ANSWER_SECONDS = 8
@@ -47,6 +48,7 @@ def check_server(uri: str) -> None:
     from sqlalchemy.pool import NullPool
 
     kind = uri.partition(":")[0].partition("+")[0]
+    _knock(uri, SERVERS[kind])
     options = {"connect_timeout": _ANSWER_SECONDS} if kind in ("postgresql", "mysql") else {}
     try:
         with create_engine(uri, poolclass=NullPool, connect_args=options).connect():
@@ -63,6 +65,21 @@ def check_server(uri: str) -> None:
     except SQLAlchemyError as error:
         reason = first_line(str(getattr(error, "orig", None) or error))
         raise FaceForgeError(f"MLflow database at {without_password(uri)}: {reason}") from None
+
+
+def _knock(uri: str, usual_port: int) -> None:
+    """Opens a connection to the port, which needs no driver and no account."""
+    host, _, port = uri.partition("://")[2].rpartition("@")[2].partition("/")[0].partition(":")
+    try:
+        place = (host or "localhost", int(port or usual_port))
+        socket.create_connection(place, _ANSWER_SECONDS).close()
+    except ConnectionRefusedError:
+        raise FaceForgeError(
+            f"MLflow database at {without_password(uri)}: nothing listens there (connection refused); start the server "
+            "or correct --tracking-uri"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise FaceForgeError(f"MLflow database at {without_password(uri)}: {first_line(error)}") from None
 
 
 def schema_advice(message: str, uri: str) -> str:
