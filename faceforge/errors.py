@@ -16,7 +16,7 @@ TRY_LATER = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class FaceForgeError(Exception):
-    """A problem with the input, the configuration or the surroundings, reported in one line.
+    """A problem with the input, the configuration or the environment, reported in one line.
 
     The message says what was wrong, where, and what to do. Command line and pipeline steps print it
     without a traceback and exit with `exit_code`; anything else that is raised is a bug.

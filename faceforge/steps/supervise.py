@@ -1,8 +1,8 @@
-"""Runs a step of a pod in a child process, and again if it dies: `python -m faceforge.steps.supervise MODULE`.
+"""Runs a step of a pod in a child process, and again if it crashes: `python -m faceforge.steps.supervise MODULE`.
 
 Kubeflow's stock configuration retries pods that were deleted or evicted, but not those whose process has crashed or was
 killed. So the compiled pipeline runs each step's module under this parent: after a crash, a fresh process in the same
-container goes on from the last checkpoint. The same happens if MLflow or a store does not answer. Errors of the user
+container continues from the last checkpoint. The same happens if MLflow or a store does not answer. Errors of the user
 (exit code 2) are final. Outside a pod the module runs in this process.
 """
 
@@ -42,7 +42,7 @@ def supervise(command: list[str], retries: int, pause: Callable[[float], None] =
     Args:
         command: program and arguments.
         retries: how often to start it again.
-        pause: waits for so many seconds.
+        pause: waits for the given number of seconds.
 
     Returns:
         its exit code; 128 + N after signal N.

@@ -47,7 +47,7 @@ def check_artifacts(experiment: Experiment, tracking_uri: str, seconds: float = 
         except Exception as error:
             problems.append(error)
 
-    # A thread, because S3 clients retry for minutes and cannot be told otherwise.
+    # A thread, because S3 clients retry for minutes, which cannot be configured from here.
     thread = threading.Thread(target=check, name="artifact-check", daemon=True)
     with limited_retries(seconds=_REQUEST_SECONDS):
         thread.start()

@@ -1,4 +1,4 @@
-"""Addresses of MLflow's pages, and the Markdown that stands on top of them."""
+"""Addresses of MLflow's pages, and the Markdown descriptions shown on them."""
 
 from __future__ import annotations
 

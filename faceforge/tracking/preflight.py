@@ -1,4 +1,4 @@
-"""What has to hold of MLflow before a run's first step: the last step must not be the one that finds out."""
+"""Checks before a run's first step that MLflow will accept everything that its last step logs and registers."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class StepRun:
         images: Mapping[str, NDArray[np.uint8]] | None = None,
         artifacts: Sequence[Path] = (),
     ) -> None:
-        """Logs to the parent what the whole pipeline run is judged by; the data set goes to the step's run too.
+        """Logs the key results of the pipeline run to the parent run; the data set is also logged to the step's run.
 
         Args:
             metrics: final values.

@@ -84,7 +84,7 @@ def find_version(name: str, version: str) -> VersionInfo:
 def champion_bundle(name: str, destination: Path) -> Champion:
     """Downloads the champion's bundle into the folder `destination`.
 
-    The result tells apart a model without a champion and a champion whose bundle cannot be read.
+    The result distinguishes a model without a champion and a champion whose bundle cannot be read.
 
     Raises:
         FaceForgeError: the registry does not answer.

@@ -48,7 +48,7 @@ class Budget:
         return max(1, math.ceil(kimg * 1000 / recipe.batch_size))
 
     def progress(self, step: int, seconds: float) -> float:
-        """Spent share of the budget, 0 to 1, after so many steps or, for a budget in minutes, seconds."""
+        """Share of the budget, 0 to 1, that is spent after `step` steps (for a budget in minutes: `seconds`)."""
         spent = seconds / (60 * self.recipe.minutes) if self.recipe.minutes else step / self.steps
         return min(1.0, spent)
 

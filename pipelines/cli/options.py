@@ -169,20 +169,20 @@ _watch_options = (
     click.option(
         "--every", default=10.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds between polls."
     ),
-    click.option("--timeout", default=0.0, type=click.FloatRange(min=0), help="Stop watching after so many seconds."),
+    click.option("--timeout", default=0.0, type=click.FloatRange(min=0), help="Stop watching after this many seconds."),
     click.option(
         "--start-deadline",
         default=60.0,
         show_default=True,
         type=click.FloatRange(min=0),
-        help="Terminate the run if one of its pods has not started after so many minutes; 0 = never.",
+        help="Terminate the run if one of its pods has not started after this many minutes; 0 = never.",
     ),
     click.option("--cancel", is_flag=True, help="Ctrl-C terminates the run; without it, Ctrl-C only stops watching."),
     click.option(
         "--retry-failed",
         default=0,
         type=click.IntRange(min=0),
-        help="Retry the failed steps of a failed run up to so many times.",
+        help="Retry the failed steps of a failed run up to this many times.",
     ),
 )
 watch_options = option_group("follow", Follow, *_watch_options)

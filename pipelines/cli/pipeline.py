@@ -104,7 +104,7 @@ def runs(server: Server, limit: int) -> None:
 @pipeline.command()
 @click.argument("run_id")
 @click.option("--step", default="", help="Only this step.")
-@click.option("--tail", default=0, type=click.IntRange(min=0), help="Only so many last lines of each step.")
+@click.option("--tail", default=0, type=click.IntRange(min=0), help="Only the last lines of each step, this many.")
 @click.option("--all", "everything", is_flag=True, help="Also print the informational lines of Kubeflow.")
 @server_options
 def logs(run_id: str, step: str, tail: int, everything: bool, server: Server) -> None:

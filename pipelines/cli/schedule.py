@@ -1,4 +1,4 @@
-"""`faceforge schedule {plan,apply,set,list,pause,resume,delete,run-now}`."""
+"""`faceforge schedule {check,plan,apply,set,list,pause,resume,delete,run-now}`."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def read_pod_log(namespace: str, pod: str, tail: int = 0) -> str:
     Args:
         namespace: namespace of the pod.
         pod: name of the pod.
-        tail: only so many last lines; 0 = all.
+        tail: only the last `tail` lines; 0 = all.
 
     Raises:
         FaceForgeError: no cluster is configured, it does not answer, or it refuses, with its reason.

@@ -28,7 +28,7 @@ def read_logs(
         run_id: from `submit`.
         server: where the run is.
         step: only this step; '' = all.
-        tail: only so many last lines of each pod; 0 = all.
+        tail: only the last `tail` lines of each pod; 0 = all.
         everything: also informational lines of Kubeflow, which are left out otherwise.
 
     Raises:

@@ -51,7 +51,7 @@ def watch(
         every: seconds between polls.
         timeout: seconds after which to stop watching (the run continues); 0 = no limit.
         start_deadline: seconds after which a run is terminated if a pod of it has not started; 0 = no limit.
-        cancel: Ctrl-C terminates the run and watching goes on until it has ended; a second Ctrl-C stops watching.
+        cancel: Ctrl-C terminates the run, and watching continues until it has ended; a second Ctrl-C stops watching.
         show: called with a line for each change of state, of the run or of a step, and with lines of progress.
 
     Raises:

@@ -128,7 +128,7 @@ def read_log(client: Client, run_id: str, pod: StepPod, tail: int = 0) -> list[s
         client: connected to the server.
         run_id: the run that the pod belongs to.
         pod: a pod of the run.
-        tail: only so many last lines; 0 = all.
+        tail: only the last `tail` lines; 0 = all.
 
     Raises:
         FaceForgeError: neither has the log, with both reasons.

@@ -164,7 +164,7 @@ class CompileSettings(_Options):
         0,
         ge=0,
         le=10,
-        description="Retries of a step's pod that is gone or has failed (needs a place for checkpoints).",
+        description="Retries of a step's pod that failed or was deleted (needs a place for checkpoints).",
     )
 
     @property

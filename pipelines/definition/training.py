@@ -101,4 +101,4 @@ def build(options: CompileSettings) -> BaseComponent:
             version=registered.output,
         )
 
-    return closing(faceforge, TRAINING, "Face images -> tracked, judged and registered generative model", options)
+    return closing(faceforge, TRAINING, "Face images -> tracked, evaluated and registered generative model", options)

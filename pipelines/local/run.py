@@ -234,7 +234,7 @@ class _Stop:
     def _interrupt_step(self) -> bool:
         """Sends SIGINT to the step's processes; returns False if there is none.
 
-        The worker gets no signal: it must go on reading their output.
+        The worker gets no signal: it must continue to read their output.
         """
         import psutil
 

@@ -116,7 +116,7 @@ class DatasetInfo(_Part):
         duplicates: exact and near duplicates that were left out (likewise, `duplicate_count`).
         notes: warnings about the source, one sentence each.
         digest: SHA-256 of the content (pixels, labels, splits); it does not depend on the order of rows or files.
-        holdout_digest: the same of the holdout alone. Models judged on equal holdouts can be compared.
+        holdout_digest: the same of the holdout alone. Models evaluated on equal holdouts can be compared.
         holdout_sketch: the `SKETCH` smallest SHA-256 of the holdout's images. The split is chosen by content, so a set
             whose holdout contains the whole sketch of an older set is a grown version of that set.
         parent_digest: digest of the image set that this one was made from; empty if there is none.

@@ -47,7 +47,7 @@ def map_in_threads(
             pending.popleft()
         return
     except ThreadTimeoutError:
-        pass  # go on below, outside of the handler: its errors are not caused by this one
+        pass  # continue below, outside the handler, so that later errors are not chained to this one
     finally:
         pool.terminate()
     unfinished = [batch for batch, _ in pending]

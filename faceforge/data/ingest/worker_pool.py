@@ -1,4 +1,4 @@
-"""Worker processes for untrusted input: an item that kills its process is isolated from the others, and work goes on.
+"""Worker processes for untrusted input: an item that kills its process is isolated, and the others continue.
 
 Workers are fresh interpreters that receive items over a socket. They are no forks of this process, which may hold
 locks, threads and neural networks, and no `multiprocessing` children, which would run the user's script once more.

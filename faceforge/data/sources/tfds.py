@@ -174,7 +174,7 @@ def _prepared(name: str, data_dir: str) -> Any:
         raise FaceForgeError(f"ingest.data_dir = {data_dir!r} is no folder")
     try:
         builder = tfds.builder(name, data_dir=where)
-    except Exception as error:  # an unknown name, version or configuration; TFDS tells them apart in many lines
+    except Exception as error:  # an unknown name, version or configuration; TFDS explains which, in many lines
         raise FaceForgeError(
             f"tfds:{name} is not known to TensorFlow Datasets, nor prepared under {_place(where)} ({_line(error)})"
         ) from None

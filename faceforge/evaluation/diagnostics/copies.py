@@ -1,6 +1,6 @@
 """Copies of training images among samples, found by comparison with unseen real images.
 
-A model that learnt the distribution is as near to unseen images as to its training images; a model that memorised is
+A model that learned the distribution is as near to unseen images as to its training images; a model that memorised is
 nearer to the latter. Every sample therefore gets the ratio of its distance to the nearest training image and its
 distance to the nearest holdout image, and so does every holdout image, as if it were a sample (Meehan et al. (2020), "A
 non-parametric test to detect data-copying in generative models").

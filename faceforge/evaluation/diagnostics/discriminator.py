@@ -1,7 +1,7 @@
 """Accuracy of a model's own discriminator on its training images, on holdout images and on samples.
 
 Much higher on training images than on the holdout: it has memorised them. Near 0.5 everywhere: it cannot separate real
-images from samples, or has learnt nothing. Near 1 on the holdout: samples are easy to recognise. These numbers do not
+images from samples, or has learned nothing. Near 1 on the holdout: samples are easy to recognise. These numbers do not
 measure how real the samples look.
 
 `faceforge.inference.calibration.calibrate(holdout, fake)` turns the same logits into probabilities.

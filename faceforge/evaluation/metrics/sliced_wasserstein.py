@@ -94,7 +94,7 @@ def _pyramid(images: Floats) -> Iterator[Floats]:
 
 
 def _halve(images: Floats, axis: int) -> Floats:
-    """Binomial filter (1, 4, 6, 4, 1) / 16 and every second line; images go on mirrored beyond their edges."""
+    """Binomial filter (1, 4, 6, 4, 1) / 16 and every second line; images are mirrored beyond their edges."""
     lines = np.moveaxis(images, axis, 0)
     lines = np.concatenate([lines[2:0:-1], lines, lines[-2:-3:-1]])
     a, b, c, d, e = (lines[i : i + len(lines) - 4 : 2] for i in range(5))

@@ -37,7 +37,7 @@ def read_yolo(files: Files) -> list[LabelTable]:
 
 
 def _class_names(files: Files) -> tuple[dict[int, str], list[str]]:
-    """Number -> class, and the document that says so."""
+    """Number -> class name, and the paths of the documents that list the names."""
     for path in files.documents:
         name = path.rpartition("/")[2].lower()
         if name in _LISTS:
