@@ -1,1 +1,1 @@
-"""The ingest step as a Kubeflow component."""
+"""The merge step as a Kubeflow component."""

@@ -1,1 +1,1 @@
-"""The ingest step as a Kubeflow component."""
+"""The prepare step as a Kubeflow component."""
