@@ -163,7 +163,7 @@ def test_losses_that_stay_infinite_end_the_run_after_three_rollbacks(training: T
     np.savez(newest, **arrays | bad)
     command = training(out, settings)
     assert command.wait() == 2, command.said
-    assert "going back 3 times with a lower learning rate did not help" in command.said.splitlines()[-1]
+    assert "3 rollbacks with a lower learning rate did not help" in command.said.splitlines()[-1]
     assert command.said.count("back to the last checkpoint, with half the learning rate") == 3
     assert "Traceback" not in command.said
     assert not (out / "bundle").exists()
