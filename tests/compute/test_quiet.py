@@ -58,5 +58,8 @@ def test_later_output_is_not_filtered(standin: Path) -> None:
 
 
 def test_the_module_keeps_its_own_loader(standin: Path) -> None:
-    code = "import faceforge, tensorflow as t, sys; print(t.__loader__ is t.__spec__.loader, t.__loader__, file=sys.stderr)"
+    code = (
+        "import faceforge, tensorflow as t, sys;"
+        " print(t.__loader__ is t.__spec__.loader, t.__loader__, file=sys.stderr)"
+    )
     assert imported(standin, code).splitlines()[-1].startswith("True <_frozen_importlib_external.SourceFileLoader")

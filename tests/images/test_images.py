@@ -1,4 +1,4 @@
-"""What can be said of the images without building them; local/test_containers.py runs those that are."""
+"""Checks of the images without building them; local/test_containers.py runs those that are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def stage(name: str) -> str:
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_runs_as_an_ordinary_user_and_says_what_it_is(image: str) -> None:
+def test_an_image_runs_as_an_ordinary_user_and_is_labelled(image: str) -> None:
     text = stage(image)
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["10001:0"]
     assert f'org.opencontainers.image.title="{image}"' in text
@@ -144,13 +144,13 @@ def test_images_are_tagged_with_the_version_unless_a_tag_is_given(engine: Path, 
     assert all(f"[--tag][{image}:{__version__}]" in result.stderr for image in IMAGES)
 
 
-def test_pushing_wants_a_registry(engine: Path) -> None:
+def test_pushing_needs_a_registry(engine: Path) -> None:
     assert script("push", ENGINE=str(engine)).stderr.startswith("error: where to? make images-push REGISTRY=")
     pushed = script("push", ENGINE=str(engine), REGISTRY="r.example", TAG="2").stderr
     assert pushed.splitlines() == [f"[push][r.example/{image}:2]" for image in IMAGES]
 
 
-def test_no_engine_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_engine_is_reported_in_one_line(tmp_path: Path) -> None:
     for name in ("bash", "dirname", "git"):
         (tmp_path / name).symlink_to(f"/usr/bin/{name}")
     result = script("build", PATH=str(tmp_path))

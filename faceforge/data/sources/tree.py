@@ -67,8 +67,8 @@ class SplitFolders:
             self._inner = min(_common(part) for part in inner.values())
             notes += [f"{name}/ is not in a split, so its images are left out ({n:,})" for name, n in outside.items()]
         self.notes = tuple(notes)
-        sides = {_side_of_name(path) for path in files.usable()} if not (self.split or self.mixed) else set()
-        self._by_name = sides == {"train", "holdout"}
+        names = {_side_of_name(path) for path in files.usable()} if not (self.split or self.mixed) else set()
+        self._by_name = names == {"train", "holdout"}
 
     def includes(self, path: str) -> bool:
         """Whether an image is neither a mask nor outside of the splits."""
