@@ -76,8 +76,8 @@ def _has_report(folder: Path) -> bool:
 
 def _digest(path: Path) -> str:
     """SHA-256 over names and contents of the model's files."""
-    names = ("bundle.json", "discriminator.keras", "generator.keras")
-    files = [path / name for name in names] if path.is_dir() else [path]
+    names = ("bundle.json", "discriminator.keras", "generator.keras")  # a released bundle has no discriminator
+    files = [path / name for name in names if (path / name).is_file()] if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.name if path.is_dir() else 'onnx'} {sha256_file(file)}\n".encode())

@@ -72,8 +72,8 @@ def test_modes_are_counted_in_other_spaces_too_and_without_labels() -> None:
         {},
         {"spots": (spots[:600], spots[600:900], few), "broken": (spots[:600] * np.nan,) * 3},
     )
-    assert found.metrics["collapse/modes_spots_floor"] == 1
-    assert found.metrics["collapse/modes_spots"] < 0.8
+    assert found.metrics["collapse/modes_spots_floor"] > 0.8  # bins within a spot are as small as rounding errors
+    assert found.metrics["collapse/modes_spots"] < 0.6
     assert np.isnan(found.metrics["collapse/modes_broken"])
     assert found.metrics["collapse/diversity"] == pytest.approx(1, abs=0.05)
     assert not found.classes

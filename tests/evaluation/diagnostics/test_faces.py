@@ -31,7 +31,7 @@ def available(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("available")
 def test_real_images_are_near_and_others_are_far() -> None:
     honest = faces.face_metrics(TRAIN, HOLDOUT, FAKE)
-    assert honest["face/mmd"] == pytest.approx(honest["face/mmd_floor"], abs=0.05)
+    assert honest["face/mmd"] == pytest.approx(honest["face/mmd_floor"], abs=0.1)
     inverted = faces.face_metrics(TRAIN, HOLDOUT, 255 - FAKE)
     assert inverted["face/mmd"] > honest["face/mmd"] + 0.2
     assert inverted["face/precision"] < 0.2 < honest["face/precision"]

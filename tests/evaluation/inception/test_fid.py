@@ -112,7 +112,7 @@ def test_too_few_images_are_refused_before_any_work_with_the_minimum(
     found = compare_sets(b, b, measures=MEASURES)
     assert "inception/kid" in found.metrics
     assert "inception/fid" not in found.metrics
-    assert any("FID left out: it takes 2,048 images" in note for note in found.notes)
+    assert any("FID skipped: it needs 2,048 images" in note for note in found.notes)
 
 
 def test_unreadable_images_are_skipped_counted_and_told(tmp_path: Path, published: None) -> None:

@@ -131,7 +131,7 @@ def test_losses_and_grids_are_logged_over_training(client: MlflowClient) -> None
 def test_the_first_sound_model_becomes_champion_and_the_second_is_compared_with_it(
     client: MlflowClient, runs: Runs
 ) -> None:
-    versions = client.search_model_versions("name = 'faceforge'")
+    versions = client.search_model_versions("name = 'toyfaces'")
     assert sorted(int(version.version) for version in versions) == [1, 2]
     first, second = (dict(runs.report(index)["decision"]) for index in (0, 1))  # type: ignore[call-overload]
     assert first["verdict"] == "promote"
@@ -152,7 +152,7 @@ def test_the_first_sound_model_becomes_champion_and_the_second_is_compared_with_
 def test_the_images_are_compared_with_those_of_the_champion(client: MlflowClient) -> None:
     parents, steps = parents_and_steps(client)
     tags = [parent.data.tags["faceforge.domain_drift"] for parent in parents]
-    assert tags == ["not compared: faceforge has no champion", "none"]
+    assert tags == ["not compared: toyfaces has no champion", "none"]
     metrics = [steps[parent.info.run_id]["evaluate"].data.metrics for parent in parents]
     assert "drift/domain_frechet" not in metrics[0]
     assert metrics[1]["drift/domain_frechet"] == 0  # the same data
