@@ -210,7 +210,7 @@ def test_command_line(tracking_uri: str, tiny_bundle: Path) -> None:
     assert "version 1 (was 2)" in call("rollback")
     lines = call("list").splitlines()
     columns = lines[0].split()
-    assert (columns[:3], columns[-2:]) == (["version", "aliases", "decision"], ["created", "run"])
+    assert (columns[:3], columns[-2:]) == (["version", "aliases", "decision"], ["created", "(UTC)"])
     assert lines[1].split()[:3] == ["2", "challenger", "hold"]
     assert lines[2].split()[:3] == ["1", "champion", "promote"]
     assert "1 -> 2" in call("history")
