@@ -16,8 +16,8 @@ from faceforge.tuning.result import OBJECTIVE
 
 if TYPE_CHECKING:
     from faceforge.tracking.step_run import StepRun
+    from faceforge.tuning.outcome import StudyOutcome
     from faceforge.tuning.result import TrialResult
-    from faceforge.tuning.study import StudyOutcome
 
 STATE_TAG = "faceforge.trial_state"
 

@@ -8,7 +8,7 @@ from faceforge.steps.tracked import Tracking, tracked
 from faceforge.tuning.study import PAGE, STUDY_FILE, StudyPlan, check_plan, run_study
 
 if TYPE_CHECKING:
-    from faceforge.tuning.study import StudyOutcome
+    from faceforge.tuning.outcome import StudyOutcome
 
 
 def run_tune(*, plan: StudyPlan, tracking: Tracking | None) -> StudyOutcome:

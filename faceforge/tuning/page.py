@@ -14,7 +14,7 @@ from faceforge.tuning.space import Range, SearchSpace, settings_text
 
 if TYPE_CHECKING:
     from faceforge.tuning.finalists import Finalist
-    from faceforge.tuning.study import StudyOutcome
+    from faceforge.tuning.outcome import StudyOutcome
 
 METRICS = (OBJECTIVE, "domain/recall", "domain/precision", "domain/label_agreement")
 MIN_POINTS = 3  # complete trials, without the baseline, for a plot of the objective against each setting

@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from faceforge.config import resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
@@ -16,10 +14,10 @@ from faceforge.files import atomic_file, exclusive_lock
 from faceforge.training.inputs import check_inputs
 from faceforge.tuning.budget import SEARCH_SHARE, SearchBudget
 from faceforge.tuning.data import carve_validation
-from faceforge.tuning.finalists import Finalist, evaluate_on_holdout, repeat_best
-from faceforge.tuning.result import OBJECTIVE, TrialResult
+from faceforge.tuning.finalists import evaluate_on_holdout, repeat_best
+from faceforge.tuning.outcome import StudyOutcome
 from faceforge.tuning.search import open_study, search
-from faceforge.tuning.space import SearchSpace, load_space, settings_text
+from faceforge.tuning.space import SearchSpace, load_space
 from faceforge.tuning.trial import StudyLog, TrialRunner, Untracked
 
 STUDY_FILE, PAGE = "study.json", "study.html"
@@ -48,46 +46,6 @@ class StudyPlan:
     space: Path | None = None
     seeds: int = 3
     storage: str = ""
-
-
-class StudyOutcome(BaseModel):
-    """Everything a search found, as `study.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    preset: str
-    settings: str
-    dataset_digest: str
-    space: SearchSpace
-    images: dict[str, int]
-    trials: list[TrialResult]
-    finalists: list[Finalist]
-
-    @property
-    def best(self) -> Finalist:
-        """The settings with the best mean on the validation split."""
-        return self.finalists[0]
-
-    @property
-    def baseline(self) -> Finalist:
-        """The preset without changes."""
-        return next(finalist for finalist in self.finalists if not finalist.settings)
-
-    @property
-    def line(self) -> str:
-        """The settings to paste after `--set`, including those that all trials shared; empty = none."""
-        return ", ".join(filter(None, (self.settings, settings_text(self.best.settings))))
-
-    def summary(self) -> str:
-        """The best settings beside the preset, for a terminal."""
-        lines = []
-        for name, finalist in {"preset": self.baseline, "best settings": self.best}.items():
-            mean, spread = finalist.summary(OBJECTIVE, on_holdout=True) or (float("nan"), 0.0)
-            seeds = f"{len(finalist.trials)} seeds" if len(finalist.trials) > 1 else "one seed"
-            lines.append(f"{name:<14} {OBJECTIVE} {mean:.3f} ± {spread:.3f} on the holdout ({seeds})")
-        if not self.best.settings:
-            return f"{lines[0]}\nno trial was better: keep the preset"
-        return "\n".join([*lines, f'--preset {self.preset} --set "{self.line}"'])
 
 
 def run_study(plan: StudyPlan, log: StudyLog | None = None) -> StudyOutcome:

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from faceforge.tuning.finalists import Finalist
+from faceforge.tuning.outcome import StudyOutcome
 from faceforge.tuning.page import render, slices
 from faceforge.tuning.result import OBJECTIVE, TrialResult
 from faceforge.tuning.space import SearchSpace
-from faceforge.tuning.study import StudyOutcome
 
 SPACE = SearchSpace.model_validate(
     {"train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "train.diffaugment": ["", "flip<b>"]}
