@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import select
 import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -216,14 +217,15 @@ def tls_in_front(url: str, folder: Path) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
 
-    def pump(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-        except OSError:
-            return
-        finally:
-            target.close()
+    def relay(client: ssl.SSLSocket, backend: socket.socket) -> None:
+        # One thread for both directions: two threads must not use a TLS socket at the same time.
+        with suppress(OSError), client, backend:
+            while True:
+                ready = [client] if client.pending() else select.select([client, backend], [], [])[0]
+                for source in ready:
+                    if not (data := source.recv(65536)):
+                        return
+                    (backend if source is client else client).sendall(data)
 
     def accept(listener: socket.socket) -> None:
         while True:
@@ -234,8 +236,7 @@ def tls_in_front(url: str, folder: Path) -> Iterator[str]:
             except OSError:
                 return
             backend = socket.create_connection(("127.0.0.1", urlsplit(url).port or 80))
-            for pair in ((client, backend), (backend, client)):
-                threading.Thread(target=pump, args=pair, daemon=True).start()
+            threading.Thread(target=relay, args=(client, backend), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=accept, args=(listener,), daemon=True).start()
