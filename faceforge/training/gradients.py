@@ -119,8 +119,8 @@ def _separate_penalty(
     gradients, _ = pullback(for_discriminator)
     _, fake_gradient = pullback(for_generator)
     penalty = partial(_penalty, gan, state, batch, (real_views, fake_views), conditions)
-    gradients, *penalties = _add_penalty(config, state, batch, gradients, penalty)
-    return _Scored(logits, both_losses, gradients, fake_gradient, (penalties[0], penalties[1]), statistics, vectors)
+    gradients, r1, r2 = _add_penalty(config, state, batch, gradients, penalty)
+    return _Scored(logits, both_losses, gradients, fake_gradient, (r1, r2), statistics, vectors)
 
 
 def _shared_penalty(

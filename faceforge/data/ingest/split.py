@@ -28,7 +28,7 @@ def sufficient_share(keys: NDArray[np.uint64], share: float) -> float:
 
     Args:
         keys: as for `in_holdout`, of all distinct images.
-        share: the least that is wanted.
+        share: the smallest share of images to hold out.
     """
     if len(keys) < 2 * MIN_IMAGES or in_holdout(keys, share).sum() >= MIN_IMAGES:
         return share
