@@ -117,14 +117,7 @@ def _pass_through(parent: ImageSet, folder: Path) -> DatasetInfo:
 
 def _enlarge(parent: ImageSet, folder: Path, config: AugmentConfig, seed: int) -> DatasetInfo:
     info = parent.info
-    writer = ImageSetWriter(
-        folder,
-        source=info.source,
-        image_size=info.image_size,
-        channels=info.channels,
-        columns=tuple(info.labels),
-        vocabularies=info.labels,
-    )
+    writer = ImageSetWriter.like(info, folder)
     writer.copy_split(parent, "holdout")
     each = 1 + config.flip + config.copies
     extra = [0] * info.counts["train"].total

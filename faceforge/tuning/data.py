@@ -50,14 +50,7 @@ def carve_validation(images: ImageSet, out: Path) -> ImageSet:
         raise FaceForgeError(f"{total} training images are too few for a search; at least {4 * MIN_IMAGES} are needed")
     share = max(SHARE, 1.25 * MIN_IMAGES / total)  # a quarter more, since the number is random
     with atomic_folder(out) as partial:
-        writer = ImageSetWriter(
-            partial,
-            source=info.source,
-            image_size=info.image_size,
-            channels=info.channels,
-            columns=tuple(info.labels),
-            vocabularies=info.labels,
-        )
+        writer = ImageSetWriter.like(info, partial)
         for record in images.records("train"):
             split: Split = "holdout" if _position(record.sha256) < share else "train"
             image = encode(from_bytes(record.image, info.channels), record.image)

@@ -77,6 +77,18 @@ class ImageSetWriter:
         self._counts: dict[str, dict[str, dict[str, int]]] = {s: {c: {} for c in self._columns} for s in SPLITS}
         self._statistics = StatisticsBuilder(channels, image_size)
 
+    @classmethod
+    def like(cls, info: DatasetInfo, folder: Path) -> ImageSetWriter:
+        """A writer for images derived from the image set `info`: same source, image size and label columns."""
+        return cls(
+            folder,
+            source=info.source,
+            image_size=info.image_size,
+            channels=info.channels,
+            columns=tuple(info.labels),
+            vocabularies=info.labels,
+        )
+
     def add(
         self,
         split: Split,
