@@ -111,7 +111,7 @@ def test_rates_an_uploaded_image_and_refuses_other_files(page, tmp_path: Path) -
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 40, 3), np.uint8)).save(buffer, "PNG")
     page.set_input_files("input[type=file]", {"name": "a.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
-    page.wait_for_selector("text=/of the images that get this score/i")
+    page.wait_for_selector("text=/of those with this score were real/")
     page.wait_for_selector("text=/[0-9]+% real, [0-9]+% generated/")
     page.set_input_files("input[type=file]", {"name": "b.png", "mimeType": "image/png", "buffer": b"no image at all"})
     page.wait_for_selector("text=/b.png cannot be used: not an image/")
