@@ -9,7 +9,7 @@ from typing import Any
 
 from faceforge.errors import FaceForgeError, first_line
 
-_TIMEOUT_SECONDS = 20
+_TIMEOUT_SECONDS = (5, 20)  # to connect, to read
 
 
 def connect_kubernetes() -> Any:
@@ -64,6 +64,37 @@ def read_config_map(namespace: str, name: str) -> dict[str, str]:
     with _errors():
         api = client.CoreV1Api(connect_kubernetes())
         return dict(api.read_namespaced_config_map(name, namespace, _request_timeout=_TIMEOUT_SECONDS).data or {})
+
+
+def workflow_exists(namespace: str, name: str) -> bool:
+    """Whether there is an Argo workflow.
+
+    Raises:
+        FaceForgeError: no cluster is configured, it does not answer, it refuses, or it knows no workflows.
+    """
+    from kubernetes import client
+
+    with _errors():
+        api = client.CustomObjectsApi(connect_kubernetes())
+        try:
+            api.get_namespaced_custom_object(
+                "argoproj.io", "v1alpha1", namespace, "workflows", name, _request_timeout=_TIMEOUT_SECONDS
+            )
+        except client.ApiException as error:
+            if error.status == 404 and name in str(error.body):  # without Argo, the answer does not name the workflow
+                return False
+            raise
+        return True
+
+
+def context_name() -> str:
+    """Which cluster `connect_kubernetes` uses, for messages."""
+    from kubernetes import config
+
+    try:
+        return f"context {config.list_kube_config_contexts()[1]['name']}"
+    except config.ConfigException:
+        return "of this pod"
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError
 from pipelines.cluster.failure import RunNotSucceededError
-from pipelines.cluster.runs import lost_schedule, request_termination
-from pipelines.cluster.workflow import StepPod, read_log, step_pods
+from pipelines.cluster.lost import LostRuns
+from pipelines.cluster.runs import request_termination
+from pipelines.cluster.workflow import StepPod, pods_of_workflow, read_log, read_workflow
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -40,6 +41,7 @@ class PodReporter:
         self._last_line: dict[str, str] = {}
         self._nothing_since = time.monotonic()
         self._no_logs = False
+        self._lost_runs = LostRuns(self.client)
         self._lost = False
 
     def report(self, run: Any) -> None:
@@ -53,8 +55,9 @@ class PodReporter:
             return
         self._next = now + LOOK_SECONDS
         try:
-            self._check_schedule(run)
-            pods = step_pods(self.client, self.run_id)
+            workflow = read_workflow(self.client, self.run_id)
+            self._check_lost(run, workflow)
+            pods = pods_of_workflow(workflow)
         except RunNotSucceededError:
             raise
         except FaceForgeError:
@@ -68,9 +71,9 @@ class PodReporter:
             self._show_change("", "no step has a pod yet; if that lasts, look at workflow controller and driver pods")
         self._check_starts([pod for pod in pods if not pod.started], now)
 
-    def _check_schedule(self, run: Any) -> None:
-        reason = lost_schedule(self.client, run)
-        if reason and self._lost:  # at two looks: the server hears of a changed owner a moment later
+    def _check_lost(self, run: Any, workflow: dict[str, Any]) -> None:
+        reason = self._lost_runs.reason(run, workflow)
+        if reason and self._lost:  # at two looks: the server hears of changes a moment later
             raise RunNotSucceededError(f"run {self.run_id} no longer exists: {reason}")
         self._lost = bool(reason)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from faceforge.errors import FaceForgeError
 from pipelines.cluster.api import api_errors, equals, list_all, with_retries
 from pipelines.cluster.connection import connect, namespace_of
+from pipelines.cluster.lost import LostRuns
 from pipelines.cluster.server import Server
-from pipelines.cluster.workflow import read_workflow
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -49,9 +49,10 @@ def table(runs: list[Any], client: Client | None = None) -> Iterator[str]:
 
     With a client, an unfinished run that Kubernetes has deleted is shown as `gone`.
     """
+    lost = LostRuns(client) if client else None
     for run in runs:
         state = str(run.state or "PENDING").lower()
-        if client and run.state not in FINISHED_STATES and lost_schedule(client, run):
+        if lost and run.state not in FINISHED_STATES and lost.reason(run):
             state = "gone"
         created = f"{run.created_at:%Y-%m-%d %H:%M}" if run.created_at else "-"
         trigger = " (by schedule)" if run.recurring_run_id else ""
@@ -93,7 +94,7 @@ def close_in_mlflow(run_id: str, server: Server, tracking_uri: str = "") -> str:
 
     client = connect(server)
     run = with_retries(f"run {run_id}", lambda: client.get_run(run_id))
-    if run.state not in FINISHED_STATES:
+    if run.state not in FINISHED_STATES and not LostRuns(client).reason(run):
         raise FaceForgeError(f"run {run_id} is still {str(run.state).lower()}: terminate it, or wait for its end")
     parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
     key = str(parameters.get("run_key") or run_id)  # a run without a key uses its id
@@ -105,24 +106,3 @@ def close_in_mlflow(run_id: str, server: Server, tracking_uri: str = "") -> str:
 def request_termination(client: Client, run_id: str) -> None:
     """Ask the server to terminate a run; does not wait for its end."""
     with_retries(f"run {run_id}", lambda: client.terminate_run(run_id))
-
-
-def lost_schedule(client: Client, run: Any) -> str:
-    """Why an unfinished run no longer exists, if the schedule that started it was deleted with its runs; '' otherwise.
-
-    Kubernetes deletes a workflow with the recurring run that owns it, and the server keeps the run's last state. A
-    recurring run that was deleted alone (as `faceforge schedule` does) no longer owns the workflow.
-    """
-    import kfp_server_api
-
-    if not run.recurring_run_id:
-        return ""
-    try:
-        with api_errors(f"schedule of run {run.run_id}"):
-            client.get_recurring_run(run.recurring_run_id)
-            return ""
-    except FaceForgeError as error:
-        if not isinstance(error.__cause__, kfp_server_api.ApiException) or error.__cause__.status != 404:
-            return ""  # asked again at the next poll
-    owners = read_workflow(client, run.run_id).get("metadata", {}).get("ownerReferences")
-    return "its schedule was deleted, and Kubernetes deleted the run's pods with it" if owners else ""

@@ -51,7 +51,15 @@ def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def deleted_workflows() -> set[str]:
+    """Names of the workflows that the `kubernetes` fixture no longer has; all others exist."""
+    return set()
+
+
+@pytest.fixture
+def kubernetes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deleted_workflows: set[str]
+) -> Iterator[dict[str, str]]:
     """SIMULATED Kubernetes API that KUBECONFIG points to: logs of pods in namespace kubeflow by the pods' names."""
     logs: dict[str, str] = {}
 
@@ -63,8 +71,13 @@ def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
             if found and found[1] in logs:
                 tail = int(parse_qs(parts.query).get("tailLines", ["0"])[0])
                 status, body = 200, "\n".join(logs[found[1]].splitlines()[-tail:])
+            found = re.fullmatch("/apis/argoproj.io/v1alpha1/namespaces/kubeflow/workflows/([^/]+)", parts.path)
+            if found and found[1] in deleted_workflows:
+                body = json.dumps({"kind": "Status", "message": f'workflows "{found[1]}" not found', "code": 404})
+            elif found:
+                status, body = 200, json.dumps({"metadata": {"name": found[1]}})
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain" if status == 200 else "application/json")
+            self.send_header("Content-Type", "application/json" if body.startswith("{") else "text/plain")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body.encode())

@@ -151,6 +151,27 @@ def test_a_run_deleted_with_its_schedule_is_noticed(server: SimulatedServer) -> 
     assert f"{run_id}  gone" in CliRunner().invoke(pipeline, ["runs"]).output
 
 
+def test_a_run_whose_workflow_was_deleted_is_noticed(
+    server: SimulatedServer, kubernetes: dict[str, str], deleted_workflows: set[str]
+) -> None:
+    server.states = ["RUNNING"]
+    server.workflow = workflow(step_node("train", "Running", 2))
+    assert submit("--detach").exit_code == 0
+    assert "gone" not in CliRunner().invoke(pipeline, ["runs"]).output
+    deleted_workflows.add("faceforge-x")
+    line = error(watch("r-1"))
+    assert (
+        "run r-1 no longer exists: Kubernetes (context here) has no workflow faceforge-x in namespace kubeflow" in line
+    )
+    assert "r-1  gone" in CliRunner().invoke(pipeline, ["runs"]).output
+
+
+def test_without_kubernetes_a_deleted_workflow_is_not_claimed(server: SimulatedServer, no_kubernetes: None) -> None:
+    server.states = [*["RUNNING"] * 4, "SUCCEEDED"]
+    server.workflow = workflow(step_node("train", "Running", 2))
+    assert submit().exit_code == 0
+
+
 def test_a_run_whose_schedule_alone_was_deleted_is_followed_to_its_end(server: SimulatedServer) -> None:
     server.recurring["rr-1"] = {"recurring_run_id": "rr-1", "display_name": "nightly"}
     run_id = server.fire("rr-1")
