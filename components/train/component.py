@@ -17,6 +17,7 @@ def train(
     run_key: str,
     job: str,
     bundle: dsl.Output[dsl.Model],
+    workers: int = 1,
 ) -> None:
     """Train the two networks; a retry continues from the last checkpoint under `checkpoint_root`/run key."""
     from pathlib import Path
@@ -33,5 +34,6 @@ def train(
             checkpoints=tracking.checkpoints(checkpoint_root),
             model_name=model_name,
             out=Path(bundle.path),
+            workers=int(workers),
             tracking=tracking,
         )

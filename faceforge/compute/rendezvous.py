@@ -29,9 +29,14 @@ class Rendezvous:
         place: folder or fsspec address (`s3://...`) that all workers share.
         index: this worker's number, 0 to `count` - 1.
         count: number of workers.
+        message: a text of worker 0 for the others.
+
+    Attributes:
+        message: the text of worker 0, after `join`.
     """
 
-    def __init__(self, place: str, index: int, count: int) -> None:
+    def __init__(self, place: str, index: int, count: int, message: str = "") -> None:
+        self.message = message
         self._place, self._index, self._count = place, index, count
         self._ticket = uuid4().hex
 
@@ -48,7 +53,7 @@ class Rendezvous:
             FaceForgeError: a worker did not come in time.
             UnavailableError: the place cannot be used.
         """
-        own = {"ticket": self._ticket, "address": _own_address(), "agreed": []}
+        own: dict[str, Any] = {"ticket": self._ticket, "address": _own_address(), "agreed": []}
         self._write(self._file(self._index), own)
         used = set(self._read(_MEMBERS).get("tickets", ()))
         deadline = time.monotonic() + patience
@@ -65,6 +70,15 @@ class Rendezvous:
                 )
             time.sleep(_POLL_SECONDS)
 
+    def restarted(self) -> list[int]:
+        """Numbers of the workers that have started again since `join`, and so wait for the others to do the same."""
+        tickets = self._read(_MEMBERS).get("tickets", ())
+        return [
+            index
+            for index, ticket in enumerate(tickets)
+            if self._read(self._file(index)).get("ticket", ticket) != ticket
+        ]
+
     def finish(self) -> None:
         """Tells workers that start again later that training is over."""
         self._write(_FINISHED, {"by": self._index})
@@ -77,7 +91,7 @@ class Rendezvous:
             return []
         members = {"tickets": tickets, "addresses": [worker["address"] for worker in workers]}
         complete = all(worker["agreed"] == tickets for worker in workers[1:])
-        self._write(_MEMBERS, members | {"complete": complete})
+        self._write(_MEMBERS, members | {"complete": complete, "message": self.message})
         return members["addresses"] if complete else []
 
     def _follow(self, own: dict[str, Any]) -> list[str]:
@@ -88,6 +102,7 @@ class Rendezvous:
         if members["tickets"] != own["agreed"]:
             own["agreed"] = members["tickets"]
             self._write(self._file(self._index), own)
+        self.message = members["message"]
         return list(members["addresses"]) if members["complete"] else []
 
     def _file(self, index: int) -> str:

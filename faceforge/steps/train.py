@@ -14,6 +14,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.files import atomic_folder
 from faceforge.steps.log_data import log_input
 from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.steps.workers import training_together
 from faceforge.training.inputs import check_inputs
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run_train(
     model_name: str | None = None,
     checkpoints: str | None = None,
     out: Path | None = None,
+    workers: int = 1,
 ) -> Path:
     """Trains a model bundle; see `faceforge.training.train`. Returns its folder.
 
@@ -43,11 +45,13 @@ def run_train(
         model_name: registered model whose champion `train.init_from=champion` means; None: none, then that is refused.
         checkpoints: folder or address (`s3://...`) that outlives this attempt; None: `checkpoints` in `work`.
         out: folder for a copy of the bundle; None: no copy.
+        workers: number of pods that train together; this is the chief, the others run `run_train_worker`. They meet
+            beside `checkpoints`, which all of them must share.
     """
     config = resolve(preset, settings)
     check_inputs(data, config)  # before TensorFlow is imported and a run is opened
     with maybe_tracked("train", tracking if is_chief() else None, system_metrics=True) as run:
-        bundle = _train(data, work, config, run, checkpoints, model_name)
+        bundle = _train(data, work, config, run, checkpoints, model_name, workers)
         if out is None:
             return bundle
         with atomic_folder(out) as partial:
@@ -56,7 +60,13 @@ def run_train(
 
 
 def _train(
-    data: Path, work: Path, config: Config, run: StepRun | None, checkpoints: str | None, model_name: str | None
+    data: Path,
+    work: Path,
+    config: Config,
+    run: StepRun | None,
+    checkpoints: str | None,
+    model_name: str | None,
+    workers: int,
 ) -> Path:
     from faceforge.steps.log_training import log_training
     from faceforge.tracking.start import starting_point
@@ -68,11 +78,11 @@ def _train(
 
         from faceforge.training.train import train_bundle  # imports TensorFlow: only after the start is known to exist
 
+        def train(observer: Observer | None = None) -> Path:
+            with training_together(checkpoints, 0, workers, start.name):
+                return train_bundle(data, work, config, observer, checkpoints, start.bundle)
+
         if run is None:
-            return train_bundle(data, work, config, None, checkpoints, start.bundle)
+            return train()
         log_input(run, ImageSet.open(data).info)
-
-        def train(observer: Observer) -> Path:
-            return train_bundle(data, work, config, observer, checkpoints, start.bundle)
-
         return log_training(run, config, start, work, train)

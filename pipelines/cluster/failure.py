@@ -12,7 +12,7 @@ from pipelines.definition.definitions import CLOSE, DEFINITIONS
 if TYPE_CHECKING:
     from kfp import Client
 
-_FAN_OUT = ("prepare", "merge")  # the steps of ingest when several pods share it
+_FAN_OUT = ("prepare", "merge", "train-worker")  # of ingest and train, when several pods share their work
 STEPS = {step for definition in DEFINITIONS.values() for step in definition.steps} | set(_FAN_OUT)
 
 

@@ -160,11 +160,21 @@ class CompileSettings(_Options):
         le=100,
         description="Number of pods that share the work of ingest, at most 100, for large sources.",
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Number of pods that train together (needs a place for checkpoints that all nodes can mount).",
+    )
+    tune_workers: int = Field(
+        1, ge=1, le=50, description="Number of pods that share the trials of the tuning pipeline, at most 50."
+    )
     retries: int = Field(
         0,
         ge=0,
         le=10,
-        description="Retries of a step's pod that failed or was deleted (needs a place for checkpoints).",
+        description="Retries of a step's pod that failed or was deleted, and of its process within a pod; without it, "
+        "the process is retried three times (needs a place for checkpoints).",
     )
 
     @property
@@ -187,6 +197,10 @@ def compile_settings(**options: object) -> CompileSettings:
         raise FaceForgeError(
             "compile option retries needs checkpoint_claim, or a bucket as checkpoint_path: "
             "a retried pod starts with an empty disk"
+        )
+    if settings.workers > 1 and not settings.checkpoint_root:
+        raise FaceForgeError(
+            "compile option workers needs checkpoint_claim, or a bucket as checkpoint_path: the workers meet there"
         )
     if settings.checkpoint_claim and "://" in settings.checkpoint_path:
         raise FaceForgeError("compile option checkpoint_claim cannot be mounted at a bucket; use one or the other")

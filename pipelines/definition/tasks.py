@@ -3,13 +3,18 @@
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
+from faceforge.steps.supervise import RETRIES
 from pipelines.definition.compile_settings import CompileSettings
 from pipelines.definition.definitions import CLOSE
 
 _EXECUTOR = "kfp.dsl.executor_main"
 _NO_RETRY_DEADLINE = f"{30 * 24 * 3600}s"  # counts from the first attempt; by default, nothing is retried after an hour
 _CLOSE_SECONDS = 120  # a pod of `close` that cannot start must not keep a terminated run from ending
-_NEURAL_STEPS = ("train", "evaluate", "export", "generate", "check")
+_TRAINING = ("train", "train-worker")
+_TRIALS = ("search", "repeat")
+_NEURAL_STEPS = (*_TRAINING, "evaluate", "export", "generate", "check", "split", *_TRIALS, "choose", "select")
+# The network policy of k8s/components/workers lets only pods with this label reach each other.
+_WORKER_LABEL = ("app.kubernetes.io/name", "faceforge-workers")
 
 
 def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
@@ -24,8 +29,10 @@ def configure(step: str, task: PipelineTask, options: CompileSettings) -> None:
         task.set_retry(num_retries=options.retries, backoff_duration="30s", backoff_max_duration=_NO_RETRY_DEADLINE)
     if step == CLOSE:
         kubernetes.set_timeout(task, _CLOSE_SECONDS)
-    if step in ("train", "generate"):
+    if step in (*_TRAINING, *_TRIALS, "generate"):
         _configure_compute(task, options)
+    if step in _TRAINING and options.workers > 1:
+        kubernetes.add_pod_label(task, *_WORKER_LABEL)
 
 
 def _supervise(task: PipelineTask) -> None:
@@ -40,6 +47,8 @@ def _configure_container(step: str, task: PipelineTask, options: CompileSettings
     image = options.train_image if step in _NEURAL_STEPS else options.core_image
     task.set_container_image(image)
     task.set_env_variable("FACEFORGE_IMAGE", image)  # a container cannot see its image's name; lineage records it
+    if options.retries:
+        task.set_env_variable(RETRIES, str(options.retries))
     for name, value in options.env.items():
         task.set_env_variable(name, value)
     for secret in options.secrets:
@@ -48,7 +57,7 @@ def _configure_container(step: str, task: PipelineTask, options: CompileSettings
         task.set_cpu_request(options.cpu_request)
     if options.memory_request:
         task.set_memory_request(options.memory_request)
-    if step in ("train", "evaluate", "generate"):
+    if step in (*_TRAINING, *_TRIALS, "evaluate", "generate", "select"):
         if options.memory:
             task.set_memory_limit(options.memory)
         if options.shm_size:
@@ -75,7 +84,7 @@ def _configure_pod(task: PipelineTask, options: CompileSettings) -> None:
 def _configure_volumes(step: str, task: PipelineTask, options: CompileSettings) -> None:
     if step in ("ingest", "prepare", "generate") and options.data_claim:
         kubernetes.mount_pvc(task, options.data_claim, options.data_path)
-    if step in ("ingest", "train", "generate") and options.checkpoint_claim:  # a retry resumes from there
+    if step in ("ingest", *_TRAINING, *_TRIALS, "generate") and options.checkpoint_claim:  # a retry resumes from there
         kubernetes.mount_pvc(task, options.checkpoint_claim, options.checkpoint_path)
 
 

@@ -7,7 +7,8 @@ model becomes a version without an alias. `close` runs last, also after a failed
 means "unset": the local runner and the cluster treat other types and defaults differently.
 
 Compiled with `ingest_workers` above 1, several pods each prepare a share of the images and `merge` replaces `ingest`;
-the image set is the same.
+the image set is the same. With `workers` above 1, pods of `train_worker` compute each batch together with the pod of
+`train`.
 """
 
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from components.merge.component import merge
 from components.prepare.component import prepare
 from components.register.component import register
 from components.train.component import train
+from components.train_worker.component import train_worker
 from faceforge.defaults import EXPERIMENT, MODEL_NAME, PRESET, SOURCE
 from pipelines.definition.closing import closing
 from pipelines.definition.compile_settings import CompileSettings
@@ -73,13 +75,17 @@ def build(options: CompileSettings) -> BaseComponent:
             ingested = ingest(checkpoint_root=checkpoint_root, model_name=model_name, **images, **tracking)
         data = ingested.outputs["data"]
         augmented = augment(data=data, **recipe, **tracking)
-        trained = train(
-            data=augmented.outputs["augmented"],
-            checkpoint_root=checkpoint_root,
-            model_name=model_name,
+        training = {
+            "data": augmented.outputs["augmented"],
+            "checkpoint_root": checkpoint_root,
+            "workers": options.workers,
             **recipe,
             **tracking,
-        )
+        }
+        trained = train(model_name=model_name, **training)
+        if options.workers > 1:
+            with dsl.ParallelFor(list(range(1, options.workers))) as worker:
+                configure("train-worker", train_worker(worker=worker, **training), options)
         bundle = trained.outputs["bundle"]
         evaluated = evaluate(bundle=bundle, data=data, model_name=model_name, **recipe, **tracking)
         exported = export(bundle=bundle, **tracking).after(evaluated)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.definition.definitions import SYNTHESIS, TRAINING
+from pipelines.definition.definitions import DEFINITIONS
 
-STEPS = (*TRAINING.steps, *SYNTHESIS.steps, "close")
+STEPS = tuple(dict.fromkeys(step for definition in DEFINITIONS.values() for step in (*definition.steps, "close")))
+SEVERAL_PODS = ("prepare", "merge", "train_worker")  # of ingest and train, when several pods share their work
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,7 +20,7 @@ def source(step: str) -> str:
 
 def test_a_folder_per_step() -> None:
     folders = {path.parent.name for path in (ROOT / "components").glob("*/component.py")}
-    assert folders == {*STEPS, "prepare", "merge"}  # those two stand in for ingest where several pods share its work
+    assert folders == {*STEPS, *SEVERAL_PODS}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -43,7 +44,9 @@ def test_annotations_are_evaluated(step: str) -> None:
     assert "from __future__ import annotations" not in source(step)
 
 
-@pytest.mark.parametrize(("component", "step"), [*zip(STEPS, STEPS, strict=True), ("merge", "ingest")])
+@pytest.mark.parametrize(
+    ("component", "step"), [*zip(STEPS, STEPS, strict=True), ("merge", "ingest"), ("train_worker", "train_worker")]
+)
 def test_a_component_passes_the_arguments_that_its_step_takes(component: str, step: str) -> None:
     """Binds each component's call to the real signature, so that the two cannot drift apart."""
     (call,) = [

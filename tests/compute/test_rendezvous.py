@@ -38,9 +38,11 @@ def test_all_workers_get_the_same_addresses(tmp_path: Path, pool: ThreadPoolExec
     assert all(address.rpartition(":")[2].isdecimal() for address in answers[0])
 
 
-def test_a_bucket_serves_as_well(pool: ThreadPoolExecutor) -> None:
-    workers = [start(pool, "memory://runs/one/workers", index, 2) for index in (0, 1)]
-    assert workers[0].result() == workers[1].result()
+def test_a_bucket_serves_as_well_and_carries_a_message(pool: ThreadPoolExecutor) -> None:
+    chief, other = (Rendezvous("memory://runs/one/workers", index, 2, "hello" * (index == 0)) for index in (0, 1))
+    waiting = pool.submit(chief.join, 20)
+    assert other.join(20) == waiting.result()
+    assert other.message == "hello"
 
 
 def test_after_a_failure_nobody_meets_a_process_that_is_gone(tmp_path: Path, pool: ThreadPoolExecutor) -> None:

@@ -11,7 +11,7 @@ from faceforge.errors import FaceForgeError
 from pipelines.cli.pipeline import pipeline
 from pipelines.definition.compile import compile_pipeline
 from pipelines.definition.compile_settings import compile_settings, parse_pair, parse_secret, parse_toleration
-from pipelines.definition.definitions import DEFINITIONS, SYNTHESIS, TRAINING, Definition
+from pipelines.definition.definitions import DEFINITIONS, SYNTHESIS, TRAINING, TUNING, Definition
 
 STEPS = TRAINING.steps
 
@@ -85,6 +85,38 @@ def test_a_synthetic_set_is_checked_before_it_is_handed_out(tmp_path: Path) -> N
     assert {mount["mountPath"] for mount in pods["exec-generate"]["pvcMount"]} == {"/data", "/checkpoints"}
 
 
+def test_the_trials_of_a_search_are_fanned_out_twice(tmp_path: Path) -> None:
+    spec, platform = compiled(
+        tmp_path / "p.yaml", TUNING, tune_workers=3, gpu=1, checkpoint_claim="trials", retries=2, data_claim="photos"
+    )
+    tasks = steps_of(spec)
+    loops = sorted(name for name in tasks if name.startswith("for-loop"))
+    first, second = loops
+    assert [tasks[loop]["parameterIterator"]["items"]["raw"] for loop in loops] == ["[0, 1, 2]"] * 2
+    waits = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+    assert waits == {
+        "ingest": set(),
+        "split": {"ingest"},
+        first: {"split"},
+        "choose": {first},
+        second: {"split", "choose"},
+        "select": {"ingest", "split", "choose", second},
+    }
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    for loop, step in ((first, "search"), (second, "repeat")):
+        task = spec["components"][tasks[loop]["componentRef"]["name"]]["dag"]["tasks"][step]
+        assert task["inputs"]["parameters"]["workers"]["runtimeValue"]["constant"] == 3.0
+        assert task["retryPolicy"]["maxRetryCount"] == 2
+        assert executors(spec)[f"exec-{step}"]["container"]["resources"]["accelerator"]["count"] == "1"
+        assert [mount["mountPath"] for mount in pods[f"exec-{step}"]["pvcMount"]] == ["/checkpoints"]
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    assert set(parameters) == {
+        "source", "labels", "preset", "settings", "budget", "space", "seeds", "experiment", "tracking_uri", "run_key",
+        "checkpoint_root",
+    }  # fmt: skip
+    assert all(p["parameterType"] == "STRING" and isinstance(p["defaultValue"], str) for p in parameters.values())
+
+
 def test_a_pipeline_is_compiled_by_name(tmp_path: Path) -> None:
     output = tmp_path / "p.yaml"
     result = CliRunner().invoke(pipeline, ["compile", "--pipeline", "synthesis", "--output", str(output)])
@@ -108,7 +140,7 @@ def test_a_step_has_the_image_that_it_needs(definition: Definition, tmp_path: Pa
     for made in executors(spec).values():
         assert {"name": "FACEFORGE_IMAGE", "value": made["container"]["image"]} in made["container"]["env"]
     networks = {step for step, image in images.items() if image == train}
-    assert networks == {"train", "evaluate", "export", "generate", "check"} & set(definition.steps)
+    assert networks == set(definition.steps) - {"ingest", "augment", "register", "publish"}
     assert {images[step] for step in images if step not in networks} == {core}
 
 
@@ -226,8 +258,18 @@ def test_every_step_is_started_again_in_its_pod_and_close_cannot_hang(definition
     assert pods == {"exec-close": {"activeDeadlineSeconds": "120"}}
 
 
+def test_a_variable_of_the_user_has_the_last_word_on_retries(tmp_path: Path) -> None:
+    retries = {"FACEFORGE_STEP_RETRIES": "0"}
+    spec = compiled(tmp_path / "p.yaml", checkpoint_claim="c", retries=2, env=retries)[0]
+    for executor in executors(spec).values():
+        found = [one["value"] for one in executor["container"]["env"] if one["name"] in retries]
+        assert found == ["0"]
+
+
 def test_retries_apply_to_every_step_without_a_deadline_of_an_hour(tmp_path: Path) -> None:
     spec = compiled(tmp_path / "p.yaml", checkpoint_claim="c", retries=2)[0]
+    for executor in executors(spec).values():  # also to the process in the pod
+        assert {"name": "FACEFORGE_STEP_RETRIES", "value": "2"} in executor["container"]["env"]
     for task in (*steps_of(spec).values(), spec["root"]["dag"]["tasks"]["close"]):
         assert task["retryPolicy"]["maxRetryCount"] == 2
         assert task["retryPolicy"]["backoffMaxDuration"] == "2592000s"

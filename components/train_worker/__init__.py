@@ -1,0 +1,1 @@
+"""The train step as a Kubeflow component."""
