@@ -90,10 +90,8 @@ def _assign_splits(columns: _Columns, share: float) -> tuple[NDArray[np.int8], t
         distinct, _ = _deduplicate(columns.digests, columns.official)
         enlarged = sufficient_share(columns.keys[distinct], share)
     splits = np.where(in_holdout(columns.keys, enlarged), _HOLDOUT, _TRAIN).astype(np.int8)
-    note = (
-        f"the holdout has {enlarged:.0%} of the images instead of {share:.0%}: "
-        f"evaluation needs at least {MIN_IMAGES} images in it"
-    )
+    reason = f"evaluation needs at least {MIN_IMAGES} images in it" if len(splits) > MIN_IMAGES else "it would be empty"
+    note = f"the holdout has {enlarged:.0%} of the images instead of {share:.0%}: {reason}"
     return np.where(is_official, columns.official, splits), (note,) if enlarged > share else ()
 
 

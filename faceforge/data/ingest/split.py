@@ -21,7 +21,7 @@ def in_holdout(keys: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
 
 
 def sufficient_share(keys: NDArray[np.uint64], share: float) -> float:
-    """The share of the holdout that gives both splits `MIN_IMAGES`, if there are enough images; else `share` itself.
+    """The share of the holdout that gives both splits `MIN_IMAGES`, if there are enough images, else one image.
 
     A set that grows later needs a smaller share again. Its holdout then keeps a part of the earlier one, so a model
     that was trained before has seen nothing of it.
@@ -30,9 +30,10 @@ def sufficient_share(keys: NDArray[np.uint64], share: float) -> float:
         keys: as for `in_holdout`, of all distinct images.
         share: the smallest share of images to hold out.
     """
-    if len(keys) < 2 * MIN_IMAGES or in_holdout(keys, share).sum() >= MIN_IMAGES:
+    needed = MIN_IMAGES if len(keys) >= 2 * MIN_IMAGES else 1
+    if len(keys) < 2 or in_holdout(keys, share).sum() >= needed:
         return share
-    last = np.sort(keys)[MIN_IMAGES - 1]  # images with an equal key, of one group, stay together
+    last = np.sort(keys)[needed - 1]  # images with an equal key, of one group, stay together
     enlarged = np.nextafter(float(last) / 2**64, 1)
     while not in_holdout(last[None], enlarged)[0]:  # float64 has fewer digits than the key
         enlarged = np.nextafter(enlarged, 1)

@@ -15,6 +15,7 @@ from faceforge.data.sources.classes import LabelRules
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.groups import Grouping, group_notes
 from faceforge.data.sources.samples import Sample, Source, random_subset
+from faceforge.data.sources.split_lists import SplitLists
 from faceforge.data.sources.splits import official_splits
 from faceforge.data.sources.unused import describe_unused
 
@@ -71,13 +72,21 @@ class FileSource(Source):
         counts: dict[str, Counter[str | None]] = {column: Counter() for column in annotations.labels}
         splits: set[Split | None] = set()
         groups: dict[str, set[Split | None]] = {}
-        for path in filter(annotations.includes, files.usable()):
+        used = [path for path in files.usable() if annotations.includes(path)]
+        for path in used:
             sample = self._grouping.apply(annotations.annotate(path))
             splits.add(sample.split)
             if sample.group:
                 groups.setdefault(sample.group, set()).add(sample.split)
             for column, value in sample.labels.items():
                 counts[column][value] += 1
+        self._lists = SplitLists(files, used if splits == {None} else (), annotations.documents)
+        if self._lists.documents:
+            splits = {self._lists.split_of(path) for path in used}
+            members = ((self._sample(path).group, self._lists.split_of(path)) for path in (used if groups else ()))
+            groups = {}
+            for group, split in members:
+                groups.setdefault(group, set()).add(split)
         self._rules = LabelRules(self.name, counts, config, annotations.vocabularies)
         self.labels, self.vocabularies = self._rules.columns, self._rules.vocabularies
         annotations.labels = self.labels
@@ -91,7 +100,8 @@ class FileSource(Source):
             *self._rules.notes,
             *split_notes,
             *group_notes(groups, self._official),
-            *describe_unused(files, {*annotations.documents, *annotations.ignored}),
+            *self._lists.notes,
+            *describe_unused(files, {*annotations.documents, *annotations.ignored, *self._lists.documents}),
         )
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
@@ -104,7 +114,7 @@ class FileSource(Source):
             if place in self._files.problems:
                 yield Sample(self._files.paths[place], problem=self._files.problems[place])
                 continue
-            sample = self._grouping.apply(self._annotations.annotate(self._files.paths[place]))
+            sample = self._sample(self._files.paths[place])
             yield replace(
                 sample,
                 read=next(readers),
@@ -116,4 +126,9 @@ class FileSource(Source):
 
     def stamps(self) -> dict[str, str]:
         """Images and the documents that annotate them."""
-        return self._files.stamps(self._annotations.documents) | self._annotations.stamps
+        return self._files.stamps((*self._annotations.documents, *self._lists.documents)) | self._annotations.stamps
+
+    def _sample(self, path: str) -> Sample:
+        """The sample of a path, with its group and split, but without its content."""
+        sample = self._grouping.apply(self._annotations.annotate(path))
+        return replace(sample, split=self._lists.split_of(path)) if self._lists.documents else sample

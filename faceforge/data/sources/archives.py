@@ -171,17 +171,15 @@ def _inflater() -> Any:
 class ZipFiles(_Archive):
     """Members of a zip file, sorted by name.
 
-    Names without the UTF-8 flag are read as UTF-8 where they are valid. A backslash separates folders if no name has a
-    slash, because old versions of .NET write such archives.
+    Names without the UTF-8 flag are read as UTF-8 where they are valid. In names without a slash, a backslash separates
+    folders, because old versions of .NET write such archives, and other programs add members to them.
     """
 
     def __init__(self, file: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
             following = [*(entry.header_offset for entry in entries[1:]), archive.start_dir] if entries else []
-        names = [_decoded(entry) for entry in entries]
-        if not any("/" in name for name in names):
-            names = [name.replace("\\", "/") for name in names]
+        names = [name if "/" in name else name.replace("\\", "/") for name in map(_decoded, entries)]
         members = [
             self._member(file, entry, name, after)
             for entry, name, after in zip(entries, names, following, strict=True)

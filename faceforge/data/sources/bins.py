@@ -105,9 +105,9 @@ def fit_bins(name: str, counts: Mapping[str, Counter[str | None]], text: str) ->
 
 
 def as_number(text: str | None) -> float | None:
-    """A text as a finite number; None if it is none."""
+    """A text as a finite number, with a decimal point or comma; None if it is none."""
     try:
-        number = float(text) if text is not None else math.nan
+        number = float(text.replace(",", ".", 1)) if text is not None else math.nan
     except ValueError:
         return None
     return number if math.isfinite(number) else None

@@ -168,8 +168,8 @@ def _check_numbers(name: str, column: str, counts: Counter[str | None], min_clas
     """A column of numbers that are too many to be classes: the advice is to divide them."""
     values = [value for value in counts if value is not None]
     if len(values) > _MANY_NUMBERS and _are_numbers(values) and min(counts.values()) < min_class:
-        low, *_, high = sorted(values, key=float)
-        middle = [sorted(map(float, values))[len(values) * part // 4] for part in (1, 2, 3)]
+        low, *_, high = sorted(values, key=lambda value: as_number(value) or 0.0)
+        middle = [sorted(as_number(value) or 0.0 for value in values)[len(values) * part // 4] for part in (1, 2, 3)]
         raise FaceForgeError(
             f"{name}: label column {column!r} holds {len(values):,} different numbers ({low} to {high}), and some have "
             f"fewer than {min_class} images; divide them into classes, for example with "

@@ -6,6 +6,7 @@ then tables whose names fit the images, then folders. `docs/data.md` lists what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,7 @@ _FORMATS: tuple[Callable[[Files], list[LabelTable]], ...] = (
     read_yolo,
     read_sidecars,
 )
+_NO_LABELS = re.compile(r"(sample[-_ ]?)?submission", re.I)  # of competitions: their values are made up
 _TABLES_AT_MOST = 64  # that are looked into
 _FITTING = 0.5  # share of the names or of the images that must match in a table with an unknown name
 
@@ -112,7 +114,7 @@ def _usual_paths(files: Files) -> list[str]:
 def _fitting_tables(files: Files) -> list[LabelTable]:
     """Tables with other names, if most of their names fit images, or most images are in them."""
     tables: list[LabelTable] = []
-    paths = [path for path in files.documents if _is_table(path)]
+    paths = [path for path in files.documents if _is_table(path) and not _NO_LABELS.fullmatch(_stem(path))]
     for path in paths[:_TABLES_AT_MOST]:
         try:
             table = _table(files, path)

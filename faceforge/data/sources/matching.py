@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from urllib.parse import unquote
 
 from faceforge.data.preprocess.formats import IMAGE_SUFFIXES
 from faceforge.data.sources.files import suffix
@@ -17,8 +18,9 @@ def match_names(names: Sequence[str | None], paths: Sequence[str], folder: str =
     """Assigns rows of a table to image files.
 
     Names are compared as paths relative to the table's folder, then to the root, then less and less exactly: the last
-    part, without suffix, without regard to case, Unicode form, non-ASCII letters (damaged by old zip programs) and
-    leading zeros. Each comparison assigns only names that are equal to exactly one path, and leaves the rest.
+    four to one parts (a list made on another machine begins with folders of that machine), without suffix, without
+    regard to case, Unicode form, non-ASCII letters (damaged by old zip programs) and leading zeros. Each comparison
+    assigns only names that are equal to exactly one path, and leaves the rest.
 
     Args:
         names: name of each row; None = the row has none.
@@ -57,8 +59,10 @@ def match_names(names: Sequence[str | None], paths: Sequence[str], folder: str =
 
 
 def clean_name(name: str) -> str:
-    """A file name as in the table, with `/` between folders and without `./`."""
+    """A file name as in the table, with `/` between folders and without `./`; of a URL, its path."""
     text = name.strip().replace("\\", "/")
+    if "://" in text:
+        text = unquote(text.partition("://")[2].partition("#")[0].partition("?")[0].partition("/")[2])
     while text.startswith("./"):
         text = text[2:]
     return text
@@ -70,6 +74,7 @@ def _comparisons(inside: str) -> list[tuple[Key, str | None]]:
     return [
         *comparisons,
         (str, ""),
+        *((lambda path, parts=parts: _end(path, parts), "") for parts in (4, 3, 2)),
         (_last, ""),
         (_stem, ""),
         (_loose, "case or Unicode form"),
@@ -85,6 +90,12 @@ def identity_key(name: str) -> str:
     """What remains of a file name in the loosest comparison: names with different keys never match."""
     text = re.sub(r"[-_. ](aligned|chip|cropped)$", "", _unpadded(_stem(clean_name(name))))
     return re.sub(r"[^\x00-\x7f]+", "*", unicodedata.normalize("NFC", text))
+
+
+def _end(path: str, parts: int) -> str:
+    """The last parts of a path; '' if it has fewer."""
+    found = path.split("/")[-parts:]
+    return "/".join(found) if len(found) == parts else ""
 
 
 def _last(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from faceforge.data.sources.columns import Column, choose, from_schema, leaf
 from faceforge.data.sources.files import Files, printable
 from faceforge.data.sources.matching import clean_name, identity_key, match_names
 from faceforge.data.sources.samples import Sample
+from faceforge.data.sources.split_lists import split_of_file
 from faceforge.data.sources.splits import split_column
 from faceforge.data.sources.tree import SplitFolders
 from faceforge.errors import FaceForgeError
@@ -33,6 +35,9 @@ _TECHNICAL = frozenset(  # columns about files and boxes, and splits by numbers:
     {"width", "height", "depth", "xmin", "ymin", "xmax", "ymax", "x", "y", "w", "h", "x1", "y1", "x2", "y2", "area"}
     | {"left", "top", "right", "bottom", "bbox", "size", "original_width", "original_height", "url", "license", "index"}
     | {"split", "partition", "subset", "usage"}
+)
+_IDENTITY = re.compile(
+    r"(subject|person|identity|patient|participant|individual|celebrity|user)([-_ ]?(id|name|no))?", re.I
 )
 _SAMPLE = 100  # rows that show whether a column can hold the names of images
 
@@ -181,6 +186,8 @@ class TableLabels(Annotations):
             row = listing.rows.get(path)
             if official is not None and row is not None:
                 split = official[0].get(official[1][row]) or split
+            elif row is not None and split is None and listing.table.documents:
+                split = split_of_file(listing.table.documents[0])
         group = next((value for value in self._looked_up(self._group, path) if value), "")
         labels: dict[str, str | None] = {}
         for column in self.labels:
@@ -209,7 +216,15 @@ class TableLabels(Annotations):
             technical = [c.name for c in simple if c.name.lower() in _TECHNICAL and c.name not in {*left_out, *bins}]
             if technical:
                 notes += (f"ingest.labels can name more columns: {', '.join(technical)}",)
-            requested = [column.name for column in simple if column.name not in {*left_out, *technical}]
+            persons = [
+                c.name for c in simple if _IDENTITY.fullmatch(c.name.strip()) and c.name not in {*technical, *bins}
+            ]
+            if persons and not config.group:
+                notes += (
+                    f"column {persons[0]!r} seems to name persons, so it is not taken as a label; "
+                    f"ingest.group={persons[0]} keeps all images of a person in one split",
+                )
+            requested = [column.name for column in simple if column.name not in {*left_out, *technical, *persons}]
             if simple and not requested:
                 requested, notes = [column.name for column in simple], ()
         name = f"{files.name} with {self._name}"

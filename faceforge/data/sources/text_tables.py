@@ -29,6 +29,8 @@ _BOMS = (  # byte order marks
     (b"\xfe\xff", "utf-16"),
 )
 _FALLBACK = "cp1252"
+_IMAGE_OBJECTS = frozenset({"image", "img", "photo", "picture", "file"})
+_NAMES_IN_OBJECTS = ("path", "file_name", "filename", "file", "name", "url", "src")
 
 
 def read_table(content: bytes, name: str, known: Container[str] = ()) -> tuple[pa.Table, tuple[str, ...]]:
@@ -98,7 +100,7 @@ def _array(values: list[Any]) -> pa.Array:
 
 
 def _read_json(content: bytes, name: str) -> tuple[pa.Table, tuple[str, ...]]:
-    """A list of objects, one object a line, or an object for each file name."""
+    """A list of objects, alone or in an object; one object a line; or an object for each file name."""
     text, notes = decode_text(content, name)
     try:
         if text.lstrip().startswith("[") or suffix(name) == ".json":
@@ -110,9 +112,22 @@ def _read_json(content: bytes, name: str) -> tuple[pa.Table, tuple[str, ...]]:
     if isinstance(rows, dict) and rows and all(suffix(key) in IMAGE_SUFFIXES for key in rows):
         values = ((key, value if isinstance(value, dict) else {"label": value}) for key, value in rows.items())
         rows = [{"file_name": key, **value} for key, value in values]
+    if isinstance(rows, dict):
+        lists = [value for value in rows.values() if isinstance(value, list)]
+        rows = lists[0] if len(lists) == 1 else rows
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise FaceForgeError(f"label file {name} holds no objects with a file name and labels")
-    return table_of(rows), notes
+    return table_of(map(_with_plain_name, rows)), notes
+
+
+def _with_plain_name(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with the name of its image as text, where it is in an object: `{"image": {"path": "1.png"}}`."""
+    nested = {key: value for key, value in row.items() if key.lower() in _IMAGE_OBJECTS and isinstance(value, dict)}
+    names = {
+        key: next((value[n] for n in _NAMES_IN_OBJECTS if isinstance(value.get(n), str)), None)
+        for key, value in nested.items()
+    }
+    return row | {key: name for key, name in names.items() if name}
 
 
 def _read_separated(content: bytes, name: str, known: Container[str]) -> tuple[pa.Table, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from pathlib import PurePosixPath
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from faceforge.config import IngestConfig
@@ -12,20 +12,17 @@ from faceforge.data.imageset.info import Split
 from faceforge.data.sources.annotations import Annotations
 from faceforge.data.sources.classes import choose_labels, class_name
 from faceforge.data.sources.files import Files
+from faceforge.data.sources.masks import mask_files, mask_folders
 from faceforge.data.sources.samples import Sample
 from faceforge.data.sources.splits import split_called, split_column
 
 FOLDER_COLUMN = "label"
-_MASKS = re.compile(
-    r"(.*[-_ ])?(masks?|segmentations?|segmentation(class|object)|mask[-_]anno|labelmaps?|parsing|trimaps?|mattes?"
-    r"|depth|alpha|ground[-_ ]?truth|gt|annotations?)([-_ ]?(images?|imgs?|png))?",
-    re.IGNORECASE,
-)
 _STORAGE = re.compile(
-    r"(part|chunk|block|batch|shard|vol|volume|disc|disk|cd|archive|images?|imgs?|photos?|data|folder|dir|set)"
-    r"[-_ ]?\d+|\d{3}[A-Z_]{5}",
+    r"(part|chunk|block|batch|shard|vol|volume|disc|disk|cd|archive|images?|imgs?|photos?|data|folder|dir|set|k?fold)"
+    r"[-_ ]?\d+|\d{3}[A-Z_]{5}|(19|20)\d\d[-_.](0[1-9]|1[0-2])([-_.]\d\d)?.*|(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d",
     re.IGNORECASE,
 )
+_HASHES = 16  # folders called like the first digits of hashes are storage from this many on
 PARTITION = re.compile(r"([A-Za-z_]\w*)=(.*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN = 4
@@ -46,20 +43,25 @@ class SplitFolders:
     def __init__(self, files: Files) -> None:
         self._skip = 1 if files.in_shards else 0
         folders = Counter(_folders(path) for path in files.usable())
-        self._masks = {} if files.in_shards else _mask_folders(files, folders)
+        self._masks = {} if files.in_shards else mask_folders(files, folders)
         notes = [f"{name}/ holds masks of the images, which are left out ({n:,})" for name, n in self._masks.items()]
         folders = Counter({place: n for place, n in folders.items() if not self._is_mask(place)})
+        self._mask_files = mask_files(files)
+        if self._mask_files:
+            listed = f"{len(self._mask_files):,}, the first: {min(self._mask_files)}"
+            notes.append(f"files called like masks of other images are left out ({listed})")
         self._depth = 0 if files.in_shards else _common(folders)
-        tops = {place[self._depth] if len(place) > self._depth else "" for place in folders}
+        self._level = self._depth + 1 if _are_splits(folders, self._depth + 1) else self._depth
+        tops = {_part(place, self._level) for place in folders}
         sides = {top: split_called(top) for top in tops}
         self.split = len(tops) > 1 and (all(sides.values()) or {"train", "holdout"} <= set(sides.values()))
         self.mixed = not self.split and len(tops) > 1 and any(sides.values())
         self._inner = 0
-        if self.split:
+        if self.split and self._level == self._depth:
             outside = Counter[str]()
             inner: dict[str, Counter[Folders]] = defaultdict(Counter)
             for place, n in folders.items():
-                top = place[self._depth] if len(place) > self._depth else ""
+                top = _part(place, self._depth)
                 if sides[top] is None:
                     outside[top or "."] += n
                 else:
@@ -73,7 +75,11 @@ class SplitFolders:
     def includes(self, path: str) -> bool:
         """Whether an image is neither a mask nor outside of the splits."""
         place = _folders(path)
-        return not self._is_mask(place) and (not self.split or self._side(place) is not None)
+        return (
+            path not in self._mask_files
+            and not self._is_mask(place)
+            and (not self.split or self._side(place) is not None)
+        )
 
     def split_of(self, path: str) -> Split | None:
         """The official split of an image."""
@@ -82,11 +88,14 @@ class SplitFolders:
         return self._side(_folders(path)) if self.split else None
 
     def inner(self, path: str) -> Folders:
-        """The folders of an image below wrappers and splits."""
+        """The folders of an image below wrappers and splits, or around the splits (`cats/train/`)."""
+        if self.split and self._level > self._depth:
+            place = _folders(path)
+            return place[self._depth : self._level] + place[self._level + 1 :]
         return _folders(path)[max(self._skip, self._depth + (1 + self._inner if self.split else 0)) :]
 
     def _side(self, place: Folders) -> Split | None:
-        return split_called(place[self._depth]) if len(place) > self._depth else None
+        return split_called(_part(place, self._level))
 
     def _is_mask(self, place: Folders) -> bool:
         return bool(self._masks) and any("/".join(place[: n + 1]) in self._masks for n in range(len(place)))
@@ -95,8 +104,9 @@ class SplitFolders:
 class FolderLabels(Annotations):
     """The folder below wrappers and splits is the class, in the column `label`.
 
-    Folders called `gender=woman` are columns by name. Where folders seem to be numbered storage blocks (FFHQ's 00000,
-    01000), or are called like splits, they become classes only if `ingest.labels` names `label`.
+    Folders called `gender=woman` are columns by name. Where folders seem to be storage blocks (FFHQ's 00000, 01000;
+    fold_1; dates), the folders below them are the classes, if they are alike in the blocks. Storage blocks without such
+    folders, and folders called like splits, become classes only if `ingest.labels` names `label`.
     """
 
     def __init__(self, files: Files, config: IngestConfig) -> None:
@@ -106,6 +116,14 @@ class FolderLabels(Annotations):
         places = Counter(self._splits.inner(path) for path in files.usable() if self._splits.includes(path))
         self._partitions = _partition_columns(places)
         self._partition_split = self._official(places)
+        self._skip = 0 if self._partitions or self._splits.mixed or config.labels else _blocks_over_classes(places)
+        if self._skip:
+            notes.append(
+                f"folders {_listed({place[0] for place in places})} seem to be storage blocks; "
+                f"the folders below them are the classes"
+            )
+        elif not self._partitions:
+            notes += _lower_folders(places, config)
         columns = self._partitions or ((FOLDER_COLUMN,) if any(places) else ())
         self.groups = columns
         self._group = config.group if config.group in columns else ""
@@ -136,7 +154,7 @@ class FolderLabels(Annotations):
     def _values(self, place: Folders) -> dict[str, str | None]:
         """Column -> value of an image in these folders."""
         if not self._partitions:
-            return {FOLDER_COLUMN: place[0] if place else None}
+            return {FOLDER_COLUMN: place[self._skip] if place else None}
         texts = (part.partition("=")[2] for part in place)
         return {c: partition_value(text) for c, text in zip(self._partitions, texts, strict=False)}
 
@@ -150,16 +168,11 @@ class FolderLabels(Annotations):
 
     def _doubt(self, places: Counter[Folders]) -> str:
         """Why the folders may not be classes."""
-        sizes = Counter[str]()
-        for place, n in places.items():
-            if place:
-                sizes[place[0]] += n
-        names = sorted(sizes)
-        listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        sizes = _sizes(places, self._skip)
         if self._splits.mixed:
-            return f"folders {listed}: some are called like splits, so they are not taken as classes"
-        if _are_blocks(sizes) or all(_STORAGE.fullmatch(name) for name in names):
-            return f"folders {listed} seem to be storage blocks, so they are not taken as classes"
+            return f"folders {_listed(sizes)}: some are called like splits, so they are not taken as classes"
+        if _are_blocks(sizes):
+            return f"folders {_listed(sizes)} seem to be storage blocks, so they are not taken as classes"
         return ""
 
 
@@ -170,6 +183,16 @@ def _side_of_name(path: str) -> Split | None:
 
 def _folders(path: str) -> Folders:
     return tuple(path.split("/")[:-1])
+
+
+def _part(place: Folders, level: int) -> str:
+    return place[level] if len(place) > level else ""
+
+
+def _are_splits(folders: Counter[Folders], level: int) -> bool:
+    """Whether all folders of a level are called like splits, and both splits are among them."""
+    sides = {split_called(_part(place, level)) for place in folders}
+    return sides == {"train", "holdout"}
 
 
 def _common(folders: Counter[Folders]) -> int:
@@ -183,41 +206,59 @@ def _common(folders: Counter[Folders]) -> int:
     return depth
 
 
+def _sizes(places: Counter[Folders], level: int) -> Counter[str]:
+    """Folder of a level -> number of images in it."""
+    sizes = Counter[str]()
+    for place, n in places.items():
+        if len(place) > level:
+            sizes[place[level]] += n
+    return sizes
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:_SHOWN]) + (", ..." if len(ordered) > _SHOWN else "")
+
+
 def _are_blocks(sizes: Counter[str]) -> bool:
-    """Whether folders are zero-padded numbers of equal size, but for the last."""
+    """Whether folders only divide the files: by zero-padded numbers in equal parts, dates, hashes, or `part1`."""
     names = sorted(sizes)
-    if len({len(name) for name in names}) > 1 or len(names[0]) < 4 or not all(name.isdigit() for name in names):
+    if not names or all(_STORAGE.fullmatch(name) for name in names):
+        return bool(names)
+    if len({len(name) for name in names}) > 1 or len(names[0]) < 2:
         return False
+    if len(names[0]) == 2 and len(names) >= _HASHES and all(re.fullmatch("[0-9a-f]{2}", name) for name in names):
+        return True
     largest = max(sizes.values())
-    return names[0].startswith("0") and all(sizes[name] >= 0.9 * largest for name in names[:-1])
+    numbered = all(name.isdigit() for name in names) and names[0].startswith("0")
+    return numbered and all(sizes[name] >= 0.9 * largest for name in names[:-1])
 
 
-def _mask_folders(files: Files, folders: Counter[Folders]) -> dict[str, int]:
-    """Folders of masks -> number of files: called like masks, with files called like the images beside them."""
-    candidates = {
-        place[: n + 1] for place in folders for n, part in enumerate(place) if _MASKS.fullmatch(part) and len(place) > n
-    }
-    found: dict[str, int] = {}
-    for candidate in sorted(candidates, key=len):
-        name = _MASKS.fullmatch(candidate[-1])
-        parent, word = candidate[:-1], name[2].lower().rstrip("s") if name else ""
-        level = len(parent)
-        below = [place for place in folders if place[:level] == parent]
-        siblings = {place[level] if len(place) > level else "" for place in below} - {candidate[-1]}
-        if not siblings or any(word in sibling.lower() for sibling in siblings):
-            continue  # with and without a mask are classes
-        inside, beside = set[str](), set[str]()
-        for path in files.usable():
-            place = _folders(path)
-            if place[: len(parent)] == parent:
-                stem = PurePosixPath(path).stem
-                if place[: len(candidate)] == candidate:
-                    inside.add(re.sub(rf"[-_. ]?({re.escape(word)}|mask|seg)s?$", "", stem.lower()))
-                else:
-                    beside.add(stem.lower())
-        if len(inside & beside) >= len(inside) / 2:
-            found["/".join(candidate)] = sum(n for place, n in folders.items() if place[: len(candidate)] == candidate)
-    return found
+def _blocks_over_classes(places: Counter[Folders]) -> int:
+    """1 if the first folders are storage blocks and the second are alike in them and therefore classes; else 0."""
+    if not places or min(map(len, places)) < 2 or not _are_blocks(_sizes(places, 0)):
+        return 0
+    blocks: dict[str, set[str]] = {}
+    for place in places:
+        blocks.setdefault(place[1], set()).add(place[0])
+    shared = sum(len(found) > 1 for found in blocks.values())
+    return int(2 <= len(blocks) <= 2 * shared and not _are_blocks(_sizes(places, 1)))
+
+
+def _lower_folders(places: Counter[Folders], config: IngestConfig) -> list[str]:
+    """Notes on folders that may be labels and are not used as such."""
+    lower: dict[str, set[str]] = {}
+    for place in places:
+        if len(place) > 1:
+            lower.setdefault(place[1], set()).add(place[0])
+    if len(lower) > 1 and any(len(above) > 1 for above in lower.values()):
+        return [
+            f"folders below the first ({_listed(lower)}) are not used; a pattern such as "
+            "--labels-from-name '{first}/{second}/{file}' makes labels of both"
+        ]
+    if config.labels == () and not config.group and len(_sizes(places, 0)) > _SHOWN:
+        return ["folders are not used; if each is a person, ingest.group=folder keeps all images of a person together"]
+    return []
 
 
 def _partition_columns(places: Counter[Folders]) -> tuple[str, ...]:

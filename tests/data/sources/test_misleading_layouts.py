@@ -1,0 +1,162 @@
+"""Layouts whose folders, names and files mislead: storage that looks like classes, splits and masks in odd places."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from faceforge.data.sources.samples import Sample
+from faceforge.data.sources.split_lists import split_of_file
+from tests.data.conftest import MakeFolder
+from tests.data.sources.conftest import labels_of, listing, opened, picture, problems_of
+
+SEXES = ("man", "woman")
+
+
+def moods(samples: list[Sample]) -> list[str | None]:
+    return [sample.labels.get("mood") for sample in sorted(samples, key=lambda sample: sample.path)]
+
+
+def test_numbered_blocks_give_way_to_a_table(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"images/{block}/{block}{n}.png" for block in ("00", "01", "02") for n in range(2)))
+    rows = [f"{block}{n}.png,{SEXES[n]}" for block in ("00", "01", "02") for n in range(2)]
+    (root / "people.csv").write_text("\n".join(["file,sex", *rows]))
+    assert {sample.labels["sex"] for sample in listing(root)} == set(SEXES)
+
+
+@pytest.mark.parametrize(
+    "blocks", [("fold_1", "fold_2"), ("2021-05-03", "2021-06-01"), ("00000", "01000"), ("part1", "part2")]
+)
+def test_classes_below_storage_blocks(make_folder: MakeFolder, blocks: tuple[str, ...]) -> None:
+    root = make_folder(*(f"{block}/{sex}/{n}.png" for block in blocks for sex in SEXES for n in range(2)))
+    source = opened(root)
+    assert {sample.labels["label"] for sample in source.samples()} == set(SEXES)
+    assert "storage blocks" in " ".join(source.notes)
+    forced = labels_of(listing(root, labels=("label",)))
+    assert {labels["label"] for labels in forced.values()} == set(blocks)
+
+
+def test_folders_of_hashes_are_no_classes(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{number:02x}/{number}.png" for number in range(20)))
+    assert opened(root).labels == ()
+
+
+def test_folders_below_the_classes_are_mentioned(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{age}/{sex}/{age}{sex}.png" for age in ("old", "young") for sex in SEXES))
+    assert "(man, woman) are not used" in " ".join(opened(root).notes)
+
+
+def test_splits_inside_of_class_folders(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{sex}/{split}/{n}.png" for sex in SEXES for split in ("train", "Test") for n in range(2)))
+    samples = listing(root)
+    assert {sample.labels["label"] for sample in samples} == set(SEXES)
+    assert {sample.path.split("/")[1]: sample.split for sample in samples} == {"train": "train", "Test": "holdout"}
+
+
+def test_lists_of_names_give_the_official_split(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{sex}/{n}.png" for sex in SEXES for n in range(3)))
+    (root / "train.txt").write_text("\n".join(f"{sex}/{n}.png" for sex in SEXES for n in (0, 1)))
+    (root / "test.txt").write_text("\n".join(f"{sex}/2.png" for sex in SEXES))
+    source = opened(root)
+    assert all(sample.split == ("holdout" if "2.png" in sample.path else "train") for sample in source.samples())
+    assert "lists test.txt, train.txt" in " ".join(source.notes)
+    before = source.stamps()
+    (root / "test.txt").write_text("man/2.png\nwoman/1.png")
+    assert opened(root).stamps() != before
+
+
+def test_a_list_of_held_out_images_alone_leaves_the_rest_for_training(make_folder: MakeFolder) -> None:
+    root = make_folder("a/1.png", "a/2.png", "b/3.png")
+    (root / "testing_list.txt").write_text("a/2.png\n")
+    assert {sample.path: sample.split for sample in listing(root)} == {
+        "a/1.png": "train",
+        "a/2.png": "holdout",
+        "b/3.png": "train",
+    }
+    (root / "testing_list.txt").write_text("nobody.png\nno one.png\nneither.png")
+    assert {sample.split for sample in listing(root)} == {None}
+
+
+def test_tables_called_like_splits_give_labels_and_splits(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"images/{n}.png" for n in range(4)))
+    (root / "train.csv").write_text("sex,image\nman,0.png\nwoman,1.png")
+    (root / "test.csv").write_text("sex,image\nman,2.png\nwoman,3.png")
+    samples = listing(root)
+    assert [sample.split for sample in samples] == ["train", "train", "holdout", "holdout"]
+    assert {sample.labels["sex"] for sample in samples} == set(SEXES)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("fairface_label_train.csv", "train"),
+        ("lists/valList.txt", "holdout"),
+        ("train_test.csv", None),
+        ("labels.csv", None),
+    ],
+)
+def test_splits_in_names_of_files(name: str, split: str | None) -> None:
+    assert split_of_file(name) == split
+
+
+def test_masks_beside_their_images_are_left_out(make_folder: MakeFolder) -> None:
+    root = make_folder("1.png", "1_mask.png", "2.png", "2_mask.png")
+    source = opened(root)
+    assert [sample.path for sample in source.samples()] == ["1.png", "2.png"]
+    assert "like masks" in " ".join(source.notes)
+    assert len(listing(make_folder("1.png", "1_mask.png", "2.png", "3.png", "4_mask.png", name="people"))) == 5
+
+
+def test_tables_made_on_another_machine(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{sex}/{n}.png" for sex in SEXES for n in range(2)))
+    paths = [f"{sex}/{n}.png" for sex in SEXES for n in range(2)]
+    for start in ("/home/someone/data/", "C:/data/faces/", "https://example.org/"):
+        rows = [f"{start}{path}{'?size=1' if '://' in start else ''},m{n}" for n, path in enumerate(paths)]
+        (root / "labels.csv").write_text("\n".join(["path,mood", *rows]))
+        assert moods(listing(root)) == ["m0", "m1", "m2", "m3"], start
+
+
+def test_records_in_an_object_and_names_in_objects(make_folder: MakeFolder) -> None:
+    root = make_folder("img/1.png", "img/2.png")
+    rows = [{"image": {"path": f"img/{n}.png", "width": 8}, "label": {"mood": f"m{n}"}} for n in (1, 2)]
+    (root / "labels.json").write_text(json.dumps({"version": 1, "data": rows}))
+    assert moods(listing(root)) == ["m1", "m2"]
+
+
+def test_made_up_labels_of_competitions_are_not_used(make_folder: MakeFolder) -> None:
+    root = make_folder("train/1.png", "train/2.png", "test/3.png")
+    (root / "train.csv").write_text("id,sex\n1,man\n2,woman")
+    (root / "sample_submission.csv").write_text("id,sex\n3,man")
+    assert problems_of(listing(root)) == {"test/3.png": "not listed in train.csv"}
+
+
+def test_columns_of_persons_are_no_labels(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{n}.png" for n in range(4)))
+    rows = [f"{n}.png,s{n // 2},{SEXES[n % 2]}" for n in range(4)]
+    (root / "labels.csv").write_text("\n".join(["file,subject_id,sex", *rows]))
+    source = opened(root)
+    assert source.labels == ("sex",)
+    assert "ingest.group=subject_id" in " ".join(source.notes)
+    assert [sample.group for sample in listing(root, group="subject_id")] == ["s0", "s0", "s1", "s1"]
+
+
+def test_decimal_commas_are_numbers(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{n}.png" for n in range(4)))
+    (root / "labels.csv").write_text("file;height\n" + "\n".join(f"{n}.png;1,{70 + n}" for n in range(4)))
+    samples = listing(root, labels=("height",), bins="height:1.5,1.72")
+    assert [sample.labels["height"] for sample in samples][:2] == [samples[0].labels["height"]] * 2
+    assert samples[0].labels != samples[3].labels
+
+
+def test_backslashes_in_a_zip_that_also_has_slashes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.writestr("notes/readme.md", "hello")
+        for sex in SEXES:
+            archive.writestr(f"faces\\{sex}\\1.png", picture())
+        archive.writestr("faces\\..\\..\\out.png", picture())
+    samples = listing(tmp_path / "faces.zip")
+    assert [sample.labels.get("label") for sample in samples if not sample.problem] == list(SEXES)
+    assert len(problems_of(samples)) == 1
