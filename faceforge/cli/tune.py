@@ -27,7 +27,7 @@ from faceforge.errors import guarded
     "--storage",
     default="",
     envvar="OPTUNA_STORAGE",
-    help="Database of the study (postgresql://...), to share it; default: a file in OUT.",
+    help="Database (postgresql://...) or file of the study, to share it; default: a file in OUT.",
 )
 @configured
 @optionally_tracked
@@ -55,17 +55,17 @@ def tune(
     with guarded():
         from faceforge.steps.tune import run_tune
         from faceforge.tuning.budget import SearchBudget
-        from faceforge.tuning.study import PAGE, StudyPlan
+        from faceforge.tuning.plan import StudyPlan
+        from faceforge.tuning.space import read_space
+        from faceforge.tuning.study import PAGE
 
         plan = StudyPlan(
-            data=data,
-            out=out,
             preset=preset,
             settings=joined(settings),
             budget=SearchBudget.parse(budget),
-            space=space,
+            space=read_space(space) if space else "",
             seeds=seeds,
             storage=storage,
         )
-        outcome = run_tune(plan=plan, tracking=tracking(out, mlflow))
+        outcome = run_tune(plan=plan, data=data, out=out, tracking=tracking(out, mlflow))
         click.echo(f"{outcome.summary()}\npage: {out / PAGE}")

@@ -45,3 +45,21 @@ class SearchBudget:
     def allows(self, spent: float, cost: float, share: float = 1.0) -> bool:
         """Whether something of this cost fits into a share of the budget after `spent`."""
         return spent + cost <= self.amount * share * (1 + 1e-9)
+
+    def check(self, kimg: float, workers: int = 1) -> None:
+        """Checks that the search can train the preset, and a trial per worker.
+
+        Args:
+            kimg: length of a trial; 0: unknown.
+            workers: machines that share the budget.
+
+        Raises:
+            FaceForgeError: it cannot.
+        """
+        least = (1 + workers) * kimg / SEARCH_SHARE
+        if self.unit == "kimg" and self.amount < least * (1 - 1e-9):
+            by = f" by {workers} workers" if workers > 1 else ""
+            raise FaceForgeError(
+                f"a budget of {self.amount:g} kimg is too small for trials of {kimg:g} kimg{by}: give at least "
+                f"{least:.4g}kimg, or shorten the trials with --set train.kimg=..."
+            )

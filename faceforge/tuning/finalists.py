@@ -13,6 +13,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.tuning.budget import SearchBudget
 from faceforge.tuning.result import TrialResult
 from faceforge.tuning.search import spent, trial_cost
+from faceforge.tuning.space import settings_text
 from faceforge.tuning.trial import TrialRunner
 
 TOP = 2  # settings of the search that compete with the baseline
@@ -45,6 +46,12 @@ class Finalist(BaseModel):
         return (fmean(values), stdev(values) if len(values) > 1 else 0.0) if values else None
 
 
+def choose_finalists(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """The baseline and the best complete trials of a search; `results` has the baseline first."""
+    complete = [result for result in results[1:] if result.state == "complete"]
+    return [results[0], *sorted(complete, key=lambda result: result.value)[:TOP]]
+
+
 def repeat_best(
     runner: TrialRunner, results: Sequence[TrialResult], budget: SearchBudget, seeds: Sequence[int]
 ) -> list[Finalist]:
@@ -58,17 +65,38 @@ def repeat_best(
         budget: of the whole search.
         seeds: the search's seed, then those to add.
     """
-    complete = [result for result in results[1:] if result.state == "complete"]
-    chosen = [results[0], *sorted(complete, key=lambda result: result.value)[:TOP]]
-    trials = [[result] for result in chosen]
+    chosen = choose_finalists(results)
     for seed in seeds[1:]:
         missing = sum(runner.result(result.settings, seed) is None for result in chosen)
-        if not budget.allows(spent(runner, budget), missing * trial_cost(runner, budget)):
+        known = runner.results()
+        if not budget.allows(spent(known, budget), missing * trial_cost(known, budget)):
             break
-        for result, repeats in zip(chosen, trials, strict=True):
-            repeats.append(runner.run(result.settings, seed))
+        for result in chosen:
+            runner.run(result.settings, seed)
+    return rank(chosen, runner.results(), seeds)
+
+
+def affordable_seeds(
+    chosen: Sequence[TrialResult], results: Sequence[TrialResult], budget: SearchBudget, seeds: Sequence[int]
+) -> list[int]:
+    """The seeds after the first that the budget allows for all finalists, judged by what a trial has cost so far."""
+    cost = len(chosen) * trial_cost(results, budget)
+    return [seed for number, seed in enumerate(seeds[1:], 1) if budget.allows(spent(results, budget), number * cost)]
+
+
+def rank(chosen: Sequence[TrialResult], results: Sequence[TrialResult], seeds: Sequence[int]) -> list[Finalist]:
+    """The finalists, best first, with the seeds that all of them were trained with.
+
+    Args:
+        chosen: the finalists' trials of the search.
+        results: of all trials.
+        seeds: the search's seed first.
+    """
+    known = {(settings_text(result.settings), result.seed): result for result in results}
+    shared = [seed for seed in seeds if all((settings_text(result.settings), seed) in known for result in chosen)]
     finalists = [
-        Finalist(settings=result.settings, trials=repeats) for result, repeats in zip(chosen, trials, strict=True)
+        Finalist(settings=result.settings, trials=[known[settings_text(result.settings), seed] for seed in shared])
+        for result in chosen
     ]
     return sorted(finalists, key=lambda finalist: finalist.value)
 

@@ -94,25 +94,40 @@ class SearchSpace(RootModel[dict[str, Range | Choices]]):
         return values if all(self.root[name].includes(value) for name, value in values.items()) else None
 
 
-def load_space(path: Path | None, preset: str, settings: str) -> SearchSpace:
-    """Reads and checks a search space.
+def read_space(path: Path) -> str:
+    """The text of a file with a search space.
+
+    Raises:
+        FaceForgeError: it cannot be read, or is empty.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FaceForgeError(f"search space {path} is unreadable: {error}") from None
+    if not text.strip():
+        raise FaceForgeError(f"search space {path} is empty; name at least one setting to vary")
+    return text
+
+
+def parse_space(text: str, preset: str, settings: str) -> SearchSpace:
+    """Parses and checks a search space.
 
     Args:
-        path: a TOML file; None: the default space of the preset's model family.
+        text: TOML; empty: the default space of the preset's model family.
         preset: the preset that the search starts from.
         settings: settings that are the same in all trials.
 
     Raises:
-        FaceForgeError: the file is unreadable, or names a setting or value that does not exist.
+        FaceForgeError: the text is not TOML, or names a setting or value that does not exist.
     """
     fixed = parse_settings(settings)
-    if path is None:
+    if not text.strip():
         family = resolve(preset, settings).model.family
         content: dict[str, Any] = {
             name: values for name, values in _DEFAULTS.get(family, _DEFAULT).items() if name not in fixed
         }
     else:
-        content = _parse(path)
+        content = _parse(text)
     space = SearchSpace({name: _dimension(name, values) for name, values in content.items()})
     if not space.root:
         raise FaceForgeError("the search space is empty; name at least one setting to vary")
@@ -140,11 +155,11 @@ def _dimension(name: str, values: Any) -> Range | Choices:
         raise FaceForgeError(f"search space: {name}: {explain(error)}") from None
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(text: str) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FaceForgeError(f"search space {path} is unreadable: {error}") from None
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FaceForgeError(f"the search space is not valid TOML: {error}") from None
     # `[train]` with `learning_rate = ...` below it means the same as `"train.learning_rate" = ...`.
     sections = {name: content.pop(name) for name in SECTIONS if isinstance(content.get(name), dict)}
     nested = {f"{section}.{field}": values for section, fields in sections.items() for field, values in fields.items()}

@@ -74,6 +74,7 @@ class TrialRunner:
         preset: the preset that all trials start from.
         settings: settings that are the same in all trials.
         log: where trials are tracked.
+        classifier: folder of the classifier whose features trials are scored in; None: a folder in `folder`.
     """
 
     search: ImageSet
@@ -81,6 +82,7 @@ class TrialRunner:
     preset: str
     settings: str
     log: StudyLog = field(default_factory=Untracked)
+    classifier: Path | None = None
     _reference: EvaluationReference | None = field(default=None, init=False)
 
     def config(self, settings: Settings, seed: int) -> Config:
@@ -162,7 +164,9 @@ class TrialRunner:
 
         if self._reference is None:
             compared = comparable(self.search.info, config.evaluate)
-            self._reference = prepare(self.search, self.folder / "classifier", config.evaluate, compared)
+            self._reference = prepare(
+                self.search, self.classifier or self.folder / "classifier", config.evaluate, compared
+            )
         return self._reference
 
 

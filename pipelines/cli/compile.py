@@ -33,11 +33,13 @@ def _settings_options(command: Command) -> Command:
 
 
 @click.command("compile")
-@click.option("--pipeline", "which", type=click.Choice(["training", "synthesis"]), help="Pipeline to compile.")
+@click.option(
+    "--pipeline", "which", type=click.Choice(["training", "synthesis", "tuning"]), help="Pipeline to compile."
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Output file; default: pipelines/compiled/, both pipelines unless --pipeline names one.",
+    help="Output file; default: pipelines/compiled/, all pipelines unless --pipeline names one.",
 )
 @_settings_options
 def compile_(which: str | None, output: Path | None, **options: Any) -> None:

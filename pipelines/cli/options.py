@@ -14,10 +14,13 @@ from pydantic import BaseModel
 
 from faceforge.errors import guarded
 from pipelines.definition.parameters import (
+    PipelineParameters,
     RunParameters,
     SynthesisParameters,
+    TuningParameters,
     run_parameters,
     synthesis_parameters,
+    tuning_parameters,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +92,7 @@ class Follow:
                 print_line(f"{error}\n{run_id} · retry {attempt} of {self.retry_failed}")
                 retry(run_id, server)
 
-    def submitted(self, run: SubmittedRun, parameters: RunParameters | SynthesisParameters, server: Server) -> None:
+    def submitted(self, run: SubmittedRun, parameters: PipelineParameters, server: Server) -> None:
         """Reports a submitted run and, unless detached, watches it to its end."""
         for line in run.lines(parameters):
             print_line(line)
@@ -126,6 +129,10 @@ def _synthesis_parameters(**values: Any) -> SynthesisParameters:
     return synthesis_parameters(**values, **({"settings": settings} if settings else {}))
 
 
+def _tuning_parameters(**values: Any) -> TuningParameters:
+    return tuning_parameters(**{**values, "settings": ", ".join(filter(None, values["settings"]))})
+
+
 def _server(**values: str) -> Server:
     from pipelines.cluster.server import Server
 
@@ -155,6 +162,9 @@ retrain_options = option_group(
 
 synthesis_options = option_group("parameters", _synthesis_parameters, *_options(SynthesisParameters))
 """Parameters of a synthesis run, as `parameters: SynthesisParameters`."""
+
+tuning_options = option_group("parameters", _tuning_parameters, *_options(TuningParameters))
+"""Parameters of a search for settings, as `parameters: TuningParameters`."""
 
 server_options = option_group(
     "server",

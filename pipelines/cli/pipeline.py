@@ -1,4 +1,4 @@
-"""`faceforge pipeline {compile,run,submit,runs,watch,logs,retry,terminate,close,synthesis}`."""
+"""`faceforge pipeline {compile,run,submit,runs,watch,logs,retry,terminate,close,synthesis,tune}`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pipelines.cli.options import (
     watch_options,
 )
 from pipelines.cli.synthesis import synthesis
+from pipelines.cli.tune import tune
 
 if TYPE_CHECKING:
     from pipelines.cluster.server import Server
@@ -32,6 +33,7 @@ def pipeline() -> None:
 
 pipeline.add_command(compile_)
 pipeline.add_command(synthesis)
+pipeline.add_command(tune)
 
 
 @pipeline.command()
@@ -138,14 +140,22 @@ def terminate(run_id: str, server: Server) -> None:
 
 
 @pipeline.command()
-@click.argument("run_id")
+@click.argument("run_id", required=False)
 @click.option("--tracking-uri", default="", help="MLflow as seen from here; default: MLFLOW_TRACKING_URI.")
 @server_options
-def close(run_id: str, tracking_uri: str, server: Server) -> None:
-    """End the MLflow run of a finished pipeline run that its last step could not end, for example after a retry."""
-    from pipelines.cluster.runs import close_in_mlflow
+def close(run_id: str | None, tracking_uri: str, server: Server) -> None:
+    """End the MLflow run of a finished pipeline run that its last step could not end, for example after a retry.
 
-    print_line(close_in_mlflow(run_id, server, tracking_uri))
+    Without RUN_ID: all of them.
+    """
+    from pipelines.cluster.close import close_one, close_stale
+    from pipelines.cluster.connection import connect
+
+    if run_id:
+        print_line(close_one(run_id, server, tracking_uri))
+        return
+    closed = close_stale(connect(server), tracking_uri)
+    print_line("\n".join(f"MLflow run {key}: failed" for key in closed) or "no such run")
 
 
 def main() -> NoReturn:

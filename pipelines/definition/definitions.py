@@ -43,4 +43,7 @@ TRAINING = Definition(
     "faceforge", ("ingest", "augment", "train", "evaluate", "export", "register"), "pipelines.definition.training"
 )
 SYNTHESIS = Definition("faceforge-synthesis", ("generate", "check", "publish"), "pipelines.definition.synthesis")
-DEFINITIONS = {"training": TRAINING, "synthesis": SYNTHESIS}
+TUNING = Definition(
+    "faceforge-tuning", ("ingest", "split", "search", "choose", "repeat", "select"), "pipelines.definition.tuning"
+)
+DEFINITIONS = {"training": TRAINING, "synthesis": SYNTHESIS, "tuning": TUNING}

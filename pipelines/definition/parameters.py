@@ -90,6 +90,33 @@ class SynthesisParameters(_Parameters):
         return _not_empty(value)
 
 
+class TuningParameters(_Parameters):
+    """Parameters of a search for better settings of a preset."""
+
+    pipeline: ClassVar[str] = "tuning"
+
+    source: str = Field(default=SOURCE, description="Images, as for faceforge ingest.")
+    labels: str = Field(default="", description="Label columns (a,b) or a CSV or Parquet file with a file-name column.")
+    preset: str = Field(default=PRESET, description=f"Where the search starts; one of: {', '.join(preset_names())}.")
+    settings: str = Field(default="", description="Setting that is the same in all trials; repeatable.")
+    budget: str = Field(default="30min", description="Training in all, by all workers: 10min, 2h or 200kimg.")
+    space: str = Field(default="", description="TOML file with the settings to vary; default: those of the preset.")
+    seeds: str = Field(default="3", description="Seeds to train the best settings with.")
+    experiment: str = Field(default=EXPERIMENT, description="MLflow experiment.")
+    tracking_uri: str = Field(default="", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
+
+    @property
+    def title(self) -> str:
+        """The preset, used in the run's display name."""
+        return f"tuning {self.preset}"
+
+    @field_validator("source", "experiment")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        return _not_empty(value)
+
+
+PipelineParameters = RunParameters | SynthesisParameters | TuningParameters
 AnyParameters = TypeVar("AnyParameters", bound=_Parameters)
 
 
@@ -117,6 +144,23 @@ def synthesis_parameters(**values: str) -> SynthesisParameters:
     return parameters
 
 
+def tuning_parameters(**values: str) -> TuningParameters:
+    """Validated `TuningParameters`; `space` may be the path of a file, whose text becomes the parameter.
+
+    Raises:
+        FaceForgeError: a parameter is unknown or its value is invalid.
+    """
+    from faceforge.tuning.plan import parse_plan
+    from faceforge.tuning.space import read_space
+
+    space = values.get("space", "")
+    if space and "=" not in space:
+        values = {**values, "space": read_space(Path(space).expanduser())}
+    parameters = _validated(TuningParameters, values)
+    parse_plan(parameters.preset, parameters.settings, parameters.budget, parameters.space, parameters.seeds)
+    return parameters
+
+
 def _validated(kind: type[AnyParameters], values: dict[str, str]) -> AnyParameters:
     try:
         return kind.model_validate(values)
@@ -135,7 +179,23 @@ def _not_empty(value: str) -> str:
     return value
 
 
-def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
+def check_locally(parameters: PipelineParameters) -> tuple[PipelineParameters, BaseModel]:
+    """Checks a run on this machine: settings, data and MLflow.
+
+    Returns:
+        the parameters with absolute paths and tracking URI, and the resolved configuration.
+
+    Raises:
+        FaceForgeError: the first problem found.
+    """
+    if isinstance(parameters, RunParameters):
+        return check_training_locally(parameters)
+    if isinstance(parameters, SynthesisParameters):
+        return check_synthesis_locally(parameters)
+    return check_tuning_locally(parameters)
+
+
+def check_training_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
     """Checks settings, source, labels and MLflow of a training run on this machine.
 
     Returns:
@@ -144,20 +204,11 @@ def check_locally(parameters: RunParameters) -> tuple[RunParameters, Config]:
     Raises:
         FaceForgeError: the first problem found.
     """
-    from faceforge.config import labels_option
-    from faceforge.data.sources import is_path, open_source
     from faceforge.tracking.preflight import check_tracking
     from faceforge.tracking.start import check_start
 
     config = resolve(parameters.preset, parameters.settings)
-    changes = {}
-    if is_path(parameters.source):
-        changes["source"] = str(Path(parameters.source).expanduser().absolute())
-    if labels_option(config.ingest, parameters.labels)[1]:
-        changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
-    checked = parameters.model_copy(update=changes)
-    ingest, table = labels_option(config.ingest, checked.labels)
-    open_source(checked.source, ingest, table or "")
+    checked = parameters.model_copy(update=_checked_source(parameters, config))
     _check_disk()
     uri = check_tracking(checked.tracking_uri, checked.experiment, checked.model_name)
     changes = {"tracking_uri": _kept_secret(uri)}
@@ -201,6 +252,39 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
     return parameters.model_copy(update=changes), config
 
 
+def check_tuning_locally(parameters: TuningParameters) -> tuple[TuningParameters, Config]:
+    """Checks settings, source, labels and MLflow of a search on this machine.
+
+    Returns:
+        the parameters with absolute paths and tracking URI, and the configuration of the preset.
+
+    Raises:
+        FaceForgeError: the first problem found.
+    """
+    from faceforge.tracking.preflight import check_tracking
+
+    config = resolve(parameters.preset, parameters.settings)
+    changes = _checked_source(parameters, config)
+    _check_disk()
+    changes["tracking_uri"] = _kept_secret(check_tracking(parameters.tracking_uri, parameters.experiment))
+    return parameters.model_copy(update=changes), config
+
+
+def _checked_source(parameters: RunParameters | TuningParameters, config: Config) -> dict[str, str]:
+    """Opens source and labels; returns the parameters to change: paths become absolute."""
+    from faceforge.config import labels_option
+    from faceforge.data.sources import is_path, open_source
+
+    changes = {}
+    if is_path(parameters.source):
+        changes["source"] = str(Path(parameters.source).expanduser().absolute())
+    if labels_option(config.ingest, parameters.labels)[1]:
+        changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
+    ingest, table = labels_option(config.ingest, changes.get("labels", parameters.labels))
+    open_source(changes.get("source", parameters.source), ingest, table or "")
+    return changes
+
+
 def _check_disk() -> None:
     from faceforge.doctor.machine import disk
 
@@ -209,7 +293,7 @@ def _check_disk() -> None:
         raise FaceForgeError(f"{finding.message}; {finding.remedy}")
 
 
-def refuse_password(parameters: RunParameters | SynthesisParameters) -> None:
+def refuse_password(parameters: PipelineParameters) -> None:
     """Refuses a tracking URI with a password for a run on a cluster, whose parameters many people can read."""
     if has_password(parameters.tracking_uri):
         raise FaceForgeError(
@@ -226,6 +310,6 @@ def _kept_secret(tracking_uri: str) -> str:
     return ""
 
 
-def run_identity(parameters: RunParameters | SynthesisParameters, config: BaseModel) -> dict[str, str]:
+def run_identity(parameters: PipelineParameters, config: BaseModel) -> dict[str, str]:
     """What identifies a run: its parameters, with the settings replaced by the resolved configuration."""
     return {**parameters.model_dump(), "settings": as_json(config)}

@@ -20,17 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from faceforge.errors import FaceForgeError
 from pipelines.definition.definitions import DEFINITIONS
-from pipelines.definition.parameters import (
-    RunParameters,
-    SynthesisParameters,
-    check_locally,
-    check_synthesis_locally,
-    run_identity,
-)
+from pipelines.definition.parameters import PipelineParameters, check_locally, run_identity
 from pipelines.local.console import Console
 from pipelines.local.containers import StepContainers, check_containers
 from pipelines.local.run_folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
@@ -56,7 +48,7 @@ class InterruptedRunError(FaceForgeError):
 
 
 def run_local(
-    parameters: RunParameters | SynthesisParameters,
+    parameters: PipelineParameters,
     *,
     runs: Path = Path("runs"),
     fresh: bool = False,
@@ -83,7 +75,7 @@ def run_local(
         FaceForgeError: a parameter is invalid, or the same run is already in progress.
     """
     started = time.monotonic()
-    checked, config = _checked(parameters)
+    checked, config = check_locally(parameters)
     if network:
         check_containers(checked.tracking_uri)
     runs = runs.absolute()
@@ -117,17 +109,7 @@ def run_local(
     return folder
 
 
-def _checked(
-    parameters: RunParameters | SynthesisParameters,
-) -> tuple[RunParameters | SynthesisParameters, BaseModel]:
-    if isinstance(parameters, RunParameters):
-        return check_locally(parameters)
-    return check_synthesis_locally(parameters)
-
-
-def _prepare(
-    folder: RunFolder, parameters: RunParameters | SynthesisParameters, package: Path | None, network: str
-) -> None:
+def _prepare(folder: RunFolder, parameters: PipelineParameters, package: Path | None, network: str) -> None:
     if package is not None:
         shutil.copyfile(package, folder.package)
     arguments = {
@@ -272,9 +254,7 @@ def _failure(folder: RunFolder, console: Console, code: int) -> str:
     return f"{problem}: {reason} (log: {relative(folder.log)}; the same command continues this run)"
 
 
-def _finish_parent(
-    folder: RunFolder, parameters: RunParameters | SynthesisParameters, status: Status, reason: str = ""
-) -> None:
+def _finish_parent(folder: RunFolder, parameters: PipelineParameters, status: Status, reason: str = "") -> None:
     """Ends the parent MLflow run (steps end their own). An unreachable MLflow must not hide the outcome of the run."""
     from faceforge.tracking.runs import finish_parent
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from faceforge.tracking.closing import find_pipeline_run
 from faceforge.tracking.connection import current_uri
 from faceforge.tracking.pages import run_page, version_page
-from pipelines.definition.parameters import RunParameters, SynthesisParameters
+from pipelines.definition.parameters import PipelineParameters, RunParameters, SynthesisParameters
 from pipelines.local.run_folder import RunFolder
 
-_REPORT_FILES = ("samples.png", "summary.txt", "report.html", "report.json", "check.json")
+_REPORT_FILES = ("samples.png", "summary.txt", "report.html", "report.json", "check.json", "study.html", "study.json")
 
 
-def summary(folder: RunFolder, parameters: RunParameters | SynthesisParameters, seconds: float) -> Iterator[str]:
+def summary(folder: RunFolder, parameters: PipelineParameters, seconds: float) -> Iterator[str]:
     """Lines for the user: metrics, decision, model version and paths of a finished run."""
     outputs = folder.result()
     yield ""
@@ -30,18 +30,20 @@ def summary(folder: RunFolder, parameters: RunParameters | SynthesisParameters, 
             "report": relative(folder.root / "report.html"),
             "exports": relative(Path(outputs["exported"])),
         }
-    else:
+    elif isinstance(parameters, SynthesisParameters):
         rows = {
             "verdict": outputs["verdict"],
             "image set": relative(Path(outputs["dataset"])),
             "published": outputs["address"],
         }
+    else:
+        rows = {"settings": outputs["settings"] or "those of the preset", "page": relative(folder.root / "study.html")}
     rows |= _pages(folder.key, parameters, outputs)
     yield from (f"{name:<12} {value}" for name, value in rows.items())
     yield f"run {folder.key} succeeded in {seconds / 60:.1f} min"
 
 
-def _pages(run_key: str, parameters: RunParameters | SynthesisParameters, outputs: dict[str, str]) -> dict[str, str]:
+def _pages(run_key: str, parameters: PipelineParameters, outputs: dict[str, str]) -> dict[str, str]:
     """Addresses of the run and of the model version in MLflow; a database needs `make mlflow-ui` first."""
     uri, parent = current_uri(), find_pipeline_run(run_key)
     rows = {"MLflow run": run_page(uri, parent.info.experiment_id, parent.info.run_id)} if parent else {}

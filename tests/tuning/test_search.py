@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 
-from faceforge.config import Config
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.tuning.budget import SearchBudget
@@ -18,48 +15,10 @@ from faceforge.tuning.finalists import repeat_best
 from faceforge.tuning.result import OBJECTIVE, TrialResult
 from faceforge.tuning.search import open_study, search, spent
 from faceforge.tuning.space import SearchSpace
-from faceforge.tuning.trial import Report, TrialRunner
+from tests.tuning.invented import InventedRunner, runner
 
 SPACE = SearchSpace.model_validate({"train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}})
 FACTS = {"preset": "toy", "settings": "", "data": "0123456789abcdef", "space": SPACE.model_dump(mode="json")}
-CHECKS, KIMG = 8, 10.0
-
-
-def distance(config: Config) -> float:
-    """How far a learning rate is from the best, 3e-3; the baseline's 5e-4 is far away."""
-    return abs(math.log10(config.train.learning_rate / 3e-3))
-
-
-class InventedRunner(TrialRunner):
-    """Trains nothing: eight checks that fall towards the distance of the learning rate from the best one."""
-
-    interrupt_at: int | None = None  # check of the next trial at which the process dies
-    fail: Callable[[Config], bool] = staticmethod(lambda config: False)
-    started: list[str]
-
-    def _train_and_score(self, config: Config, folder: Path, observer: Any, report: Report | None) -> dict[str, Any]:
-        self.started = [*getattr(self, "started", []), folder.name]
-        if self.fail(config):
-            return {"state": "failed", "reason": "losses diverge"}
-        values = []
-        for check in range(1, CHECKS + 1):
-            if check == self.interrupt_at:
-                raise KeyboardInterrupt
-            values.append(distance(config) + 1 / check)
-            if report is not None and report(check, values[-1]) and check < CHECKS:
-                return {"state": "pruned", "kimg": KIMG * check / CHECKS, "checks": values}
-        seed_effect = 0.01 * (config.train.seed % 3)
-        return {
-            "state": "complete",
-            "kimg": KIMG,
-            "checks": values,
-            "metrics": {OBJECTIVE: distance(config) + seed_effect},
-        }
-
-
-def runner(images: ImageSet, folder: Path) -> InventedRunner:
-    folder.mkdir(exist_ok=True)
-    return InventedRunner(search=images, folder=folder, preset="toy", settings="train.learning_rate=0.0005")
 
 
 def run(
@@ -76,7 +35,7 @@ def test_the_search_finds_better_settings_within_its_budget(images: ImageSet, ou
     assert results[0].state == "complete"
     best = min(results, key=lambda result: result.value)
     assert best.value < 0.5 * results[0].value
-    assert 0.5 * 400 < spent(lab, SearchBudget(400, "kimg")) <= 0.6 * 400
+    assert 0.5 * 400 < spent(lab.results(), SearchBudget(400, "kimg")) <= 0.6 * 400
 
 
 def test_bad_trials_are_stopped_early_and_good_ones_are_not(images: ImageSet, out: Path) -> None:
@@ -171,7 +130,7 @@ def test_finalists_are_compared_on_equal_seeds(images: ImageSet, out: Path) -> N
     assert seeds[0] == seeds[1] == seeds[2]
     assert 1 < len(seeds[0]) <= 5
     assert [finalist.value for finalist in finalists] == sorted(finalist.value for finalist in finalists)
-    assert spent(lab, budget) <= 200
+    assert spent(lab.results(), budget) <= 200
     mean, spread = finalists[0].summary(OBJECTIVE, on_holdout=False) or (0, 0)
     assert mean == pytest.approx(finalists[0].value)
     assert spread > 0

@@ -7,7 +7,7 @@ import pytest
 
 from faceforge.config import PRESETS, resolve
 from faceforge.errors import FaceForgeError
-from faceforge.tuning.space import load_space, settings_text
+from faceforge.tuning.space import parse_space, read_space, settings_text
 
 SPACE = """
 "train.learning_rate" = { low = 2e-4, high = 4e-3, log = true }
@@ -19,14 +19,8 @@ diffaugment = ["", "flip+colour"]
 """
 
 
-def write(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "space.toml"
-    path.write_text(text)
-    return path
-
-
-def test_suggested_settings_are_valid_and_readable(tmp_path: Path) -> None:
-    space = load_space(write(tmp_path, SPACE), "toy", "")
+def test_suggested_settings_are_valid_and_readable() -> None:
+    space = parse_space(SPACE, "toy", "")
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     seen = [space.suggest(study.ask()) for _ in range(20)]
     for settings in seen:
@@ -42,17 +36,17 @@ def test_suggested_settings_are_valid_and_readable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_a_default_space(preset: str) -> None:
-    space = load_space(None, preset, "")
+    space = parse_space("", preset, "")
     assert "train.learning_rate" in space.root
     assert space.values_of(resolve(preset)) is not None  # the preset itself can be proposed
 
 
 def test_fixed_settings_leave_the_default_space() -> None:
-    assert "train.gamma" not in load_space(None, "toy", "train.gamma=3").root
+    assert "train.gamma" not in parse_space("", "toy", "train.gamma=3").root
 
 
-def test_a_preset_outside_the_space_has_no_values(tmp_path: Path) -> None:
-    space = load_space(write(tmp_path, '"train.learning_rate" = { low = 0.01, high = 0.1 }'), "toy", "")
+def test_a_preset_outside_the_space_has_no_values() -> None:
+    space = parse_space('"train.learning_rate" = { low = 0.01, high = 0.1 }', "toy", "")
     assert space.values_of(resolve("toy")) is None
 
 
@@ -69,15 +63,18 @@ def test_a_preset_outside_the_space_has_no_values(tmp_path: Path) -> None:
         ('"train.seed" = [1, 2]', "train.seed cannot be varied"),
         ('"ingest.image_size" = [32, 64]', "ingest.image_size cannot be varied"),
         ('"train.gamma" = [1, 2]', "both in the search space and in --set"),
-        ("", "empty"),
-        ("not toml", "unreadable"),
+        ("# nothing", "empty"),
+        ("not toml", "not valid TOML"),
     ],
 )
-def test_mistakes_in_a_space_are_reported(tmp_path: Path, text: str, message: str) -> None:
+def test_mistakes_in_a_space_are_reported(text: str, message: str) -> None:
     with pytest.raises(FaceForgeError, match=message):
-        load_space(write(tmp_path, text), "toy", "train.gamma=3")
+        parse_space(text, "toy", "train.gamma=3")
 
 
-def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+def test_a_missing_or_empty_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FaceForgeError, match=r"none\.toml is unreadable"):
-        load_space(tmp_path / "none.toml", "toy", "")
+        read_space(tmp_path / "none.toml")
+    (tmp_path / "blank.toml").write_text("\n")
+    with pytest.raises(FaceForgeError, match=r"blank\.toml is empty"):
+        read_space(tmp_path / "blank.toml")

@@ -16,7 +16,8 @@ import pytest
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.tuning.budget import SearchBudget
-from faceforge.tuning.study import StudyPlan, check_plan
+from faceforge.tuning.plan import StudyPlan
+from faceforge.tuning.study import check_plan
 
 TINY = (
     "model.width=4, model.max_width=8, model.latent_size=8, train.batch_size=16, train.kimg=0.64, train.grids=5, "
@@ -104,17 +105,16 @@ def test_a_killed_search_continues_and_ends_with_settings_and_a_page(
         ),
         ({"seeds": 0}, "--seeds 0"),
         ({"settings": "train.labels=hair"}, "hair"),
-        ({"space": Path("nowhere.toml")}, "nowhere.toml"),
+        ({"space": "nonsense"}, "not valid TOML"),
         ({"data": Path("nowhere")}, "nowhere does not exist"),
     ],
 )
 def test_mistakes_are_reported_before_work_starts(images: ImageSet, changes: dict[str, object], message: str) -> None:
+    data = changes.pop("data", images.root)
     plan = {
-        "data": images.root,
-        "out": Path("unused"),
         "preset": "toy",
         "settings": "",
         "budget": SearchBudget(600, "seconds"),
     }
     with pytest.raises(FaceForgeError, match=message):
-        check_plan(StudyPlan(**{**plan, **changes}))  # type: ignore[arg-type]
+        check_plan(StudyPlan(**{**plan, **changes}), data)  # type: ignore[arg-type]

@@ -11,9 +11,11 @@ from pipelines.cli.pipeline import pipeline
 from pipelines.definition.parameters import (
     check_locally,
     check_synthesis_locally,
+    check_training_locally,
     run_identity,
     run_parameters,
     synthesis_parameters,
+    tuning_parameters,
 )
 
 
@@ -45,7 +47,7 @@ def test_a_folder_to_start_from_is_known_to_every_step(
 ) -> None:
     monkeypatch.chdir(tiny_bundle.parent)
     wanted = run_parameters(settings="train.init_from=bundle", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    checked, config = check_locally(wanted)
+    checked, config = check_training_locally(wanted)
     assert config.train.init_from == str(tiny_bundle)
     assert resolve("toy", checked.settings) == config
 
@@ -100,3 +102,29 @@ def test_the_model_is_named_after_the_source_unless_it_is_given() -> None:
     assert run_parameters().model_name == "toyfaces"
     assert run_parameters(source="~/my photos/", model_name="").model_name == "my-photos"
     assert run_parameters(source="photos", model_name="faces").model_name == "faces"
+
+
+def test_a_search_is_checked_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cases = {
+        "budget 'long' is not valid": {"budget": "long"},
+        "too small for trials": {"budget": "1kimg"},
+        "seeds = '0' is not valid": {"seeds": "0"},
+        "none.toml is unreadable": {"space": "none.toml"},
+        "did you mean 'train.learning_rate'": {"space": '"train.learning_rat" = [0.1]'},
+        "source = ' ': must not be empty": {"source": " "},
+    }
+    for said, values in cases.items():
+        with pytest.raises(FaceForgeError, match=said):
+            tuning_parameters(**values)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(FaceForgeError, match="photos"):
+        check_locally(tuning_parameters(source="photos", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
+
+
+def test_a_search_space_travels_as_text(tmp_path: Path) -> None:
+    file = tmp_path / "space.toml"
+    file.write_text('"train.learning_rate" = [0.001, 0.002]')
+    assert (
+        tuning_parameters(space=str(file)).space == file.read_text() == tuning_parameters(space=file.read_text()).space
+    )

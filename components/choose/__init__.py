@@ -1,0 +1,1 @@
+"""The choose step as a Kubeflow component."""

@@ -1,0 +1,1 @@
+"""The repeat step as a Kubeflow component."""

@@ -1,0 +1,1 @@
+"""The search step as a Kubeflow component."""

@@ -1,0 +1,1 @@
+"""The select step as a Kubeflow component."""

@@ -1,0 +1,1 @@
+"""The split step as a Kubeflow component."""
