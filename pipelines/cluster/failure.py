@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError, first_line
@@ -66,9 +67,30 @@ def _reason(client: Client, run_id: str, pod: StepPod) -> str:
 
 
 def step_states(run: Any) -> dict[str, str]:
-    """State of each step of a run, in the order of their start; drivers and inner nodes are left out."""
+    """State of each step of a run, in the order of their start; drivers and inner nodes are left out.
+
+    Steps that a retry is to run again are PENDING: the server keeps their old state until they have started.
+    """
     details = (run.run_details.task_details if run.run_details else None) or []
     in_order = sorted(details, key=lambda task: str(task.start_time or task.create_time or ""))
-    states = {str(task.display_name): str(task.state or "PENDING") for task in in_order if task.display_name in STEPS}
-    # Argo's phase Omitted has no counterpart in the API (backend/src/apiserver/model/run.go).
-    return {step: "SKIPPED" if state == "RUNTIME_STATE_UNSPECIFIED" else state for step, state in states.items()}
+    retried_at = _retried_at(run)
+    states = {}
+    for task in in_order:
+        if task.display_name in STEPS:
+            state = str(task.state or "PENDING")
+            # Argo's phase Omitted has no counterpart in the API (backend/src/apiserver/model/run.go).
+            state = "SKIPPED" if state == "RUNTIME_STATE_UNSPECIFIED" else state
+            old = retried_at and task.end_time and task.end_time <= retried_at
+            states[str(task.display_name)] = "PENDING" if old and state in ("FAILED", "SKIPPED") else state
+    return states
+
+
+def _retried_at(run: Any) -> datetime | None:
+    """Time of the last retry of a run: it was running again after it had ended."""
+    retried_at, ended = None, False
+    for change in run.state_history or ():
+        if change.state in ("FAILED", "CANCELED"):
+            ended = True
+        elif ended and change.state in ("PENDING", "RUNNING"):
+            retried_at, ended = change.update_time, False
+    return retried_at

@@ -83,6 +83,7 @@ class SimulatedServer:
 
     Attributes:
         states: states of a run, one per `GET`; the last one stays. An int is sent as HTTP status, `LOGIN_PAGE` as HTML.
+        states_of: state of a run by its id, whatever `states` says.
         tasks: per `GET` of a run, state by task name; the last one stays.
         token: if set, requests without it are refused with 401.
         required_headers: requests without these get the login page, with status 200.
@@ -98,6 +99,7 @@ class SimulatedServer:
 
     url: str = ""
     states: list[str | int] = field(default_factory=lambda: ["SUCCEEDED"])
+    states_of: dict[str, str] = field(default_factory=dict)
     tasks: list[dict[str, str]] = field(default_factory=lambda: [{}])
     error: str = ""
     token: str = ""
@@ -252,7 +254,7 @@ class SimulatedServer:
 
     def _get_run(self, run_id: str, query: Json) -> Json:
         run = self._known(self.runs, run_id)
-        state = self.states[min(self.polls, len(self.states) - 1)]
+        state = self.states_of.get(run_id) or self.states[min(self.polls, len(self.states) - 1)]
         tasks = self.tasks[min(self.polls, len(self.tasks) - 1)]
         self.polls += 1
         if isinstance(state, int):
@@ -265,14 +267,24 @@ class SimulatedServer:
             run["state"] = "FAILED"
         elif run_id not in self.deleted_workflows:  # nothing reports a deleted workflow: its run keeps its last state
             run["state"] = state
-        details = [
-            {"display_name": name, "task_id": name, "run_id": run_id, "state": is_now, "create_time": self._now()}
-            for name, is_now in tasks.items()
-        ]
-        run["run_details"] = {"task_details": details}
+        self._remember(run)
+        run["run_details"] = {"task_details": [self._task(run, name, is_now) for name, is_now in tasks.items()]}
         if self.error:
             run["error"] = {"message": self.error}
         return _checked(api.V2beta1Run, run)
+
+    def _remember(self, run: Json) -> None:
+        history = run.setdefault("state_history", [])
+        if not history or history[-1]["state"] != run["state"]:
+            history.append({"state": run["state"], "update_time": self._now()})
+
+    def _task(self, run: Json, name: str, state: str) -> Json:
+        """A retry leaves the states and times of all tasks as they were until the workflow is reported again."""
+        old = next((one for one in run.get("run_details", {}).get("task_details", ()) if one["task_id"] == name), {})
+        if old.get("state") == state:
+            return old
+        ended = {} if state in ("PENDING", "RUNNING") else {"end_time": self._now()}
+        return {"display_name": name, "task_id": name, "state": state, "create_time": self._now(), **ended}
 
     def _run_detail(self, run_id: str) -> Json:
         """v1beta1: with the workflow as last reported (toApiRunDetailV1 of apiserver/server/api_converter.go)."""
@@ -307,6 +319,7 @@ class SimulatedServer:
         if run["state"] not in ("FAILED", "CANCELED"):
             raise Refused(400, f"run {run_id} has not failed")
         run["state"] = "RUNNING"
+        self._remember(run)
         return {}
 
     # -- recurring runs ---------------------------------------------------------------------------------------------

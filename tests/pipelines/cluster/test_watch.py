@@ -123,6 +123,17 @@ def test_a_failed_run_is_retried_as_often_as_asked(server: SimulatedServer) -> N
     assert server.calls.count("POST /apis/v2beta1/runs/r-2:retry") == 1
 
 
+def test_after_a_retry_old_states_of_steps_are_not_shown(server: SimulatedServer) -> None:
+    server.states = ["FAILED", "RUNNING", "RUNNING", "SUCCEEDED"]
+    failed = {"ingest": "SUCCEEDED", "train": "FAILED", "close": "FAILED"}
+    server.tasks = [failed, failed, {**failed, "train": "RUNNING"}, dict.fromkeys(failed, "SUCCEEDED")]
+    output = submit("--retry-failed", "1").output
+    second = output.partition("retry 1 of 1")[2]
+    assert "ingest     succeeded" in second
+    assert "train      running" in second
+    assert "failed" not in second
+
+
 def test_a_terminated_run_is_not_retried(server: SimulatedServer) -> None:
     server.states = ["CANCELING", "FAILED"]
     assert "because it was terminated" in error(submit("--retry-failed", "2"))
