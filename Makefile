@@ -24,7 +24,7 @@ DEV_INSTALLED := $(DEV_VENV)/.installed-dev
 # Percent of lines that the tests must execute.
 COVERAGE_FLOOR := 80
 
-ALL_EXTRAS := --extra pipeline --extra onnx --extra serve --extra tune
+ALL_EXTRAS := --extra pipeline --extra onnx --extra serve --extra tune --extra privacy
 
 # $(call option,--name,VARIABLE): the option with the variable's value, if it is set.
 option = $(if $($(2)),$(1) "$$$(2)")
@@ -75,8 +75,9 @@ images: ## Build the container images (REGISTRY= TAG= LOCK=gpu ENGINE=podman BUI
 images-push: ## Push them to REGISTRY= (TAG= ENGINE=)
 	@k8s/images/build.sh push
 
-pipeline-compile: $(INSTALLED) ## Write pipelines/compiled/faceforge.yaml (COMPILE="--gpu 1 --train-image ... --output ...")
-	@$(VENV)/bin/faceforge pipeline compile $(COMPILE)
+pipeline-compile: $(INSTALLED) ## Write build/faceforge.yaml for a cluster (COMPILE="--gpu 1 --train-image ... --output ...")
+	@mkdir -p build
+	@$(VENV)/bin/faceforge pipeline compile --output build/faceforge.yaml $(COMPILE)
 
 pipeline-run: $(INSTALLED) ## Submit to Kubeflow Pipelines at KF_PIPELINES_ENDPOINT and wait (SOURCE= LABELS= PRESET= SETTINGS=)
 	@exec $(VENV)/bin/faceforge pipeline submit $(RUN_OPTIONS) $(ARGS)
@@ -140,7 +141,9 @@ $(DEV_INSTALLED): locks/dev.txt pyproject.toml
 	@$(call install,$(DEV_VENV),locks/dev.txt)
 	@touch $@ $(DEV_VENV)/.installed-cpu
 
-# Setuptools is locked too: without build isolation nothing unpinned is fetched.
+# Setuptools is locked too: without build isolation nothing unpinned is fetched. uv does the same as pip in a fraction of
+# the time, and checks the same hashes; it does not read pip's settings, except for the index handed on here. Where it
+# fails, pip is tried and explains what is wrong.
 define install
 set -e; \
 $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
@@ -148,6 +151,12 @@ $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13
 test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || \
 	{ rm -rf $(1); echo 'error: cannot create $(1); on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 2; }; \
 echo 'installing $(2) into $(1) (once; some minutes)'; \
-$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2); \
-$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+pip() { $(1)/bin/python -m pip install --quiet --disable-pip-version-check "$$@"; }; \
+install() { pip "$$@"; }; \
+if command -v uv >/dev/null; then \
+	install() { UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}" \
+		uv pip install --quiet --python $(1)/bin/python "$$@" || pip "$$@"; }; \
+fi; \
+install --require-hashes -r $(2); \
+install --no-build-isolation --no-deps -e .
 endef

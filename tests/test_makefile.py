@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,29 @@ def test_a_failed_installation_is_not_taken_for_done(tmp_path: Path) -> None:
     python.chmod(0o755)
     assert make("setup", f"VENV={venv}").returncode != 0
     assert not list(venv.glob(".installed-*"))
+
+
+def program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(("uv", "used"), [("exit 0", ["uv"]), ("exit 1", ["uv", "pip"]), ("", ["pip"])])
+def test_uv_installs_where_there_is_one_and_pip_elsewhere(tmp_path: Path, uv: str, used: list[str]) -> None:
+    venv, log = tmp_path / "new", tmp_path / "log"
+    program(venv / "bin" / "python", f'echo "pip $*" >> {log}')
+    if uv:
+        program(tmp_path / "bin" / "uv", f'echo "uv $* $UV_DEFAULT_INDEX" >> {log}; {uv}')
+    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    result = make("setup", f"VENV={venv}", f"PYTHON={sys.executable}", PATH=path, PIP_INDEX_URL="https://index.example")
+    assert result.returncode == 0, result.stderr
+    lines = log.read_text().splitlines()
+    assert [line.split()[0] for line in lines] == used * 2
+    assert all("--require-hashes -r locks/cpu.txt" in line for line in lines[: len(used)])
+    assert all("--no-build-isolation --no-deps -e ." in line for line in lines[len(used) :])
+    assert all(line.endswith("https://index.example") for line in lines if line.startswith("uv"))
 
 
 def test_tune_ingests_and_then_searches(environment: Path) -> None:

