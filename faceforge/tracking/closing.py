@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faceforge.tracking.connection import readable
+from faceforge.tracking.connection import limited_retries, readable
 from faceforge.tracking.find_runs import all_experiments, find_parent
 from faceforge.tracking.runs import finish_parent
-from faceforge.tracking.tags import FAILURE_TAG, MLFLOW_PARENT_TAG, STEP_TAG
+from faceforge.tracking.tags import (
+    FAILURE_TAG,
+    MLFLOW_PARENT_TAG,
+    PIPELINE_JOB_TAG,
+    ROLE_TAG,
+    RUN_KEY_TAG,
+    STEP_TAG,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -29,6 +36,18 @@ def run_status(run_key: str) -> str:
     """Status of the parent run of `run_key`: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`; empty: there is no run."""
     parent = find_pipeline_run(run_key)
     return str(parent.info.status) if parent is not None else ""
+
+
+def running_jobs() -> dict[str, str]:
+    """Pipeline runs on Kubeflow that MLflow takes for RUNNING: run key -> id on the Kubeflow Pipelines server."""
+    import mlflow
+
+    with readable("MLflow"), limited_retries():
+        client = mlflow.MlflowClient()
+        text = f"attributes.status = 'RUNNING' and tags.`{ROLE_TAG}` = 'pipeline'"
+        runs = client.search_runs(all_experiments(client), text, max_results=1000)
+        tags = [run.data.tags for run in runs]
+        return {one[RUN_KEY_TAG]: one[PIPELINE_JOB_TAG] for one in tags if one.get(PIPELINE_JOB_TAG)}
 
 
 def close_run(run_key: str) -> str:

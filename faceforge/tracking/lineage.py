@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.comparison import existing_run
 from faceforge.tracking.connection import current_uri, readable
+from faceforge.tracking.pages import run_page
 from faceforge.tracking.promotion import Event, history
 from faceforge.tracking.tags import (
     DATASET_TAG,
@@ -179,4 +180,4 @@ def _common(values: Iterable[str]) -> str:
 
 def _page(run: Run) -> str:
     uri = current_uri()
-    return f"{uri}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}" if uri.startswith("http") else ""
+    return run_page(uri, run.info.experiment_id, run.info.run_id) if uri.startswith("http") else ""

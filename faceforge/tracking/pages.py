@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+PUBLIC_URL = "FACEFORGE_MLFLOW_URL"  # environment: address of MLflow for browsers, where programs use another
 LOCAL_UI = "http://localhost:5000"  # where `make mlflow-ui` shows a local database
 _MODELS_VIEW = "?workflowType=machine_learning"  # MLflow's pages otherwise open in the view for language models
 
 
 def run_page(uri: str, experiment_id: str, run_id: str) -> str:
     """Address of a run's page on the MLflow server at `uri`; of a database, on the local UI."""
-    return f"{_server(uri)}/#/experiments/{experiment_id}/runs/{run_id}{_MODELS_VIEW}"
+    return f"{server_page(uri)}/#/experiments/{experiment_id}/runs/{run_id}{_MODELS_VIEW}"
 
 
 def version_page(uri: str, name: str, version: str) -> str:
     """Address of a model version's page on the MLflow server at `uri`; of a database, on the local UI."""
-    return f"{_server(uri)}/#/models/{quote(name)}/versions/{version}{_MODELS_VIEW}"
+    return f"{server_page(uri)}/#/models/{quote(name)}/versions/{version}{_MODELS_VIEW}"
+
+
+def server_page(uri: str) -> str:
+    """Address at which people open the MLflow server at `uri`: FACEFORGE_MLFLOW_URL if that is set."""
+    public = os.environ.get(PUBLIC_URL, "").strip()
+    return (public or (uri if uri.startswith("http") else LOCAL_UI)).rstrip("/")
 
 
 def version_description(
@@ -69,7 +77,3 @@ def _how_to_load(uri: str) -> list[str]:
         "samples = generator.generate(num_images=16, seed=1)",
         "```",
     ]
-
-
-def _server(uri: str) -> str:
-    return uri.rstrip("/") if uri.startswith("http") else LOCAL_UI

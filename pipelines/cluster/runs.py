@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from faceforge.errors import FaceForgeError
 from pipelines.cluster.api import api_errors, equals, list_all, with_retries
 from pipelines.cluster.connection import connect, namespace_of
 from pipelines.cluster.lost import LostRuns
@@ -79,28 +78,6 @@ def terminate(run_id: str, server: Server) -> None:
         FaceForgeError: the run does not exist, or has ended.
     """
     request_termination(connect(server), run_id)
-
-
-def close_in_mlflow(run_id: str, server: Server, tracking_uri: str = "") -> str:
-    """Ends what still has the status RUNNING in MLflow of a finished run; returns the outcome in one line.
-
-    The task `close` does this at the end of a run, but not again after a retry, and not if its own pod was killed.
-
-    Raises:
-        FaceForgeError: the run does not exist or has not finished, or the server or MLflow does not answer.
-    """
-    from faceforge.tracking.closing import close_run
-    from faceforge.tracking.connection import connect as connect_mlflow
-
-    client = connect(server)
-    run = with_retries(f"run {run_id}", lambda: client.get_run(run_id))
-    if run.state not in FINISHED_STATES and not LostRuns(client).reason(run):
-        raise FaceForgeError(f"run {run_id} is still {str(run.state).lower()}: terminate it, or wait for its end")
-    parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
-    key = str(parameters.get("run_key") or run_id)  # a run without a key uses its id
-    connect_mlflow(tracking_uri)
-    status = close_run(key)
-    return f"MLflow run {key}: {status.lower()}" if status else f"MLflow has no run {key}"
 
 
 def request_termination(client: Client, run_id: str) -> None:

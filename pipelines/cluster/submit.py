@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
+from faceforge.tracking.pages import PUBLIC_URL, server_page
+from faceforge.tracking.uri import without_account
 from pipelines.cluster.api import UnreachableError, api_errors, silenced
+from pipelines.cluster.close import close_stale
 from pipelines.cluster.connection import connect
 from pipelines.cluster.runs import FINISHED_STATES, find_runs
 from pipelines.cluster.server import Server
 from pipelines.cluster.upload import get_or_create_experiment, read_package, upload
-from pipelines.definition.parameters import RunParameters, SynthesisParameters, refuse_password
-
-PUBLIC_MLFLOW = "FACEFORGE_MLFLOW_URL"  # address of MLflow for people, where pods use another one
+from pipelines.definition.parameters import PipelineParameters, refuse_password
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -33,25 +35,27 @@ class SubmittedRun:
         run_key: identifies the run in MLflow and its checkpoints.
         version: name of the pipeline version.
         page: address of the run's page in the UI.
+        closed: keys of earlier runs that had stayed RUNNING in MLflow and were ended now.
     """
 
     run_id: str
     run_key: str
     version: str
     page: str
+    closed: tuple[str, ...] = ()
 
-    def lines(self, parameters: RunParameters | SynthesisParameters) -> Iterator[str]:
+    def lines(self, parameters: PipelineParameters) -> Iterator[str]:
         """Lines for the user: the run's id, its pages and its place in MLflow."""
         yield f"submitted {self.run_id}"
         yield f"  pipeline  {self.version}"
         yield f"  run       {self.page}"
-        address = os.environ.get(PUBLIC_MLFLOW) or parameters.tracking_uri or "as set in the image or its secrets"
+        address = _mlflow_address(parameters.tracking_uri)
         yield f"  MLflow    {address} · experiment {parameters.experiment} · run {self.run_key}"
+        for key in self.closed:
+            yield f"  run {key} had ended and was still RUNNING in MLflow; it is FAILED there now"
 
 
-def submit(
-    package: Path, parameters: RunParameters | SynthesisParameters, server: Server, *, run_key: str = ""
-) -> SubmittedRun:
+def submit(package: Path, parameters: PipelineParameters, server: Server, *, run_key: str = "") -> SubmittedRun:
     """Start a run of the compiled `package`.
 
     Args:
@@ -98,7 +102,28 @@ def submit(
         raise FaceForgeError(
             "submission: the server's response contains no run id; is this the Kubeflow Pipelines API?"
         )
-    return SubmittedRun(run_id, key, version.name, server.page("runs", run_id))
+    return SubmittedRun(run_id, key, version.name, server.page("runs", run_id), _close_stale(client))
+
+
+def _close_stale(client: Client) -> tuple[str, ...]:
+    """Ends MLflow runs of dead pipeline runs, if this machine has been told where MLflow is; a failure is a warning."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri.startswith("http"):
+        return ()
+    try:
+        return tuple(close_stale(client, uri))
+    except FaceForgeError as error:
+        print(f"warning: runs that stayed RUNNING in MLflow were not ended: {error}", file=sys.stderr)
+        return ()
+
+
+def _mlflow_address(tracking_uri: str) -> str:
+    """MLflow as people open it from here; `tracking_uri` is its address for pods, which may be one of the cluster."""
+    own = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = own if own.startswith("http") else tracking_uri
+    if not uri and not os.environ.get(PUBLIC_URL):
+        return "as set in the image or its secrets"
+    return server_page(without_account(uri))
 
 
 def _unfinished_run(client: Client, title: str) -> str:
@@ -107,6 +132,6 @@ def _unfinished_run(client: Client, title: str) -> str:
     return next((str(run.run_id) for run in runs if str(run.state) not in FINISHED_STATES), "")
 
 
-def run_title(parameters: RunParameters | SynthesisParameters, key: str) -> str:
+def run_title(parameters: PipelineParameters, key: str) -> str:
     """Display name of a run on the server."""
     return f"{parameters.title} {key}"
