@@ -51,15 +51,17 @@ def close_stale(client: Client, tracking_uri: str = "") -> list[str]:
     from faceforge.tracking.connection import connect as connect_mlflow
 
     connect_mlflow(tracking_uri)
-    ended = [key for key, job in running_jobs().items() if _state(client, job) in FINISHED_STATES]
+    lost = LostRuns(client)
+    ended = [key for key, job in running_jobs().items() if _has_ended(client, job, lost)]
     return [key for key in ended if close_run(key) != "RUNNING"]  # Kubeflow's MLflow plugin ends its own runs
 
 
-def _state(client: Client, job: str) -> str:
-    """State of a run on the server; '' for one that it does not know: several servers may share an MLflow."""
+def _has_ended(client: Client, job: str, lost: LostRuns) -> bool:
+    """Whether a run has ended or was deleted; not for a run that the server does not know: several may share MLflow."""
     try:
-        return str(with_retries(f"run {job}", lambda: client.get_run(job)).state)
+        run = with_retries(f"run {job}", lambda: client.get_run(job))
     except FaceForgeError as error:
         if isinstance(error.__cause__, kfp_server_api.ApiException) and error.__cause__.status == 404:
-            return ""
+            return False
         raise
+    return run.state in FINISHED_STATES or bool(lost.reason(run))

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli.pipeline import pipeline
-from tests.pipelines.kfp_server import SimulatedServer
+from tests.pipelines.kfp_server import SimulatedServer, step_node, workflow
 from tests.tracking.servers import mlflow_server
 
 
@@ -39,6 +39,17 @@ def test_runs_that_have_ended_are_closed_and_no_others(server: SimulatedServer, 
     assert close("--tracking-uri", uri).output == "MLflow run dead: failed\n"
     assert {key: run_status(key) for key in jobs} == {**dict.fromkeys(jobs, "RUNNING"), "dead": "FAILED"}
     assert close("--tracking-uri", uri).output == "no such run\n"
+
+
+def test_runs_whose_workflow_was_deleted_are_closed(
+    server: SimulatedServer, kubernetes: dict[str, str], deleted_workflows: set[str], tmp_path: Path
+) -> None:
+    uri = mlflow_with_running(f"sqlite:///{tmp_path}/mlflow.db", deleted="r-1")
+    server.runs["r-1"] = {"run_id": "r-1", "state": "RUNNING"}
+    server.states, server.workflow = ["RUNNING"], workflow(step_node("train", "Running", 2))
+    assert close("--tracking-uri", uri).output == "no such run\n"
+    deleted_workflows.add("faceforge-x")
+    assert close("--tracking-uri", uri).output == "MLflow run deleted: failed\n"
 
 
 def test_the_next_submission_closes_them(
