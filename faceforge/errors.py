@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from faceforge.terminal import coloured
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -64,7 +66,7 @@ def guarded(unavailable: int = EXIT_CODE) -> Iterator[None]:
     try:
         yield
     except FaceForgeError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"{coloured('error:', 'red', sys.stderr)} {error}", file=sys.stderr, flush=True)
         sys.exit(unavailable if isinstance(error, UnavailableError) else error.exit_code)
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr, flush=True)

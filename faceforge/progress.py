@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -10,6 +11,8 @@ from typing import Self
 from tqdm import tqdm
 
 LINE_EVERY_SECONDS = 10.0
+EVERY_VARIABLE = "FACEFORGE_PROGRESS_SECONDS"
+"""Environment variable: seconds between two lines, where output is redirected."""
 
 
 class Progress:
@@ -23,6 +26,7 @@ class Progress:
         self._title, self._total, self._unit = title, total, unit
         self._start, self._done_before, self._done = time.monotonic(), done, done
         self._last_line = self._start
+        self._every = float(os.environ.get(EVERY_VARIABLE) or LINE_EVERY_SECONDS)
         self._bar = (
             tqdm(total=total, initial=done, desc=title, unit=unit, unit_scale=True, dynamic_ncols=True)
             if sys.stderr.isatty()
@@ -35,7 +39,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(count)
-        elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
+        elif time.monotonic() - self._last_line >= self._every:
             self._print_line(note)
 
     def __enter__(self) -> Self:

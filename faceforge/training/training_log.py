@@ -28,8 +28,13 @@ class Observer(Protocol):
         """A grid of images, uint8 (H, W, C); `name` is `samples`, or `interpolations` at the end."""
 
 
+LATEST = "latest.png"
+
+
 class TrainingLog:
-    """Writes `metrics.jsonl`, `grids/<images seen>.png` and `interpolations.png`, and passes them to the observer.
+    """Writes `metrics.jsonl`, grids and `interpolations.png`, and passes them to the observer.
+
+    Sample grids are `grids/<images seen>.png`; the last one is also `latest.png`.
 
     A run resumed from a checkpoint first removes what was written after that checkpoint, so that no point appears
     twice.
@@ -73,6 +78,8 @@ class TrainingLog:
         if self._writes:
             path = f"grids/{images_seen:09d}.png" if name == "samples" else f"{name}.png"
             save_png(self._folder / path, grid)
+            if name == "samples":
+                save_png(self._folder / LATEST, grid)
         if self._observer is not None:
             self._observer.on_grid(grid, images_seen, name)
 

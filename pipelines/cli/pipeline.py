@@ -62,9 +62,10 @@ pipeline.add_command(tune)
 def run(parameters: RunParameters, runs: Path, fresh: bool, runner: str, network: str, package: Path | None) -> None:
     """Run the pipeline on this machine; an unfinished run with the same parameters is continued."""
     from pipelines.local.run import run_local
+    from pipelines.local.terminal import Terminal
 
     network = network if runner == "docker" else ""
-    run_local(parameters, runs=runs, fresh=fresh, package=package, network=network, show=print_line)
+    run_local(parameters, runs=runs, fresh=fresh, package=package, network=network, show=Terminal())
 
 
 @pipeline.command()

@@ -10,7 +10,6 @@ import click
 from pipelines.cli.options import (
     Follow,
     package_option,
-    print_line,
     server_options,
     submit_options,
     synthesis_options,
@@ -40,8 +39,9 @@ def synthesis() -> None:
 def run(parameters: SynthesisParameters, runs: Path, fresh: bool) -> None:
     """Run it on this machine; an unfinished run with the same parameters is continued."""
     from pipelines.local.run import run_local
+    from pipelines.local.terminal import Terminal
 
-    run_local(parameters, runs=runs, fresh=fresh, show=print_line)
+    run_local(parameters, runs=runs, fresh=fresh, show=Terminal())
 
 
 @synthesis.command()

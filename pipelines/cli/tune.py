@@ -10,7 +10,6 @@ import click
 from pipelines.cli.options import (
     Follow,
     package_option,
-    print_line,
     server_options,
     submit_options,
     tuning_options,
@@ -45,8 +44,9 @@ def tune() -> None:
 def run(parameters: TuningParameters, runs: Path, fresh: bool, package: Path | None) -> None:
     """Run it on this machine; an unfinished run with the same parameters is continued."""
     from pipelines.local.run import run_local
+    from pipelines.local.terminal import Terminal
 
-    run_local(parameters, runs=runs, fresh=fresh, package=package, show=print_line)
+    run_local(parameters, runs=runs, fresh=fresh, package=package, show=Terminal())
 
 
 @tune.command()

@@ -58,6 +58,7 @@ def test_entries_after_the_checkpoint_are_removed(tmp_path: Path) -> None:
     log = TrainingLog(tmp_path, 200, None)
     assert positions(tmp_path) == [100, 200]
     assert sorted(p.name for p in (tmp_path / "grids").iterdir()) == ["000000100.png", "000000200.png"]
+    assert (tmp_path / "latest.png").read_bytes() == (tmp_path / "grids" / "000000200.png").read_bytes()
     write(log, 250)
     assert positions(tmp_path) == [100, 200, 250]
     TrainingLog(tmp_path, 0, None)
