@@ -178,6 +178,9 @@ class TrainConfig(Section):
     log_points: int = Field(100, ge=20, le=10_000, description="points per loss curve")
     grids: int = Field(8, ge=5, le=200, description="sample grids and holdout checks over the budget")
     checkpoints: int = Field(10, ge=1, le=1000, description="checkpoints over the budget")
+    checkpoint_minutes: float = Field(
+        5.0, ge=0, description="a further checkpoint when there was none for this many minutes of training; 0 = never"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:

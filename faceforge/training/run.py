@@ -169,9 +169,15 @@ class Run:
             )
         self._state = self._good
 
-    def checkpoint(self) -> Checkpoint:
-        """The current state, to be saved; later rollbacks restore it."""
-        self._good = self._state
+    def checkpoint(self, roll_back_to: bool = True) -> Checkpoint:
+        """The current state, to be saved.
+
+        Args:
+            roll_back_to: whether later rollbacks restore it. Not so if the clock has decided about this checkpoint: the
+                same run must do the same on a slower machine.
+        """
+        if roll_back_to:
+            self._good = self._state
         arrays = [np.asarray(array) for array in tree.flatten(self._replicas.first(self._state))]
         facts = {name: getattr(self, f"_{name}") for name in _FACTS} | {"idle": self.idle}
         return Checkpoint(self.done, self.seconds, [*arrays, *self._best], facts)

@@ -144,7 +144,7 @@ class _Loop:
             return min(int(run.seconds), total) if recipe.minutes else run.images_seen
 
         done, unit = spent(), "second" if recipe.minutes else "image"
-        synchronise_every, halt = (MAX_BLOCK if self._several else 1), 0.0
+        synchronise_every, halt, saved_at = (MAX_BLOCK if self._several else 1), 0.0, run.seconds
         with _stop_signals() as stopped, Progress("train", total, unit, done) as bar:
             while run.progress < 1 and not (recipe.patience and run.idle >= recipe.patience):
                 began = time.monotonic()
@@ -161,8 +161,11 @@ class _Loop:
                 bar.advance(spent() - done, note=self._meter.note)
                 done = spent()
                 # A state that has just led to a skipped step may be bad: never save it as one to roll back to.
-                if (save.due(run.progress) or halt) and not float(totals["skipped"]):
-                    self._save(last=bool(halt))
+                scheduled = save.due(run.progress)
+                overdue = 0 < 60 * recipe.checkpoint_minutes <= run.seconds - saved_at
+                if (scheduled or overdue or halt) and not float(totals["skipped"]):
+                    self._save(last=bool(halt), roll_back_to=scheduled)
+                    saved_at = run.seconds
                 if halt and run.progress < 1:
                     raise KeyboardInterrupt(
                         f"stopped after {run.images_seen:,} images; run the same command to continue"
@@ -192,9 +195,9 @@ class _Loop:
         self._warn(warnings(point))
         self._log.metrics(point, run.images_seen)
 
-    def _save(self, last: bool) -> None:
+    def _save(self, last: bool, roll_back_to: bool) -> None:
         """Saves a checkpoint; a failing store ends the run only where there is no later chance to save."""
-        checkpoint = self._run.checkpoint()
+        checkpoint = self._run.checkpoint(roll_back_to)
         if not self._chief:
             return
         try:

@@ -80,6 +80,7 @@ def test_a_rollback_restores_the_last_checkpoint_with_a_gentler_recipe(run: Run)
     run.checkpoint()
     for _ in range(2):
         move(run, np.inf)
+        run.checkpoint(roll_back_to=False)  # one that the clock has decided about
         run.rollback()
         assert equal(arrays(run), saved)
     with pytest.raises(FaceForgeError, match=r"diverge after 160 images.*lower train\.learning_rate"):

@@ -134,9 +134,10 @@ def test_files_of_a_finished_run(uninterrupted: tuple[Command, Path]) -> None:
 
 
 def test_ctrl_c_saves_and_reports_how_to_continue(data: Path, tmp_path: Path) -> None:
-    """A process from the command line, with nothing prepared."""
+    """A process from the command line, with nothing prepared; its checkpoints but the last are written by the clock."""
+    settings = f"{SIZES}, train.checkpoints=1, train.checkpoint_minutes=0.001"
     process = subprocess.Popen(
-        [sys.executable, "-m", "faceforge.cli.main", *arguments(data, tmp_path, f"{SIZES}, train.checkpoints=50")],
+        [sys.executable, "-m", "faceforge.cli.main", *arguments(data, tmp_path, settings)],
         text=True,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
