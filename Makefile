@@ -66,8 +66,8 @@ tune: $(INSTALLED) ## Search for better settings (SOURCE= LABELS= PRESET= SETTIN
 		--budget "$${BUDGET:-30min}" $(call option,--space,SPACE) \
 		--tracking-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(ARGS)
 
-bench: $(INSTALLED) ## Measure training: images per second (ARGS="--torch PYTHON" beside PyTorch)
-	@$(VENV)/bin/python benchmarks/train_throughput.py $(ARGS)
+bench: $(INSTALLED) ## Measure speed beside other programs: one table (ARGS="--quick --torch PYTHON")
+	@$(VENV)/bin/python benchmarks/table.py $(ARGS)
 
 images: ## Build the container images (REGISTRY= TAG= LOCK=gpu ENGINE=podman BUILD_FLAGS=)
 	@LOCK='$(LOCK)' k8s/images/build.sh build

@@ -1,0 +1,138 @@
+"""One table: what FaceForge does, what others do, and the ratio; every row from one run on this machine.
+
+    python benchmarks/table.py                          # about ten minutes on two cores
+    python benchmarks/table.py --torch PYTHON           # also beside PyTorch and torch-fidelity, which this Python has
+    python benchmarks/table.py --only evaluation --quick
+
+Runs the other benchmarks of this folder, whose descriptions say what is compared. Within a row both sides were measured
+in interleaved rounds, so other work on the machine slows both. A ratio above 1 means that FaceForge is faster. What is
+not installed is named in the row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; `unit` is images/s, of which more is better, or s, of which less is."""
+
+    what: str
+    unit: str
+    ours: float | None
+    peer: str
+    theirs: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times faster FaceForge is; None if one side was not measured."""
+        if not self.ours or not self.theirs:
+            return None
+        return self.ours / self.theirs if self.unit == "images/s" else self.theirs / self.ours
+
+    def line(self, machine: str) -> str:
+        """The row as Markdown."""
+        ours, theirs = ("not measured" if x is None else f"{x:,.3g} {self.unit}" for x in (self.ours, self.theirs))
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        return f"| {self.what} | {ours} | {self.peer}: {theirs} | {ratio} | {machine} |"
+
+
+def main() -> None:
+    """Prints the table, a row as soon as it is measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch", default="", metavar="PYTHON", help="a Python that has PyTorch (and torch-fidelity)")
+    parser.add_argument("--only", default="", choices=["", *PARTS])
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds and images: rough figures in a minute or two"
+    )
+    options = parser.parse_args()
+    machine = f"{len(os.sched_getaffinity(0))} cores, {processor()}"
+    print("| what | FaceForge | peer | ratio | machine |\n|---|---|---|---|---|", flush=True)
+    for name, part in PARTS.items():
+        if options.only in ("", name):
+            for row in part(options.torch, options.quick):
+                print(row.line(machine), flush=True)
+
+
+def training(torch: str, quick: bool) -> Iterator[Row]:
+    """The standard DCGAN-64."""
+    arguments = ["--rounds", "2", "--steps", "2"] if quick else []
+    (found,) = script("train_throughput.py", *arguments, *(["--torch", torch] if torch else []))
+    rates = found["images_per_second"]
+    best = list(rates)[-1]
+    yield Row("training, DCGAN-64, float32", "images/s", rates["faceforge_float32"], "PyTorch as in tutorials",
+              rates.get("torch_float32"))  # fmt: skip
+    yield Row("training, DCGAN-64, fastest precision", "images/s", rates[best], "PyTorch, bfloat16, channels_last",
+              rates.get("torch_compiled") or rates.get("torch_bfloat16"))  # fmt: skip
+
+
+def evaluation(torch: str, quick: bool) -> Iterator[Row]:
+    """Distances of 10,000 samples, and the FID network."""
+    samples = ["--samples", "1000", "--dimensions", "256", "--images", "16", "--rounds", "1"] if quick else []
+    (found,) = script("evaluation.py", *samples, *(["--peer", torch] if torch else []))
+    count = f"{found['samples']:,} samples, {found['dimensions']} features"
+    peers = {
+        "frechet": ("Frechet distance", "pytorch-fid's formula"),
+        "frechet_singular": ("Frechet distance, few images", "pytorch-fid's formula"),
+        "kid": (f"KID, {count}", "torch-fidelity's formula"),
+        "prdc": (f"precision, recall, density, coverage, {count}", "prdc's formula"),
+    }
+    for name, (what, peer) in peers.items():
+        yield Row(what, "s", found[f"{name}_seconds"], peer, found[f"{name}_reference_seconds"])
+    best = max(found["float32_images_per_second"], found["bfloat16_images_per_second"])
+    yield Row("FID network, 64 px", "images/s", best, "torch-fidelity", found.get("torch_fidelity_images_per_second"))
+
+
+def ingest(torch: str, quick: bool) -> Iterator[Row]:
+    """A folder of JPEG files to a data set."""
+    (found,) = script("ingest.py", *(["--count", "500", "--rounds", "1"] if quick else []))
+    peers = {"tfds": "TFDS ImageFolder", "datasets": "Hugging Face datasets", "bare": "bare loop, writes nothing"}
+    for name, peer in peers.items():
+        rates = found.get("faceforge_images_per_second"), found.get(f"{name}_images_per_second")
+        yield Row("ingest, 178 x 218 to 64 px", "images/s", rates[0], peer, rates[1])
+
+
+def sampling(torch: str, quick: bool) -> Iterator[Row]:
+    """The same generator in Keras and onnxruntime."""
+    effort = ["--rounds", "1", "--seconds", "0.1"] if quick else []
+    (found,) = script("generate.py", "--batches", "64", *effort)
+    keras = next(value for name, value in found.items() if name.startswith("keras_"))
+    yield Row("sampling, DCGAN-64", "images/s", keras, "onnxruntime", found["onnx_cpu_images_per_second"])
+
+
+def script(name: str, *arguments: str) -> list[dict[str, Any]]:
+    """Runs a benchmark; the lines of JSON that it prints."""
+    command = [sys.executable, str(HERE / name), *arguments]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in finished.stdout.splitlines() if line.startswith("{")]
+
+
+def processor() -> str:
+    """The processor's model name."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+PARTS: dict[str, Callable[[str, bool], Iterator[Row]]] = {
+    "training": training,
+    "evaluation": evaluation,
+    "ingest": ingest,
+    "sampling": sampling,
+}
+
+
+if __name__ == "__main__":
+    main()
