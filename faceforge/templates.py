@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def template_environment(package: str) -> Environment:
-    """Jinja environment for the folder `templates` of a Python package; escapes HTML, refuses undefined names."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def template_environment(*packages: str) -> Environment:
+    """Jinja environment for the folders `templates` of Python packages; escapes HTML, refuses undefined names."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

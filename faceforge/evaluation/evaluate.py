@@ -12,15 +12,16 @@ from faceforge.config import EvaluateConfig, preset_names, resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.overview.contact_sheet import save_png
 from faceforge.errors import FaceForgeError, first_line
+from faceforge.evaluation.diagnostics.membership import membership_warnings
 from faceforge.evaluation.diagnostics.run import run_diagnostics
 from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.metrics.comparison import Comparison, compare_models
 from faceforge.evaluation.reference import EvaluationReference, comparable, prepare
-from faceforge.evaluation.report.page import illustrate, render
-from faceforge.evaluation.report.pictures import sample_sheet
+from faceforge.evaluation.report.page import Page, illustrate, render
+from faceforge.evaluation.report.pictures import real_and_generated, sample_strips, sheet
 from faceforge.evaluation.report.results import Evaluation, spans
-from faceforge.evaluation.report.tables import class_tables
+from faceforge.evaluation.report.tables import class_tables, privacy_table
 from faceforge.evaluation.scores import ModelScores, real_against_real, score_model
 from faceforge.files import atomic_file
 from faceforge.inference.calibration import calibrate
@@ -133,15 +134,20 @@ def evaluate_bundle(
         settings=config.model_dump(mode="json"),
         calibration=_calibration(scores),
         classes=findings.classes or [],
-        tables=[*findings.class_tables, *class_tables(scores, reference), *findings.tables],
-        notes=[*reference.notes, *findings.notes],
+        tables=[
+            *findings.class_tables,
+            *([privacy_table(info.privacy)] if info.privacy else []),
+            *class_tables(scores, reference),
+            *findings.tables,
+        ],
+        notes=[*membership_warnings(metrics), *reference.notes, *findings.notes],
+        privacy=info.privacy,
     )
-    sheet = sample_sheet(candidate, config.seed)
-    save_png(out / "samples.png", sheet)
+    samples = sample_strips(candidate, config.seed)
+    save_png(out / "samples.png", sheet(samples))
     _write(out / "summary.txt", evaluation.summary())
-    _write(
-        out / "report.html", render(evaluation, [*illustrate(evaluation, scores, reference, sheet), *findings.pictures])
-    )
+    pictures = [*illustrate(evaluation, scores, reference), *findings.pictures]
+    _write(out / "report.html", render(evaluation, Page(samples, real_and_generated(scores, reference), pictures)))
     _write(out / "report.json", evaluation.model_dump_json(indent=2) + "\n")
     return evaluation
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from faceforge.config import EvaluateConfig
 from faceforge.evaluation.reference import EvaluationReference
-from faceforge.evaluation.report.pictures import real_and_generated, sample_sheet
+from faceforge.evaluation.report.pictures import real_and_generated, sample_strips, sheet
 from faceforge.evaluation.report.tables import class_tables
 from faceforge.evaluation.scores import real_against_real, score_model
 from faceforge.models.bundle import BundleInfo
@@ -131,10 +131,12 @@ def test_a_release_bundle_has_all_metrics_but_those_of_the_discriminator(  # typ
 def test_sample_sheet_has_a_row_per_class(faces, vocabularies, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     one_each = faces.fresh[[int(np.flatnonzero(faces.fresh_codes[:, 0] == code)[0]) for code in range(3)]]
     bundle = FakeBundle(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
-    sheet = sample_sheet(bundle, seed=0)  # type: ignore[arg-type]
-    assert sheet.shape == (3 * 33 - 1, 10 * 33 - 1, 3)
+    strips = sample_strips(bundle, seed=0)  # type: ignore[arg-type]
+    assert [row.name for row in strips.rows] == vocabularies["expression"]
+    whole = sheet(strips)
+    assert whole.shape == (3 * 33 - 1, 10 * 33 - 1, 3)
     for row in range(3):
-        np.testing.assert_array_equal(sheet[row * 33 : row * 33 + 32, :32], one_each[row])
+        np.testing.assert_array_equal(whole[row * 33 : row * 33 + 32, :32], one_each[row])
 
 
 def test_evidence_is_what_the_numbers_are_made_of(reference: EvaluationReference, faces, vocabularies) -> None:  # type: ignore[no-untyped-def]
@@ -169,11 +171,12 @@ def test_real_and_generated_sheets_show_the_same_labels_in_the_same_place(
     one_each = faces.fresh[[int(np.flatnonzero(faces.fresh_codes[:, 0] == code)[0]) for code in range(3)]]
     bundle = FakeBundle(one_each, np.arange(3, dtype=np.int32)[:, None], vocabularies)
     scores = score_model(bundle, reference, CONFIG)  # type: ignore[arg-type]
-    real, generated = real_and_generated(scores, reference)
-    assert real.shape == generated.shape == (3 * 33 - 1, 8 * 33 - 1, 3)
-    first = [generated[row * 33 : row * 33 + 32, :32] for row in range(3)]
+    strips = real_and_generated(scores, reference)
+    assert {image.shape for row in strips.rows for image in row.images} == {(32, 6 * 33 - 1, 3)}
+    first = [row.images[1][:, :32] for row in strips.rows]
     shown = [int(np.abs(one_each.astype(int) - image).sum(axis=(1, 2, 3)).argmin()) for image in first]
     assert sorted(shown) == [0, 1, 2]
-    tiles = [real[row * 33 : row * 33 + 32, at * 33 : at * 33 + 32] for row in range(3) for at in range(8)]
-    seen = reference.classifier.predict(np.stack(tiles))[:, 0].reshape(3, 8)
+    assert [row.name for row in strips.rows] == [vocabularies["expression"][code] for code in shown]
+    tiles = [row.images[0][:, at * 33 : at * 33 + 32] for row in strips.rows for at in range(6)]
+    seen = reference.classifier.predict(np.stack(tiles))[:, 0].reshape(3, 6)
     assert ((seen == np.array(shown)[:, None]).mean(axis=1) > 0.8).all()

@@ -98,6 +98,7 @@ EXPECTED = {
     "privacy/duplicates_...": 0.01,
     "privacy/membership_auc_...": 0.5,
     "privacy/membership_tpr_...": 0.01,
+    "privacy/dcr_share_...": 0.5,
     "two_sample/accuracy_...": 0.5,
     "discriminator/accuracy": 0.5,
     "discriminator/accuracy_train": 0.5,
@@ -105,6 +106,32 @@ EXPECTED = {
     "discriminator/pairwise...": 0.5,
 }
 """Expected value for unseen real images in place of samples, where the definition of the metric implies it."""
+
+
+_BETTER = {
+    "higher": (
+        "...agreement...", "...precision...", "...recall...", "...density", "...coverage...", "collapse/modes_...",
+        "collapse/diversity...", "classes/diversity_lowest", "usefulness/synthetic...", "usefulness/both...",
+        "usefulness/ratio", "usefulness/rare_gain...", "realism/...", "...inception_score", "face/identity_match",
+    ),
+    "lower": (
+        "...frechet...", "...fid...", "...kid...", "face/mmd", "collapse/uneven_...", "classes/copies_highest",
+        "privacy/copies_...", "privacy/near_exact_copies", "privacy/duplicates_...", "privacy/membership_...",
+        "privacy/dcr_share_...", "classes/membership_highest",
+        "two_sample/...", "discriminator/calibration_error",
+    ),
+}  # fmt: skip
+_NEITHER = ("privacy/copies_limit", "privacy/membership_ceiling", "usefulness/rare_recall_before...")
+
+
+def better(name: str) -> str:
+    """Which way a metric is better: `higher`, `lower`, or empty if neither is."""
+    if any(fnmatchcase(name, key.replace("...", "*")) for key in _NEITHER):
+        return ""
+    for way, keys in _BETTER.items():
+        if any(fnmatchcase(name, key.replace("...", "*")) for key in keys):
+            return way
+    return ""
 
 
 def expected(name: str) -> float | None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from faceforge.evaluation.figures import Picture, picture
+from faceforge.data.pixels import to_png
+from faceforge.evaluation.figures import Picture, Strips, shown_width
 from faceforge.evaluation.metrics.comparison import AGREEMENT, FRECHET, RECALL
 from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.report import plots
-from faceforge.evaluation.report.metric_descriptions import FLOOR, GROUPS, describe
-from faceforge.evaluation.report.pictures import real_and_generated
+from faceforge.evaluation.report.key_figures import LIGHTS, key_figures
+from faceforge.evaluation.report.metric_descriptions import FLOOR, GROUPS, better, describe
 from faceforge.evaluation.report.results import HEADLINES, Evaluation, figure
 from faceforge.evaluation.scores import ModelScores
 from faceforge.templates import template_environment
@@ -21,19 +20,23 @@ from faceforge.templates import template_environment
 TEMPLATE = "report.html.jinja"
 
 
-def illustrate(
-    evaluation: Evaluation, scores: ModelScores, reference: EvaluationReference, sheet: NDArray[np.uint8]
-) -> list[Picture]:
-    """The pictures and plots of a report; `sheet` is the contact sheet of samples."""
-    edge = reference.holdout.shape[1]
-    real, generated = real_and_generated(scores, reference)
-    rows = f"; a row per combination of {', '.join(scores.columns)}" if scores.columns else ""
+class Page(NamedTuple):
+    """The pictures of a report.
+
+    Attributes:
+        samples: a row per class.
+        paired: real beside generated images.
+        pictures: the others.
+    """
+
+    samples: Strips
+    paired: Strips
+    pictures: Sequence[Picture]
+
+
+def illustrate(evaluation: Evaluation, scores: ModelScores, reference: EvaluationReference) -> list[Picture]:
+    """The plots of a report."""
     pictures = [
-        picture("samples", "Samples", f"The same latents in every row{rows}." if rows else "", sheet, edge),
-        picture("paired", "Real", f"The first holdout images, unselected{rows}.", real, edge),
-        picture(
-            "paired", "Generated", "The first samples with the same requested labels, unselected.", generated, edge
-        ),
         Picture(
             "domain",
             "Samples and real images in feature space",
@@ -72,22 +75,29 @@ def limits(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
-def render(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
+def render(evaluation: Evaluation, page: Page) -> str:
     """Renders the report as HTML."""
     environment = template_environment("faceforge.evaluation.report")
     environment.filters["figure"] = lambda value: value if isinstance(value, str) else figure(value)
     environment.filters["inline"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    environment.filters["png"] = to_png
+    environment.filters["shown_width"] = shown_width
     metrics = evaluation.compared_metrics
     prefixes = dict.fromkeys(name.partition("/")[0] for name in metrics)
     return environment.get_template(TEMPLATE).render(
         e=evaluation,
         champion=(evaluation.champion_name or "champion") if evaluation.champion_metrics else "",
+        key_figures=key_figures(evaluation),
+        lights=LIGHTS,
         headlines=[name for name in HEADLINES if name in evaluation.metrics],
         groups=[
             (prefix, *GROUPS.get(prefix, (prefix, "")), [name for name in metrics if name.startswith(f"{prefix}/")])
             for prefix in prefixes
         ],
-        pictures=pictures,
+        samples=page.samples,
+        paired=page.paired,
+        pictures=page.pictures,
+        better=better,
         describe=lambda name: describe(name, evaluation.how),
         floor=FLOOR,
         limits=limits(evaluation) if evaluation.differences else {},

@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from faceforge.evaluation.diagnostics.classes import ClassScores, worst_class
+from faceforge.evaluation.diagnostics.membership import membership_summary
 from faceforge.evaluation.figures import Table
 from faceforge.evaluation.gate import Decision
 from faceforge.evaluation.metrics.comparison import Interval
 from faceforge.evaluation.report.metric_descriptions import DESCRIPTIONS, expected
+from faceforge.models.privacy import PrivacyStatement
 
 # Shown in the summary; the others are in report.html and report.json.
 HEADLINES = (
@@ -36,6 +38,8 @@ HEADLINES = (
     "privacy/copies_features",
     "privacy/near_exact_copies",
     "privacy/closer_to_train_pixels",
+    "privacy/dcr_share_pixels",
+    "privacy/nndr_train_pixels",
 )
 
 
@@ -62,6 +66,7 @@ class Evaluation(BaseModel):
         classes: metrics per class, from equal numbers of samples per class; empty without labels.
         tables: for the report.
         notes: what was skipped, and how to get it.
+        privacy: what training with differential privacy guarantees; None = trained without.
         how: description of each metric.
     """
 
@@ -85,6 +90,7 @@ class Evaluation(BaseModel):
     classes: list[ClassScores] = []
     tables: list[Table] = []
     notes: list[str] = []
+    privacy: PrivacyStatement | None = None
     how: dict[str, str] = DESCRIPTIONS
 
     def real(self, metric: str) -> float | None:
@@ -109,6 +115,8 @@ class Evaluation(BaseModel):
                 for reason in self.decision.reasons
             ),
             *self._worst_class(),
+            *filter(None, [membership_summary(self.metrics)]),
+            *([self.privacy.summary()] if self.privacy else []),
             "",
             f"{'':34}{'candidate':>12}{(name if len(name) <= 20 else 'champion') if self.champion_metrics else '':>22}"
             f"{'real images':>14}",
@@ -151,6 +159,8 @@ def spans(metrics: dict[str, float]) -> dict[str, Interval]:
 
 
 _OF_REAL_IMAGES = {
+    "privacy/nndr_train_pixels": "privacy/nndr_holdout_pixels",
+    "privacy/nndr_train_features": "privacy/nndr_holdout_features",
     "domain/label_agreement": "domain/real_label_accuracy",
     "realism/detected": "realism/detected_real",
 }  # metrics whose value for real images has a name of its own

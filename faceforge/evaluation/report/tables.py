@@ -9,7 +9,9 @@ from faceforge.evaluation.figures import Table
 from faceforge.evaluation.metrics.precision_recall import overlap
 from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.scores import ModelScores
+from faceforge.models.privacy import PrivacyStatement
 
+PRIVACY_TITLE = "Differential privacy"
 MIN_OF_CLASS = 30  # images of a class, below which precision and recall are left out
 
 
@@ -40,6 +42,31 @@ def class_tables(scores: ModelScores, reference: EvaluationReference) -> list[Ta
             )
         )
     return tables
+
+
+def privacy_table(statement: PrivacyStatement) -> Table:
+    """What training with differential privacy guarantees, how it was accounted, and what it leaves out."""
+    more: list[list[str | int | float | None]] = [
+        ["spent", f"{part.steps:,} steps, noise {part.noise_multiplier:.4g}, sampling rate {part.sampling_rate:.4g}"]
+        for part in statement.spent
+    ]
+    more += [["covered", statement.covered], *(["not covered", text] for text in statement.not_covered)]
+    return Table(
+        title=PRIVACY_TITLE,
+        caption=(
+            "Adding or removing one training image changes the probability of any outcome of the training by at most a"
+            " factor of e^epsilon, up to delta. docs/privacy.md explains it."
+        ),
+        columns=["", "value"],
+        rows=[
+            ["epsilon", statement.epsilon],
+            ["delta", f"{statement.delta:g}"],
+            ["accountant", statement.accountant],
+            ["unit", statement.unit],
+            ["gradient of each image clipped to", statement.clip],
+            *more,
+        ],
+    )
 
 
 def _row(

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceforge.evaluation.figures import Picture, Table, picture
+from faceforge.evaluation.figures import Picture, Strip, Strips, Table, picture
 from faceforge.evaluation.gate import Decision
 from faceforge.evaluation.metrics.comparison import Interval
 from faceforge.evaluation.report import plots
-from faceforge.evaluation.report.page import render
+from faceforge.evaluation.report.page import Page, render
 from faceforge.evaluation.report.results import Evaluation
 
 HOSTILE = "<script>alert(1)</script><img src=https://example.org/x.png>"
@@ -44,17 +44,20 @@ def evaluation() -> Evaluation:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
-    sheet = rng.integers(0, 256, (65, 98, 3), dtype=np.uint8)
-    spans = evaluation().differences
-    pictures = [
-        picture("samples", "Samples", HOSTILE, sheet, 32),
-        picture("paired", "Real", "", sheet[..., :1], 32),
-        Picture("differences", "d", "", plots.intervals(spans, {"domain/frechet": 0.02})),
-        Picture("domain", "p", "", plots.plane(rng.normal(size=(80, 4)), rng.normal(size=(80, 4)))),
-        Picture("own", "h", "", plots.distributions({"samples": rng.normal(size=50)}, "logit")),
-    ]
+    strip = rng.integers(0, 256, (32, 197, 3), dtype=np.uint8)
+    rows = [Strip(name, (strip, strip[..., :1])) for name in (HOSTILE, "smiling")]
+    shown = Page(
+        samples=Strips(("Samples",), [Strip(row.name, row.images[:1]) for row in rows], 32),
+        paired=Strips(("Real", "Generated"), rows, 32),
+        pictures=[
+            picture("domain", "Grid", "of grey images", strip[..., :1], 32),
+            Picture("differences", "d", "", plots.intervals(evaluation().differences, {"domain/frechet": 0.02})),
+            Picture("domain", "p", "", plots.plane(rng.normal(size=(80, 4)), rng.normal(size=(80, 4)))),
+            Picture("own", "h", "", plots.distributions({"samples": rng.normal(size=50)}, "logit")),
+        ],
+    )
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render(evaluation(), pictures), encoding="utf-8")
+    path.write_text(render(evaluation(), shown), encoding="utf-8")
     return path
 
 
@@ -66,9 +69,12 @@ class Reader(HTMLParser):
         self.tags: list[str] = []
         self.addresses: list[str] = []
         self.text = ""
+        self.alternatives: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        if tag == "img":
+            self.alternatives.append(dict(attrs).get("alt") or "")
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
 
     def handle_data(self, data: str) -> None:
@@ -79,8 +85,8 @@ def test_it_needs_nothing_from_outside_and_runs_nothing(page: Path) -> None:
     content = page.read_text(encoding="utf-8")
     reader = Reader()
     reader.feed(content)
-    assert reader.tags.count("img") == 5
-    assert len(reader.addresses) == 5
+    assert reader.tags.count("img") == 10
+    assert len(reader.addresses) == 10
     assert all(address.startswith("data:image/png;base64,") for address in reader.addresses)
     assert not {"script", "link", "iframe", "object", "form"} & set(reader.tags)
     assert "@import" not in content
@@ -96,14 +102,32 @@ def test_it_says_what_it_knows(page: Path) -> None:
     assert "8.5 to 9.5" in reader.text
 
 
-def test_a_browser_shows_it_whole(page: Path, tmp_path: Path) -> None:
+def test_pictures_are_described_and_rows_have_their_class(page: Path) -> None:
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+    assert {"Real images of the class smiling", "Generated images of the class smiling"} < set(reader.alternatives)
+    assert "Grid. of grey images" in reader.alternatives
+    assert reader.text.count("smiling") == 2  # beside real and generated images, and beside the samples
+
+
+def test_the_first_numbers_say_which_way_is_better(page: Path) -> None:
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+    text = " ".join(reader.text.split())
+    assert "Distance from real images 9 ● fair ▼ lower is better; 6.0 times that of real images (1.5)" in text
+    assert "better than the champion (12.25)" in text
+    assert text.index("Distance from real images") < text.index("Main metrics")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_it_whole(page: Path, width: int) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no chromium on this machine")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": 420, "height": 800})
+        view = browser.new_page(viewport={"width": width, "height": 800})
         asked, said = [], []
         view.on("request", lambda request: asked.append(request.url))
         view.on("console", lambda message: said.append(message.text))
@@ -111,9 +135,11 @@ def test_a_browser_shows_it_whole(page: Path, tmp_path: Path) -> None:
         view.goto(page.as_uri())
         widths = view.eval_on_selector_all("img", "all => all.map(image => image.naturalWidth)")
         overflow = view.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        inner = view.eval_on_selector_all(".wide", "all => all.map(part => part.scrollWidth - part.clientWidth)")
         browser.close()
     assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
     assert said == []
-    assert len(widths) == 5
+    assert len(widths) == 10
     assert min(widths) > 0
-    assert overflow <= 0  # wide tables scroll for themselves, on a telephone too
+    assert overflow <= 0
+    assert max(inner) <= 0  # nor do tables scroll for themselves
