@@ -41,12 +41,19 @@ class Server:
                 f"no Kubeflow Pipelines endpoint: set {ENDPOINT} (for example http://localhost:8888) or give "
                 "--endpoint; to run on this machine instead: make run"
             )
-        endpoint = (endpoint if "://" in endpoint else f"https://{endpoint}").rstrip("/")
+        endpoint = _without_account(endpoint if "://" in endpoint else f"https://{endpoint}", ENDPOINT).rstrip("/")
         if not endpoint.startswith(("http://", "https://")):
             raise FaceForgeError(f"{ENDPOINT} {endpoint!r} is not an http(s) address")
         return endpoint
 
     def page(self, kind: str, identifier: str) -> str:
         """Address of a page of the UI; `kind` is `runs` or `recurringrun`."""
-        ui = os.environ.get(UI_ENDPOINT, "").rstrip("/") or self.address
+        ui = _without_account(os.environ.get(UI_ENDPOINT, ""), UI_ENDPOINT).rstrip("/") or self.address
         return f"{ui}/#/{kind}/details/{identifier}"
+
+
+def _without_account(address: str, variable: str) -> str:
+    """The same address; a FaceForgeError if it holds a user or password, which would be printed and are never used."""
+    if "@" in address.partition("://")[2]:
+        raise FaceForgeError(f"{variable} contains a user name or password; remove it, and set {TOKEN} for access")
+    return address

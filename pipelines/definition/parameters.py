@@ -55,6 +55,11 @@ class RunParameters(_Parameters):
     def _named(cls, value: str) -> str:
         return _not_empty(value)
 
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        return _without_credentials(value)
+
     @field_validator("model_name")
     @classmethod
     def _model_name(cls, value: str) -> str:
@@ -115,6 +120,11 @@ class TuningParameters(_Parameters):
     def _named(cls, value: str) -> str:
         return _not_empty(value)
 
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        return _without_credentials(value)
+
 
 PipelineParameters = RunParameters | SynthesisParameters | TuningParameters
 AnyParameters = TypeVar("AnyParameters", bound=_Parameters)
@@ -171,6 +181,14 @@ def _validated(kind: type[AnyParameters], values: dict[str, str]) -> AnyParamete
             known = ", ".join(kind.model_fields)
             raise FaceForgeError(f"pipeline parameter {name!r} does not exist; parameters: {known}") from None
         raise FaceForgeError(explain(error)) from None
+
+
+def _without_credentials(source: str) -> str:
+    """The same source; a FaceForgeError, which unlike a ValueError does not repeat it, if it holds a password."""
+    from faceforge.data.sources.remote import refuse_credentials
+
+    refuse_credentials(source, stored=True)
+    return source
 
 
 def _not_empty(value: str) -> str:

@@ -15,7 +15,7 @@ from faceforge.data.sources.files import Files
 from faceforge.data.sources.folders import FolderFiles
 from faceforge.data.sources.layouts import annotations_of, has_usual_table
 from faceforge.data.sources.parquet import ParquetSource, has_shards, open_parquet
-from faceforge.data.sources.remote import find_parquet, is_url
+from faceforge.data.sources.remote import find_parquet, is_url, refuse_credentials
 from faceforge.data.sources.samples import Source
 from faceforge.data.sources.shards import ShardFiles, shard_names
 from faceforge.data.sources.tfds import TFDS, TfdsSource, is_prepared_folder
@@ -63,8 +63,10 @@ def _open(spec: str, config: IngestConfig, has_table: bool) -> Source | Files:
     if kind == TFDS:
         return TfdsSource(rest, config)
     if is_url(spec):
+        refuse_credentials(spec)
         remote = find_parquet(spec)
-        return ParquetSource(Path(remote[0].path).stem if len(remote) == 1 else Path(spec).name, remote, config)
+        shown = Path(remote[0].path).stem if len(remote) == 1 else Path(spec.partition("?")[0]).name
+        return ParquetSource(shown, remote, config)
     path = Path(spec).expanduser()
     if not spec or not path.exists():
         raise FaceForgeError(f"source {spec!r} does not exist; give {_KNOWN}")

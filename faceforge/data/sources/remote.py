@@ -15,6 +15,11 @@ from faceforge.data.sources.samples import stamp
 from faceforge.errors import FaceForgeError, first_line
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_SIGNED = re.compile(
+    r"(^|&)(x-(amz|goog)-(signature|credential|security-token)|signature|sig|awsaccesskeyid|googleaccessid|(access_?)?token"
+    r"|(api|access|secret)?[-_]?key|secret|password|passwd|pwd)=",
+    re.IGNORECASE,
+)
 _STAMPS = (
     *("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "mtime", "created", "size"),
     *("Last-Modified", "Content-MD5", "Digest"),  # of HTTP
@@ -61,6 +66,34 @@ def is_url(spec: str) -> bool:
     return _URL.match(spec) is not None
 
 
+def refuse_credentials(spec: str, *, stored: bool = False) -> None:
+    """Refuses a URL with a user or password, which would be stored with the image set and printed.
+
+    Args:
+        spec: a source.
+        stored: whether the URL is to be stored, as parameters of pipelines are; then a signature is refused as well.
+
+    Raises:
+        FaceForgeError: without the credentials.
+    """
+    if not is_url(spec):
+        return
+    scheme, _, rest = spec.partition("://")
+    place, _, query = rest.partition("?")
+    host, _, _ = place.partition("/")
+    _, colon, port = host.rpartition(":")
+    if "@" in host or ("@" in place and colon and not port.isdigit()):  # a password may hold a slash
+        raise FaceForgeError(
+            f"the address of the source ({scheme}://...) contains a user name or password; give the address without "
+            f"them, and the credentials in the environment: AWS_..., or FSSPEC_{scheme.upper()} (docs/data.md)"
+        )
+    if stored and _SIGNED.search(query):
+        raise FaceForgeError(
+            f"the address {_shown(spec)} has a key or signature in its query, which would be stored with the run; "
+            "give the credentials in the environment, or fetch the file first"
+        )
+
+
 def find_parquet(url: str) -> list[Remote]:
     """The Parquet files at a URL: the file itself, those that match its `*`, or those in a folder.
 
@@ -76,7 +109,7 @@ def find_parquet(url: str) -> list[Remote]:
         else:
             matches = [file for file in system.find(path) if file.lower().endswith((".parquet", ".pq"))]
         if not matches:
-            raise FaceForgeError(f"{url} holds no Parquet files")
+            raise FaceForgeError(f"{_shown(url)} holds no Parquet files")
         files = sorted(str(system.unstrip_protocol(file)) for file in matches)
         return [Remote(_shown(file), file) for file in files]
 
@@ -95,7 +128,8 @@ def reading(file: Remote) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _reported(path: str) -> Iterator[None]:
-    """Reports the errors of all kinds of stores as FaceForgeErrors."""
+    """Reports the errors of all kinds of stores as FaceForgeErrors, which do not repeat the query of a URL."""
+    path, _, query = path.partition("?") if is_url(path) else (path, "", "")
     try:
         yield
     except (FaceForgeError, AttributeError, TypeError, KeyError, IndexError, AssertionError):  # ours or bugs
@@ -105,7 +139,8 @@ def _reported(path: str) -> Iterator[None]:
     except FileNotFoundError:
         raise FaceForgeError(f"{path} does not exist, or is out of reach") from None
     except Exception as error:
-        reason = f"{type(error).__name__}: {first_line(error)}"
+        told = first_line(error)
+        reason = f"{type(error).__name__}: {told.replace(query, '...') if query else told}"
         advice = "check the address and your access to it, or fetch the file first" if "://" in path else "repair it"
         raise FaceForgeError(f"{path} cannot be read ({reason}); {advice}") from None
 

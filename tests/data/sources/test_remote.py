@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -13,6 +14,8 @@ import pytest
 
 from faceforge.data.ingest.build import build_image_set
 from faceforge.data.sources import is_path
+from faceforge.data.sources.remote import refuse_credentials
+from faceforge.errors import FaceForgeError
 from tests.data.sources.conftest import listing, opened, parquet, picture, refuse, settings
 
 
@@ -121,3 +124,65 @@ def test_unknown_kinds_of_addresses_are_told() -> None:
 )
 def test_paths_are_told_from_addresses(spec: str, path: bool) -> None:
     assert is_path(spec) is path
+
+
+PASSWORD = "tok3n-S3CRET"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://alice:{PASSWORD}@127.0.0.1:9/faces.parquet",
+        f"s3://key:{PASSWORD}@bucket/faces-*.parquet",
+        f"https://{PASSWORD}@example.org/faces.parquet",
+        f"s3://key:ab/{PASSWORD}@bucket/faces.parquet",
+    ],
+)
+def test_credentials_in_an_address_are_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(FaceForgeError, match="user name or password") as caught:
+        opened(url)
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["X-Amz-Signature", "sig", "access_token", "X-Goog-Credential", "apikey", "token"])
+def test_signed_addresses_are_not_stored_with_runs(key: str) -> None:
+    url = f"https://example.org/faces.parquet?a=b&{key}={PASSWORD}"
+    refuse_credentials(url)
+    with pytest.raises(FaceForgeError, match="key or signature") as caught:
+        refuse_credentials(url, stored=True)
+    assert PASSWORD not in str(caught.value)
+    refuse_credentials("https://example.org/faces.parquet?monkey=1&version=2", stored=True)
+    for plain in ("work/a@b/faces", "s3://bucket/a@b.parquet", "http://host:80/a@b.parquet"):
+        refuse_credentials(plain, stored=True)
+
+
+def test_errors_do_not_repeat_the_query_of_an_address(server: str) -> None:
+    for name in ("none.parquet", "none/"):
+        with pytest.raises(FaceForgeError) as caught:
+            opened(f"{server}/{name}?token={PASSWORD}")
+        assert PASSWORD not in str(caught.value)
+
+
+def test_credentials_come_from_the_environment(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.config import conf, set_conf_env
+
+    seen: list[str | None] = []
+    original = _Ranges.do_GET
+
+    def recorded(self: _Ranges) -> None:
+        seen.append(self.headers.get("Authorization"))
+        original(self)
+
+    monkeypatch.setattr(_Ranges, "do_GET", recorded)
+    monkeypatch.setenv("FSSPEC_HTTP", json.dumps({"headers": {"Authorization": f"Basic {PASSWORD}"}}))
+    settings_ = dict(conf)
+    set_conf_env(conf)
+    try:
+        parquet(tmp_path / "www" / "faces.parquet", rows=40, label=[n % 2 for n in range(40)])
+        source = opened(f"{server}/faces.parquet")
+        assert source.count == 40
+    finally:
+        conf.clear()
+        conf.update(settings_)
+    assert set(seen) == {f"Basic {PASSWORD}"}
+    assert PASSWORD not in json.dumps(source.stamps())
