@@ -18,8 +18,8 @@ fail() {
     exit 1
 }
 
-# Ids of the runs on the server, newest first.
-run_ids() { faceforge pipeline runs --limit "$1" | awk '{print $1}'; }
+# Id of the newest run that a schedule has started.
+scheduled_run() { faceforge pipeline runs --limit 20 | awk '/ \(by schedule\)$/ && !seen++ {print $1}'; }
 
 faceforge pipeline compile --output "$package" --core-image "faceforge-core:$TAG" --train-image "faceforge-train:$TAG" \
     --secret faceforge-mlflow:MLFLOW_TRACKING_USERNAME --secret faceforge-mlflow:MLFLOW_TRACKING_PASSWORD \
@@ -27,12 +27,13 @@ faceforge pipeline compile --output "$package" --core-image "faceforge-core:$TAG
 options=(--package "$package" --tracking-uri http://mlflow.faceforge:5000 --set "$SETTINGS")
 
 echo "== a run whose training pod is deleted"
-faceforge pipeline submit "${options[@]}" --start-deadline 15 &
+faceforge pipeline submit "${options[@]}" --start-deadline 15 > >(tee "$scratch/submit.log") &
 watcher=$!
 run=
 for _ in {1..90}; do
     sleep 10
-    run=$(run_ids 1)
+    run=$(awk '$1 == "submitted" {print $2}' "$scratch/submit.log")
+    [[ $run ]] || continue
     pod=$(kubectl get pods -n "$NAMESPACE" -l "pipeline/runid=$run" --field-selector status.phase=Running -o name 2>/dev/null |
         while read -r name; do
             node=$(kubectl get -n "$NAMESPACE" "$name" -o jsonpath='{.metadata.annotations.workflows\.argoproj\.io/node-name}')
@@ -47,13 +48,14 @@ wait "$watcher" || fail "run $run has not succeeded"
 faceforge pipeline logs "$run" --step train --tail 1000 | grep images >/dev/null || fail "the training log is missing"
 
 echo "== a schedule that is deleted while its run is in progress"
+earlier=$(scheduled_run)
 faceforge schedule set --name smoke --cron "* * * * *" "${options[@]}"
 for _ in {1..20}; do
     sleep 10
-    scheduled=$(run_ids 1)
-    [[ $scheduled == "$run" ]] || break
+    scheduled=$(scheduled_run)
+    [[ $scheduled == "$earlier" ]] || break
 done
-[[ $scheduled != "$run" ]] || fail "the schedule has started no run"
+[[ $scheduled != "$earlier" ]] || fail "the schedule has started no run"
 faceforge schedule delete smoke
 faceforge pipeline watch "$scheduled" --start-deadline 15 || fail "run $scheduled has not succeeded"
 echo "all passed"

@@ -87,6 +87,28 @@ def workflow_exists(namespace: str, name: str) -> bool:
         return True
 
 
+def run_ids_of_workflows(namespace: str, limit: int = 20) -> list[str]:
+    """Ids of the Kubeflow runs of the Argo workflows in a namespace, at most `limit`.
+
+    Raises:
+        FaceForgeError: no cluster is configured, it does not answer, it refuses, or it knows no workflows.
+    """
+    from kubernetes import client
+
+    label = "pipeline/runid"  # set by Kubeflow
+    with _errors():
+        found = client.CustomObjectsApi(connect_kubernetes()).list_namespaced_custom_object(
+            "argoproj.io",
+            "v1alpha1",
+            namespace,
+            "workflows",
+            label_selector=label,
+            limit=limit,
+            _request_timeout=_TIMEOUT_SECONDS,
+        )
+    return [workflow["metadata"]["labels"][label] for workflow in found["items"]]
+
+
 def context_name() -> str:
     """Which cluster `connect_kubernetes` uses, for messages."""
     from kubernetes import config

@@ -52,7 +52,7 @@ def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def deleted_workflows() -> set[str]:
-    """Names of the workflows that the `kubernetes` fixture no longer has; all others exist."""
+    """Names of the workflows that the `kubernetes` fixture no longer has; all others exist, one of them of run r-0."""
     return set()
 
 
@@ -71,8 +71,10 @@ def kubernetes(
             if found and found[1] in logs:
                 tail = int(parse_qs(parts.query).get("tailLines", ["0"])[0])
                 status, body = 200, "\n".join(logs[found[1]].splitlines()[-tail:])
-            found = re.fullmatch("/apis/argoproj.io/v1alpha1/namespaces/kubeflow/workflows/([^/]+)", parts.path)
-            if found and found[1] in deleted_workflows:
+            found = re.fullmatch("/apis/argoproj.io/v1alpha1/namespaces/kubeflow/workflows/?([^/]*)", parts.path)
+            if found and not found[1]:
+                status, body = 200, json.dumps({"items": [{"metadata": {"labels": {"pipeline/runid": "r-0"}}}]})
+            elif found and found[1] in deleted_workflows:
                 body = json.dumps({"kind": "Status", "message": f'workflows "{found[1]}" not found', "code": 404})
             elif found:
                 status, body = 200, json.dumps({"metadata": {"name": found[1]}})

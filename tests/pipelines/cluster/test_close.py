@@ -45,7 +45,7 @@ def test_runs_whose_workflow_was_deleted_are_closed(
     server: SimulatedServer, kubernetes: dict[str, str], deleted_workflows: set[str], tmp_path: Path
 ) -> None:
     uri = mlflow_with_running(f"sqlite:///{tmp_path}/mlflow.db", deleted="r-1")
-    server.runs["r-1"] = {"run_id": "r-1", "state": "RUNNING"}
+    server.runs |= {run: {"run_id": run, "state": "RUNNING"} for run in ("r-0", "r-1")}
     server.states, server.workflow = ["RUNNING"], workflow(step_node("train", "Running", 2))
     assert close("--tracking-uri", uri).output == "no such run\n"
     deleted_workflows.add("faceforge-x")
