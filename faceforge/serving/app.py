@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
-from fastapi.responses import Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse, Response
 from fastapi.security import APIKeyHeader
+from pydantic import ValidationError
 
 import faceforge
 from faceforge.inference.generator import Generator, Samples
@@ -21,13 +22,16 @@ from faceforge.serving.error_responses import add_error_handlers
 from faceforge.serving.limits import MAX_IMAGES, MAX_UPLOADS, UPLOAD_BYTES, UPLOAD_PIXELS, Limits
 from faceforge.serving.loading import Loader, Served
 from faceforge.serving.metrics import Metrics
-from faceforge.serving.middleware import KEY_HEADER, RequestMiddleware
+from faceforge.serving.middleware import KEY_HEADER, Access, RequestMiddleware
+from faceforge.serving.reference_page import reference_page
 from faceforge.serving.uploads import read_uploads
 
 _ABOUT = """Generates labelled images of faces of people who do not exist, and rates how real an uploaded image looks.
 
 The `Accept` header chooses the format of generated images: `application/json` (base64 PNG and labels), `image/png`
 (one contact sheet), `application/zip` or `application/vnd.apache.parquet`."""
+
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 Sampling = Callable[[Generator], Samples]
 
@@ -37,9 +41,9 @@ def create_app(
     limits: Limits,
     *,
     tracking_uri: str,
-    api_key: str,
     poll: float,
     on_failure: Callable[[Exception], None],
+    access: Access | None = None,
 ) -> FastAPI:
     """The FastAPI application; it starts loading its model when the server starts.
 
@@ -47,10 +51,11 @@ def create_app(
         source: model to serve, as `Generator.load` takes it.
         limits: queue length, batch size and time limit.
         tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
-        api_key: key that clients must send to use `/v1/`; empty: no key is needed.
         poll: seconds between checks of the alias in `source`.
         on_failure: called with the error if the first model cannot be loaded.
+        access: API key, allowed origins and prefix of paths; None: everyone on this machine, no prefix.
     """
+    access = access or Access()
     requests = ConcurrencyLimit(limits)
     metrics = Metrics(lambda: requests.in_progress)
     batcher = Batcher(limits.batch, metrics.batch)
@@ -64,8 +69,23 @@ def create_app(
         requests.close()
         batcher.close()
 
-    app = FastAPI(title="FaceForge", version=faceforge.__version__, description=_ABOUT, lifespan=lifespan)
-    app.add_middleware(RequestMiddleware, api_key=api_key, requests=requests, metrics=metrics, limits=limits)
+    app = FastAPI(
+        title="FaceForge",
+        version=faceforge.__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load scripts from other servers; ours needs none
+        redoc_url=None,
+    )
+    app.add_middleware(RequestMiddleware, access=access, requests=requests, metrics=metrics, limits=limits)
+    if access.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=access.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Accept", "Authorization", "Content-Type", KEY_HEADER],
+            expose_headers=["Retry-After", responses.MODEL_HEADER],
+        )
     app.state.requests, app.state.loader, app.state.limits = requests, loader, limits
     add_error_handlers(app, requests)
     _add_state(app, loader, metrics)
@@ -76,11 +96,13 @@ def create_app(
 def _add_state(app: FastAPI, loader: Loader, metrics: Metrics) -> None:
     """Endpoints for operators: health, readiness, metrics."""
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["state"])
     async def health() -> schemas.Health:
         """Whether the process responds."""
         return schemas.Health(status="ok")
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["state"], responses={503: {"model": schemas.Problem, "description": "no model yet"}})
     async def ready() -> schemas.Health:
         """Whether a model is loaded."""
@@ -92,6 +114,11 @@ def _add_state(app: FastAPI, loader: Loader, metrics: Metrics) -> None:
     async def prometheus_metrics() -> Response:
         """Metrics in the Prometheus text format."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/docs", include_in_schema=False)
+    async def reference() -> HTMLResponse:
+        """The interface as a page that needs no scripts."""
+        return HTMLResponse(reference_page(app.openapi()), headers={"Content-Security-Policy": _PAGE_POLICY})
 
 
 def _served(request: Request) -> Served:
@@ -209,17 +236,9 @@ def _add_model(app: FastAPI) -> None:
 def _columns(attributes: str) -> dict[str, Any]:
     """Label column -> class, from the form field `attributes`."""
     try:
-        columns = json.loads(attributes)
-    except (ValueError, RecursionError):
-        columns = None
-    if not isinstance(columns, dict) or not all(_is_label(value) for value in columns.values()):
-        raise HTTPException(422, 'attributes: expected a JSON object such as {"gender": "female"}')
-    return columns
-
-
-def _is_label(value: Any) -> bool:
-    """Whether a value is a class name, a boolean, or a number that JSON clients can represent exactly."""
-    return isinstance(value, str) or (isinstance(value, bool | int) and abs(value) <= 2**53)
+        return schemas.ATTRIBUTES.validate_json(attributes)
+    except ValidationError:
+        raise HTTPException(422, 'attributes: expected a JSON object such as {"gender": "female"}') from None
 
 
 async def _draw(request: Request, served: Served, sample: Sampling) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,16 @@ class BusyError(Exception):
 
 
 class ConcurrencyLimit:
-    """Runs up to `limits.queue` requests in threads and refuses more; there is no second queue behind it."""
+    """Runs up to `limits.queue` requests in threads and refuses more; there is no second queue behind it.
+
+    Attributes:
+        in_progress: requests whose result is not yet known to the event loop.
+        running: requests whose thread is at work; valid also after the event loop has ended.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits, self._seconds, self.in_progress = limits, 1.0, 0
+        self._lock, self.running = threading.Lock(), 0
         self._pool = ThreadPoolExecutor(limits.queue, thread_name_prefix="request")
 
     @property
@@ -50,8 +57,12 @@ class ConcurrencyLimit:
         began = time.monotonic()
 
         def limited() -> _Result:
-            with time_limit(self._limits.timeout):
-                return work()
+            self._count(1)
+            try:
+                with time_limit(self._limits.timeout):
+                    return work()
+            finally:
+                self._count(-1)
 
         def release(_: object) -> None:
             self.in_progress -= 1
@@ -60,6 +71,10 @@ class ConcurrencyLimit:
         running = asyncio.get_running_loop().run_in_executor(self._pool, limited)
         running.add_done_callback(release)
         return await running
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self.running += change
 
     def close(self) -> None:
         """Accepts no more requests; running ones finish on their own."""

@@ -1,10 +1,11 @@
-"""Middleware that checks requests before their bodies are read: API key, concurrency limit, size and speed."""
+"""Middleware that checks requests before their bodies are read: API key, origin, concurrency limit, size and speed."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import HTTPException
@@ -18,19 +19,36 @@ from faceforge.serving.limits import JSON_BYTES, UPLOAD_BYTES, Limits
 from faceforge.serving.metrics import Metrics
 
 KEY_HEADER = "X-API-Key"
+OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")  # for everyone, also with an API key
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _UPLOADS = "/v1/discriminate"
 OPEN_PER_PLACE = 2  # open connections per request in progress: uploads in transit need space on disk
 _DRAIN_BYTES, _DRAIN_SECONDS = 64 * 2**20, 5.0
 
 
+@dataclass(frozen=True)
+class Access:
+    """Who may use a server, and under which address.
+
+    Attributes:
+        api_key: key that clients must send; empty: none.
+        origins: web pages that browsers may let use the server, such as `https://example.org`.
+        root_path: prefix of all paths behind a reverse proxy, such as `/faces`, whether or not the proxy removes it.
+    """
+
+    api_key: str = ""
+    origins: tuple[str, ...] = ()
+    root_path: str = ""
+
+
 class RequestMiddleware:
     """ASGI middleware: refuses requests early, limits their bodies, and counts responses."""
 
     def __init__(
-        self, app: ASGIApp, api_key: str, requests: ConcurrencyLimit, metrics: Metrics, limits: Limits
+        self, app: ASGIApp, access: Access, requests: ConcurrencyLimit, metrics: Metrics, limits: Limits
     ) -> None:
-        self._app, self._key, self._requests, self._metrics = app, api_key.encode(), requests, metrics
+        self._app, self._key, self._requests, self._metrics = app, access.api_key.encode(), requests, metrics
+        self._origins, self._root = {origin.encode() for origin in access.origins}, access.root_path
         self._timeout, self._most_open, self._open = limits.timeout, OPEN_PER_PLACE * limits.queue, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,6 +56,10 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = scope["path"]
+        if self._root and path.startswith(f"{self._root}/"):
+            path = path.removeprefix(self._root)
+        scope = {**scope, "root_path": self._root, "path": self._root + path}
         began, status = time.monotonic(), 500
 
         async def counted(message: Message) -> None:
@@ -47,42 +69,54 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            refusal = self._refusal(scope)
+            refusal = self._refusal(scope, path)
             if refusal is not None:
                 await _drain(scope, receive)
                 await refusal(scope, receive, counted)
                 return
             self._open += 1
             try:
-                await self._app(scope, self._limited(scope, receive), counted)
+                await self._app(scope, self._limited(_most(path), receive), counted)
             finally:
                 self._open -= 1
         finally:
-            self._metrics.request(scope["path"], status, time.monotonic() - began)
+            self._metrics.request(path, status, time.monotonic() - began)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope, path: str) -> Response | None:
         """The error response if the request is refused before its body is read, else None."""
-        if not scope["path"].startswith("/v1/"):
+        if path in OPEN_PATHS:
             return None
         headers = dict(scope["headers"])
-        if self._key and not hmac.compare_digest(headers.get(KEY_HEADER.lower().encode(), b""), self._key):
+        if self._key and not self._has_key(headers):
             return problem(
-                401, f"missing or wrong API key; send it in the header {KEY_HEADER}", **{"WWW-Authenticate": "ApiKey"}
+                401,
+                f"missing or wrong API key; send it in the header {KEY_HEADER}, or as Authorization: Bearer KEY",
+                **{"WWW-Authenticate": "Bearer"},
             )
-        if not self._key and _is_cross_site(headers):
-            return problem(403, "requests from web pages of other sites are refused by a server without an API key")
+        if not self._key and headers.get(b"origin") not in self._origins and _is_cross_site(headers):
+            return problem(
+                403,
+                "requests from web pages of other sites are refused by a server without an API key; "
+                "--allow-origin allows a site",
+            )
         if (charset := _charset(headers)) not in _CHARSETS:
             return problem(415, f"the charset of the body is {charset[:20]}; only utf-8 is accepted")
         if scope["method"] == "POST" and (self._requests.full or self._open >= self._most_open):
             return busy(self._requests)
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > _most(scope):
-            return _too_large(scope)
+        if not length.isdigit() or int(length) > _most(path):
+            return problem(413, _size_advice(_most(path)))
         return None
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+    def _has_key(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether the request has the key, in either header; in the same time for every wrong key."""
+        kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+        sent = [headers.get(KEY_HEADER.lower().encode(), b""), token.strip() if kind.lower() == b"bearer" else b""]
+        return any(hmac.compare_digest(each, self._key) for each in sent)
+
+    def _limited(self, most: int, receive: Receive) -> Receive:
         """`receive` that raises 413 for bodies that are too large and 408 for those that arrive too slowly."""
-        most, deadline, seen, whole = _most(scope), time.monotonic() + self._timeout, 0, False
+        deadline, seen, whole = time.monotonic() + self._timeout, 0, False
 
         async def limited() -> Message:
             nonlocal seen, whole
@@ -118,12 +152,8 @@ def _is_cross_site(headers: dict[bytes, bytes]) -> bool:
     return origin is not None and origin.partition(b"://")[2] != headers.get(b"host", b"")
 
 
-def _most(scope: Scope) -> int:
-    return UPLOAD_BYTES if scope["path"] == _UPLOADS else JSON_BYTES
-
-
-def _too_large(scope: Scope) -> Response:
-    return problem(413, _size_advice(_most(scope)))
+def _most(path: str) -> int:
+    return UPLOAD_BYTES if path == _UPLOADS else JSON_BYTES
 
 
 def _size_advice(most: int) -> str:

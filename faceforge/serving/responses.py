@@ -22,6 +22,7 @@ from faceforge.inference.generator import Samples
 from faceforge.serving.loading import Served
 
 JSON = "application/json"
+MODEL_HEADER = "X-FaceForge-Model"
 
 
 def write_json(samples: Samples, served: Served) -> bytes:
@@ -58,13 +59,9 @@ def write_parquet(samples: Samples, served: Served) -> bytes:
 
     info = served.generator.bundle.info
     with TemporaryDirectory() as folder:
-        writer = ImageSetWriter(
-            Path(folder),
-            source=served.name,
-            image_size=info.spec.image_size,
-            channels=info.spec.channels,
-            columns=tuple(info.labels),
-            vocabularies=info.labels,
+        size, channels = info.spec.image_size, info.spec.channels
+        writer = ImageSetWriter.of_model(
+            Path(folder), source=served.name, image_size=size, channels=channels, labels=info.labels
         )
         for number, (image, labels) in enumerate(zip(samples.images, _rows(samples), strict=True)):
             writer.add("train", encode(image), f"{number:05d}.png", labels)
@@ -94,7 +91,7 @@ def chosen_type(accept: str) -> str | None:
 
 def headers(served: Served) -> dict[str, str]:
     """The header that names the model, for formats without a place for it."""
-    return {"X-FaceForge-Model": quote(served.name, safe=":/@")}
+    return {MODEL_HEADER: quote(served.name, safe=":/@")}
 
 
 def _rows(samples: Samples) -> list[dict[str, str]]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
+import time
 from contextlib import closing
 
 import uvicorn
 
 from faceforge.errors import FaceForgeError
 from faceforge.serving.app import create_app
+from faceforge.serving.concurrency import ConcurrencyLimit
+from faceforge.serving.connections import RepeatFilter, connection_limit, limited_protocol
 from faceforge.serving.limits import Limits
+from faceforge.serving.middleware import Access
+
+_GRACE_SECONDS = 5
 
 
 def serve(
@@ -19,7 +27,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     tracking_uri: str = "",
-    api_key: str = "",
+    access: Access | None = None,
     limits: Limits | None = None,
     poll: float = 10.0,
 ) -> None:
@@ -30,7 +38,7 @@ def serve(
         host: address to listen on.
         port: port to listen on; 0 = any free one, which is printed.
         tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
-        api_key: key that clients must send; empty: none.
+        access: API key, allowed origins and prefix of paths.
         limits: queue length, batch size and time limit.
         poll: seconds between checks of the alias.
 
@@ -44,21 +52,40 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(source, limits, tracking_uri=tracking_uri, api_key=api_key, poll=poll, on_failure=stop)
+    app = create_app(source, limits, tracking_uri=tracking_uri, poll=poll, on_failure=stop, access=access)
     config = uvicorn.Config(
-        app, log_level="info", access_log=False, timeout_graceful_shutdown=int(limits.timeout) + 5, server_header=False
+        app,
+        http=limited_protocol(connection_limit(), limits.timeout),
+        log_level="info",
+        access_log=False,
+        timeout_graceful_shutdown=int(limits.timeout) + _GRACE_SECONDS,
+        server_header=False,
     )
     server = uvicorn.Server(config)
+    for name in ("asyncio", "uvicorn.error"):
+        logging.getLogger(name).addFilter(RepeatFilter())
     with closing(_listen(host, port)) as listener:
         address = f"[{host}]" if ":" in host else host
         print(f"listening on http://{address}:{listener.getsockname()[1]}, documentation at /docs", flush=True)
         # uvicorn raises the signal again after a clean shutdown; by default that would kill the process with an error.
         signal.signal(signal.SIGTERM, lambda *_: None)
         server.run(sockets=[listener])
+    _leave(app.state.requests, limits.timeout)
     if failures and isinstance(failures[0], ImportError):
-        raise FaceForgeError(f"{source} needs {failures[0].name}, which is not installed; pip install faceforge[cpu]")
+        raise FaceForgeError(f"{source} needs {failures[0].name}, which is not installed; pip install '.[cpu]' in a checkout")
     if failures:
         raise failures[0]
+
+
+def _leave(requests: ConcurrencyLimit, seconds: float) -> None:
+    """Ends the process if a request's thread does not end in time; Python would wait for it without limit."""
+    end = time.monotonic() + min(seconds, _GRACE_SECONDS)
+    while requests.running and time.monotonic() < end:
+        time.sleep(0.05)
+    if requests.running:
+        logging.getLogger("uvicorn.error").warning("%d requests did not end in time", requests.running)
+        logging.shutdown()
+        os._exit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

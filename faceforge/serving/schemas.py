@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, TypeAdapter
 
 from faceforge.serving.limits import MAX_IMAGES
 
@@ -19,6 +19,7 @@ _Columns = Field(
     max_length=100,
     description="label column -> class of all images; columns left out cycle through their classes",
 )
+ATTRIBUTES = TypeAdapter(Annotated[dict[_Text, Label], Field(max_length=100)])  # of the form field `attributes`
 _ONE = "class of all images, for a model with one label column"
 
 

@@ -43,7 +43,7 @@ class Server:
     def log(self) -> str:
         return self._log.read_text()
 
-    def wait(self, seconds: float = 90) -> Server:
+    def wait(self, seconds: float = 300) -> Server:
         """Until a model is loaded."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
