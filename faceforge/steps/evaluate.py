@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from faceforge.defaults import model_name_of
 from faceforge.files import atomic_file
 from faceforge.steps.log_data import log_domain_drift
 from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.tracking.names import metric_name
 from faceforge.tracking.tags import DECISION_TAG, REASONS_TAG
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ def run_evaluate(
 
 def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
     reasons = "; ".join(evaluation.decision.reasons)
-    metrics = {_metric_name(name): value for name, value in evaluation.metrics.items()}
+    metrics = {metric_name(name): value for name, value in evaluation.metrics.items()}
     run.log_metrics(metrics)
-    run.log_metrics({f"champion/{_metric_name(name)}": value for name, value in evaluation.champion_metrics.items()})
+    run.log_metrics({f"champion/{metric_name(name)}": value for name, value in evaluation.champion_metrics.items()})
     for name, interval in evaluation.differences.items():
         ends = {"": interval.value, "_low": interval.low, "_high": interval.high}
-        run.log_metrics({f"against_champion/{_metric_name(name)}{end}": value for end, value in ends.items()})
+        run.log_metrics({f"against_champion/{metric_name(name)}{end}": value for end, value in ends.items()})
     for name in ("report.html", "report.json", "summary.txt", "samples.png"):
         run.log_artifacts(out / name)
     run.headline(
@@ -99,8 +99,3 @@ def _log_evaluation(run: StepRun, evaluation: Evaluation, out: Path) -> None:
         tags={DECISION_TAG: evaluation.decision.verdict, REASONS_TAG: reasons},
         artifacts=[out / "samples.png", out / "report.html"],
     )
-
-
-def _metric_name(name: str) -> str:
-    """A metric's name as MLflow accepts it; class names in it come from users."""
-    return re.sub(r"[^\w.\-/ :]", "_", name)

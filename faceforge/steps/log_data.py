@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from faceforge.data.imageset.info import INFO_FILE, DatasetInfo
 from faceforge.errors import FaceForgeError, first_line
+from faceforge.tracking.names import metric_name
 from faceforge.tracking.tags import DOMAIN_DRIFT_TAG, DRIFT_TAG
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _log_comparison(run: StepRun, tag: str, model_name: str, compared: Callable[
         if drift is None:
             outcome = f"not compared: {model_name} has no champion"
         else:
-            run.log_metrics({re.sub(r"[^\w.\-/ ]", "_", name): value for name, value in drift.metrics.items()})
+            run.log_metrics({metric_name(name): value for name, value in drift.metrics.items()})
             outcome = "; ".join(drift.warnings) or "none"
             for warning in drift.warnings:
                 print(f"warning: drift from {model_name} version {version}: {warning}", file=sys.stderr)

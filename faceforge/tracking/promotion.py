@@ -10,7 +10,7 @@ import getpass
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 WAITING = "waiting"
 
 _REQUIRED = "required"
+_SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _move(
     """Records the move, then sets the aliases. Every part may be repeated after an interruption."""
     now = _now()
     event = Event(now, action, version, alias_of(model, CHAMPION), by or _user(), reason[:500])
-    client.set_registered_model_tag(model.name, f"{EVENT_TAG}{now.replace('+00:00', 'Z')}", json.dumps(asdict(event)))
+    client.set_registered_model_tag(model.name, f"{EVENT_TAG}{now.replace('+00:00', 'Z')}", _as_text(event))
     for key in ("at", "by", "reason"):
         client.set_model_version_tag(model.name, version, f"{PROMOTED_TAG}{key}", getattr(event, key) or "-")
     if previous:
@@ -208,7 +209,24 @@ def _move(
 
 
 def _events(model: RegisteredModel) -> list[Event]:
-    return [Event(**json.loads(model.tags[key])) for key in sorted(model.tags) if key.startswith(EVENT_TAG)]
+    times = (key.removeprefix(EVENT_TAG) for key in sorted(model.tags) if key.startswith(EVENT_TAG))
+    return [_from_text(time, model.tags[f"{EVENT_TAG}{time}"]) for time in times]
+
+
+def _as_text(event: Event) -> str:
+    """What MLflow's page of the model shows: `promote 2 · after 1 · anna · sharper glasses`."""
+    by, reason = (text.replace(_SEPARATOR, " - ") for text in (event.by, event.reason))
+    return _SEPARATOR.join([f"{event.action} {event.version}", f"after {event.before or 'none'}", by, reason])
+
+
+def _from_text(time: str, text: str) -> Event:
+    """The event of a tag; older versions wrote JSON."""
+    if text.startswith("{"):
+        return Event(**json.loads(text))
+    what, before, by, reason = text.split(_SEPARATOR, 3)
+    action, _, version = what.partition(" ")
+    before = before.removeprefix("after ")
+    return Event(time.replace("Z", "+00:00"), action, version, "" if before == "none" else before, by, reason)
 
 
 def _is_required(model: RegisteredModel) -> bool:

@@ -133,3 +133,22 @@ def test_what_cannot_be_read_is_not_gone_back_to(
     with pytest.raises(FaceForgeError, match="faces cannot go back to version 1: the bundle is gone; promote another"):
         rollback(NAME)
     assert aliases(versions) == {"champion": "2", "previous": "1"}
+
+
+def test_events_are_short_lines_and_older_ones_are_still_read(tracking_uri: str) -> None:
+    import json
+    from dataclasses import asdict
+
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    client.create_registered_model(NAME)
+    old = Event("2026-01-01T00:00:00.000000+00:00", "promote", "1", "", "ada", "first")
+    client.set_registered_model_tag(NAME, "faceforge.event.2026-01-01T00:00:00.000000Z", json.dumps(asdict(old)))
+    client.set_registered_model_tag(
+        NAME, "faceforge.event.2026-01-02T00:00:00.000000Z", "approve 2 · after 1 · bob · a · b"
+    )
+    assert history(NAME) == [
+        old,
+        Event("2026-01-02T00:00:00.000000+00:00", "approve", "2", "1", "bob", "a · b"),
+    ]
