@@ -36,7 +36,7 @@ def ui(host: str, port: int, **options: str) -> None:
       faceforge ui --model work/model/bundle --port 8600
     """
     if find_spec("streamlit") is None:
-        raise click.ClickException("the web app needs streamlit; install faceforge[serve]")
+        raise click.ClickException("the web app needs streamlit: pip install '.[serve]' in a checkout")
     server = {"server.address": host, "server.port": str(port), **_SETTINGS}
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(Path(__file__).parents[1] / "webapp" / "app.py")]
     command += [f"--{name}={value}" for name, value in server.items()]

@@ -75,6 +75,11 @@ class Generator:
 
             return Generator(OnnxModel.load(source))
         if not str(source).startswith(("models:", "runs:")):
+            if not Path(source).exists():
+                raise FaceForgeError(
+                    f"{source} is not a model bundle: there is no such folder. A registered model is loaded as "
+                    "models:/NAME@champion; no weights come with FaceForge: `make run` trains toyfaces in minutes"
+                )
             return _from_bundle(Path(source))
         from tempfile import TemporaryDirectory
 

@@ -64,7 +64,7 @@ class OnnxModel:
         try:
             import onnxruntime
         except ImportError:
-            raise FaceForgeError("reading ONNX files needs onnxruntime: pip install faceforge[lite]") from None
+            raise FaceForgeError("reading ONNX files needs onnxruntime: pip install '.[lite]' in a checkout") from None
         try:
             session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own kinds share no other base

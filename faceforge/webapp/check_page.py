@@ -24,8 +24,8 @@ VERDICTS = (
 
 def check_page() -> None:
     """Renders the page."""
-    generator = choose_model()
     st.title("Real or generated?")
+    generator = choose_model()
     st.markdown(
         "A GAN trains a discriminator to distinguish real images from generated ones. This page shows how it rates "
         "your image. The rating is only meaningful for images like those the model was trained on."

@@ -20,8 +20,8 @@ STEPS = 9
 
 def explore_page() -> None:
     """Renders the page."""
-    generator = choose_model()
     st.title("Explore")
+    generator = choose_model()
     one, two = st.tabs(["One face", "From face to face"])
     with one:
         _one_face(generator)

@@ -15,8 +15,8 @@ AT_MOST = 64
 
 def generate_page() -> None:
     """Renders the page."""
-    generator = choose_model()
     st.title("Generate faces")
+    generator = choose_model()
     attributes = attribute_boxes(generator, "generate")
     left, middle, right = st.columns(3)
     count = left.slider("How many", 1, AT_MOST, 16)

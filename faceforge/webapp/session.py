@@ -53,7 +53,8 @@ def versions() -> list[VersionInfo]:
 def choose_model() -> Generator:
     """The model selected in the sidebar; without any model, explains how to get one and stops the page."""
     chosen = options()
-    choices = _model_choices(chosen)
+    with st.spinner(f"Asking MLflow ({chosen.tracking_uri or 'the local database'}) for models..."):
+        choices = _model_choices(chosen)
     if not choices:
         st.info(
             f"There is no model yet: **{chosen.name}** has no registered version. Run `make run`, or start the "
@@ -68,7 +69,9 @@ def choose_model() -> Generator:
         st.stop()
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the model...")
+@st.cache_resource(
+    max_entries=3, show_spinner="Loading the model; the first one also starts TensorFlow (some ten seconds)..."
+)
 def _load(uri: str, tracking_uri: str) -> Generator:
     return Generator.load(uri, tracking_uri)
 

