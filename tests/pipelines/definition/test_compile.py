@@ -34,7 +34,7 @@ def executors(spec: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
 def test_the_committed_files_are_current(definition: Definition, tmp_path: Path) -> None:
     fresh = compile_pipeline(tmp_path / "fresh.yaml", compile_settings(), definition)
-    assert definition.committed.read_text() == fresh.read_text(), "run: make pipeline-compile"
+    assert definition.committed.read_text() == fresh.read_text(), "run: faceforge pipeline compile"
 
 
 def test_steps_and_what_they_wait_for(tmp_path: Path) -> None:
