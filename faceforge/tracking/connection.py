@@ -107,11 +107,13 @@ def _reason(error: BaseException) -> str:
 
 _TEMPORARY = re.compile(
     r"connection (?:refused|reset|aborted)|remote end closed|timed out|timeout|temporary failure in name resolution"
+    r"|no route to host|network is unreachable"  # of a service in Kubernetes none of whose pods is ready
     r"|error code 5\d\d|too many 5\d\d|^internal_error",
     re.IGNORECASE,
 )
 _MEANINGS = {
     "connection refused": "nothing listens there (connection refused); start the server or correct --tracking-uri",
+    "no route to host|network is unreachable": "it cannot be reached; start the server or correct --tracking-uri",
     "timed out|timeout": "no answer in time; check the address and the network",
     "resolve|name or service not known|nodename": "the host name is unknown; correct --tracking-uri",
     r"\b401\b|unauthorized": "access denied; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or _TOKEN)",

@@ -154,6 +154,7 @@ def _wait_until_healthy(uri: str, server: subprocess.Popen[bytes]) -> None:
         (OSError("[Errno 111] Connection refused"), True),
         (OSError("HTTPConnectionPool(host='m', port=5000): Read timed out. (read timeout=8)"), True),
         (MlflowException("API request to endpoint /api failed with error code 503 != 200. Response body: ''"), True),
+        (MlflowException("Max retries exceeded (NewConnectionError('[Errno 113] No route to host'))"), True),
         (MlflowException("Max retries exceeded (Caused by ResponseError('too many 500 error responses'))"), True),
         (MlflowException("INTERNAL_ERROR: could not reach the object store"), True),
         (MlflowException("API request to endpoint /api failed with error code 401 != 200"), False),
