@@ -61,6 +61,39 @@ def check_artifacts(experiment: Experiment, tracking_uri: str, seconds: float = 
         raise problems[0]
 
 
+def check_server_reads(run_id: str) -> None:
+    """Checks that the MLflow server finds a file that this process writes to a run.
+
+    If the artifact root is a folder (`file:`), client and server each use their own disk: the same folder only where
+    they share it. Other artifact roots are not checked.
+
+    Args:
+        run_id: an open run; the file is deleted from it.
+
+    Raises:
+        FaceForgeError: the server does not find the file.
+    """
+    from mlflow import MlflowClient, get_tracking_uri
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    client, uri, name = MlflowClient(), get_tracking_uri(), uuid4().hex
+    with readable("MLflow"):
+        location = client.get_run(run_id).info.artifact_uri
+        if not uri.startswith("http") or urlsplit(location).scheme not in ("", "file"):
+            return
+        client.log_text(run_id, "written by a client", f"{_FOLDER}/{name}")
+        asked = {"run_id": run_id, "path": _FOLDER}
+        listed = http_request(get_default_host_creds(uri), "/api/2.0/mlflow/artifacts/list", "GET", params=asked)
+        get_artifact_repository(location).delete_artifacts(_FOLDER)
+    if name not in listed.text:
+        raise FaceForgeError(
+            f"the MLflow server does not find the files that this machine writes to {location}, because it has a disk "
+            "of its own; start it with --artifacts-destination, so that it serves them, and use a new experiment"
+        )
+
+
 def _round_trip(location: str) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

@@ -174,3 +174,22 @@ def test_files_on_the_servers_own_disk_are_refused(tmp_path: Path, tracking_uri:
     refused = pytest.raises(FaceForgeError, match="out of reach here; start the server with --artifacts-destination")
     with mlflow_server(*options, *root, env={}) as url, refused:
         check_tracking(url, "there", "photos")
+
+
+def test_files_that_the_server_does_not_find_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    from faceforge.tracking.artifacts import check_server_reads
+
+    root = tmp_path / "files"
+    options = ("--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db", "--default-artifact-root", str(root))
+    with mlflow_server(*options, "--no-serve-artifacts", env={}) as url:
+        connect(url)
+        run = mlflow.MlflowClient().create_run("0")
+        assert run.info.artifact_uri.startswith(("/", "file:"))
+        check_server_reads(run.info.run_id)
+        assert not [path for path in root.rglob("*") if path.is_file()]
+        # SIMULATED: a client whose folder of that name lies on another disk.
+        monkeypatch.setattr(LocalArtifactRepository, "log_artifact", lambda *_, **__: None)
+        with pytest.raises(FaceForgeError, match="does not find the files that this machine writes"):
+            check_server_reads(run.info.run_id)
