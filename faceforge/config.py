@@ -62,6 +62,10 @@ class IngestConfig(Section):
         "centre",
         description="centre = central square; box / landmarks = annotated; face = detected; none = square images only",
     )
+    face_model: str = Field(
+        "",
+        description="YuNet as an ONNX file, to detect faces and their landmarks; empty = OpenCV's cascade, for boxes",
+    )
     crop_size: int = Field(
         0, ge=0, description="edge of the central square, source pixels (CelebA: 108 or 148); 0 = as large as possible"
     )
@@ -108,9 +112,9 @@ class AugmentConfig(Section):
 class ModelConfig(Section):
     """The two networks."""
 
-    family: Literal["compact", "residual", "dcgan"] = Field(
+    family: Literal["compact", "dcgan"] = Field(
         "compact",
-        description="compact = small, trains quickly; residual = larger, for GPUs; dcgan = Radford et al. (2016)",
+        description="compact = trains quickly, in any width; dcgan = Radford et al. (2016)",
     )
     latent_size: int = Field(64, ge=2, le=1024, description="dimensions of the latent vector")
     width: int = Field(32, ge=4, le=512, description="channels at the highest resolution of the generator")
@@ -170,6 +174,19 @@ class TrainConfig(Section):
     label_dropout: Share = Field(0.0, description="share of training images whose labels are hidden from both networks")
     label_ramp: Share = Field(0.0, description="share of the budget over which the weight of labels rises to 1")
     ema_kimg: float = Field(2.0, ge=0, description="half-life of the generator's moving average; 0 = none")
+    discriminator_steps: int = Field(1, ge=1, le=1000, description="discriminator updates per generator update")
+    dp_epsilon: float = Field(
+        0.0,
+        ge=0,
+        le=500,
+        description="train with differential privacy at this epsilon (loss bce or hinge, gamma 0); 0 = without",
+    )
+    dp_delta: float = Field(
+        1e-5, gt=0, lt=1, description="delta of differential privacy; well below 1 / training images"
+    )
+    dp_clip: float = Field(
+        1.0, gt=0, description="norm to which the discriminator's gradient of each image is clipped, with dp_epsilon"
+    )
     seed: int = Field(0, ge=0, lt=2**31)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
         "auto", description="auto = mixed_bfloat16 if the processor or GPU supports it, else float32"
@@ -193,7 +210,21 @@ class TrainConfig(Section):
                 "train.loss=wasserstein needs a bound on the discriminator's gradient: set train.gamma or "
                 "train.spectral_norm=true"
             )
+        if self.dp_epsilon and (changes := self._not_private()):
+            raise ValueError(f"train.dp_epsilon (differential privacy) needs {', '.join(changes)}")
         return self
+
+    def _not_private(self) -> list[str]:
+        """Settings that training with differential privacy does not allow, each as what to set instead."""
+        refused = {
+            "train.loss=bce or hinge": self.loss not in ("bce", "hinge"),
+            "train.gamma=0": self.gamma > 0,
+            "train.spectral_norm=false": self.spectral_norm,
+            "train.diffaugment_target=0": self.diffaugment_target > 0,
+            "train.patience=0": self.patience > 0,
+            "train.kimg or train.epochs in place of train.minutes": self.minutes > 0,
+        }
+        return [change for change, wrong in refused.items() if wrong]
 
 
 class EvaluateConfig(Section):
@@ -264,6 +295,17 @@ class Config(Section):
                 "train.gamma: gradient penalties are per image, but batch norm (model.family=dcgan) mixes the images "
                 "of a batch; set train.gamma=0, or choose another family"
             )
+        if self.train.dp_epsilon:
+            if self.model.family == "dcgan":
+                raise ValueError(
+                    "train.dp_epsilon: clipping is per image, but batch norm (model.family=dcgan) mixes the images of "
+                    "a batch; choose another family"
+                )
+            if self.augment.flip or self.augment.copies or self.augment.balance:
+                raise ValueError(
+                    "train.dp_epsilon protects single images, and augment.* makes several of each; set "
+                    "augment.flip=false, augment.copies=0 and augment.balance= (empty), and use train.diffaugment"
+                )
         return self
 
 

@@ -66,3 +66,30 @@ def test_flat_names_are_those_of_settings() -> None:
     flat = flatten(resolve("toy"))
     assert flat["preset"] == "toy"
     assert flat["train.kimg"] == resolve("toy").train.kimg
+
+
+PRIVATE = "train.dp_epsilon=1, train.loss=bce, train.gamma=0"
+
+
+def test_differential_privacy_names_every_setting_that_it_does_not_allow() -> None:
+    assert resolve("toy", PRIVATE).train.dp_epsilon == 1
+    with pytest.raises(
+        FaceForgeError, match=r"dp_epsilon \(differential privacy\) needs train.loss=bce or hinge, train.gamma=0"
+    ):
+        resolve("toy", "train.dp_epsilon=1")
+
+
+@pytest.mark.parametrize(
+    "setting, reason",
+    [
+        ("train.spectral_norm=true", "train.spectral_norm=false"),
+        ("train.diffaugment=flip, train.diffaugment_target=0.6", "train.diffaugment_target=0"),
+        ("train.patience=3", "train.patience=0"),
+        ("train.minutes=3", "in place of train.minutes"),
+        ("model.family=dcgan", "batch norm"),
+        ("augment.flip=true", "augment.flip=false"),
+    ],
+)
+def test_differential_privacy_refuses(setting: str, reason: str) -> None:
+    with pytest.raises(FaceForgeError, match=f"train.dp_epsilon.*{reason}"):
+        resolve("toy", f"{PRIVATE}, {setting}")

@@ -20,6 +20,7 @@ from faceforge.tracking.tags import (
     DECISION_TAG,
     HOLDOUT_TAG,
     PARENT_RUN_TAG,
+    PRIVACY_TAG,
     REGISTERED_TAG,
     REVISION_TAG,
     RUN_KEY_TAG,
@@ -82,6 +83,7 @@ def register_bundle(
                 HOLDOUT_TAG: info.holdout_digest,
                 REVISION_TAG: code_revision() or "unknown",
                 DECISION_TAG: decision,
+                **({PRIVACY_TAG: info.privacy.summary()} if info.privacy else {}),
                 **{key: str(value)[:4000] for key, value in (tags or {}).items()},
             }
             version = mlflow.register_model(f"models:/{model_id}", name, tags=facts, await_registration_for=0)

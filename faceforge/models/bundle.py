@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from faceforge.errors import FaceForgeError, explain, first_line
 from faceforge.files import atomic_folder
+from faceforge.models.privacy import PrivacyStatement
 from faceforge.models.ranges import from_uint8, to_uint8
 from faceforge.models.spec import ModelSpec
 
@@ -46,6 +47,7 @@ class BundleInfo(BaseModel):
     holdout_sketch: list[str] = []  # digests of some holdout images, to recognise the same set after it has grown
     config: dict[str, Any]
     training: dict[str, Any]  # images_seen, seconds, images_per_second, ...
+    privacy: PrivacyStatement | None = None  # None = trained without differential privacy
     versions: dict[str, str]
 
     @staticmethod

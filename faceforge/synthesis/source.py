@@ -14,6 +14,8 @@ from typing import Any
 from faceforge.errors import FaceForgeError
 from faceforge.files import sha256_file
 from faceforge.inference.generator import Generator
+from faceforge.models.bundle import BundleInfo
+from faceforge.models.privacy import PrivacyStatement
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class ModelSource:
         sha256: digest of the model's files.
         report: its evaluation report; None = it has not been evaluated.
         classifier: folder of the classifier used in its evaluation; None = not available.
+        privacy: what its training with differential privacy guarantees; None = trained without, or not known.
     """
 
     generator: Generator
@@ -33,6 +36,7 @@ class ModelSource:
     sha256: str
     report: dict[str, Any] | None
     classifier: Path | None
+    privacy: PrivacyStatement | None = None
 
 
 @contextmanager
@@ -67,6 +71,7 @@ def open_model(source: str, report: Path | None = None, tracking_uri: str = "") 
             sha256=_digest(path),
             report=next((json.loads((f / "report.json").read_text()) for f in folders if _has_report(f)), None),
             classifier=next((f / "classifier" for f in folders if (f / "classifier").is_dir()), None),
+            privacy=BundleInfo.read(path).privacy if path.is_dir() else None,
         )
 
 

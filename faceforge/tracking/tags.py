@@ -37,6 +37,7 @@ PUBLISHED_TAG = "faceforge.published"  # where a synthetic set was published
 
 # Of a model version or a registered model.
 PARENT_RUN_TAG = "faceforge.parent_run_id"  # pipeline run that made the version
+PRIVACY_TAG = "faceforge.differential_privacy"  # epsilon, delta and accountant in words; absent = trained without
 HOLDOUT_TAG = "faceforge.holdout_digest"  # images that the evaluation used
 REGISTERED_TAG = "faceforge.registered"  # all files and tags of the version are in place
 APPROVAL_TAG = "faceforge.approval"  # of a registered model: the rule; of a version: waiting, or who approved it

@@ -71,10 +71,11 @@ class Budget:
             "beta1": recipe.beta1,
             "beta2": cosine(recipe.beta2, recipe.beta2_final or recipe.beta2, progress),
             "time": float(step + 1),
-            "ema_decay": ema_decay(recipe.ema_kimg * 1000, images_seen, recipe.batch_size),
+            "ema_decay": ema_decay(recipe.ema_kimg * 1000, images_seen, recipe.batch_size * recipe.discriminator_steps),
             "label_weight": ramp(progress, recipe.label_ramp),
             "adapt_rate": share / ADAPTATION,
             "penalise": float(penalise),
+            "update_generator": float((step + 1) % recipe.discriminator_steps == 0),
         }
 
 

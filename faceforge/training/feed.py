@@ -59,7 +59,10 @@ class InMemory:
 
     def batch(self, step: int) -> dict[str, NDArray[Any]]:
         """See `Feed.batch`."""
-        chosen = self._batches.indices(step)
+        return self.take(self._batches.indices(step))
+
+    def take(self, chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The chosen images and labels, in the form of `Feed.batch`."""
         if self.resident:
             return {"rows": chosen.astype(np.int32)}
         return {"images": self._images[chosen], "labels": self.codes[chosen]}

@@ -11,6 +11,7 @@ from keras import ops
 from faceforge.compute import backend
 from faceforge.config import TrainConfig
 from faceforge.training import diffaugment, spectral
+from faceforge.training.per_example import PerExampleGradients
 from faceforge.training.state import State, Tensors
 
 Batch = dict[str, Any]
@@ -22,6 +23,7 @@ class GAN(NamedTuple):
     generator: keras.Model
     discriminator: keras.Model
     config: TrainConfig
+    per_example: PerExampleGradients | None = None  # of the discriminator, with differential privacy
 
 
 class Fakes(NamedTuple):

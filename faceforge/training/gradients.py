@@ -23,6 +23,8 @@ from faceforge.config import TrainConfig
 from faceforge.training import losses
 from faceforge.training.forward import GAN, Batch, Views, augment, generate, label_inputs, normalised, score
 from faceforge.training.penalties import gradient_norm_gap, squared_gradient_norm, squared_lengths
+from faceforge.training.per_example import PerExampleGradients
+from faceforge.training.private_gradients import Noise, private_gradients
 from faceforge.training.state import State, Tensors
 
 
@@ -50,7 +52,7 @@ class _Scored(NamedTuple):
     logits: tuple[Any, Any]
     losses: tuple[Any, Any]  # generator, discriminator
     gradients: Tensors
-    fake_gradient: Any  # of the generator's loss at the fakes, float32 (B, H, W, C)
+    fake_gradient: Callable[[], Any]  # of the generator's loss at the fakes, float32 (B, H, W, C)
     penalties: tuple[Any, Any]
     statistics: Tensors
     vectors: Tensors
@@ -77,10 +79,15 @@ def compute_gradients(gan: GAN, state: State, batch: Batch, strength: Any) -> Gr
     """
     real = ops.cast(batch["images"], "float32") / 127.5 - 1.0
     conditions = label_inputs(gan.config, batch)
-    fakes = generate(gan, state, batch, conditions)
-    passes = _shared_penalty if shares_pass(gan.discriminator, gan.config) else _separate_penalty
+    passes: Callable[..., _Scored]
+    if gan.per_example is not None:
+        fakes = generate(gan, state, batch, _fake_conditions(gan, batch))
+        passes = partial(_private, gan.per_example)
+    else:
+        fakes = generate(gan, state, batch, conditions)
+        passes = _shared_penalty if shares_pass(gan.discriminator, gan.config) else _separate_penalty
     scored = passes(gan, state, batch, strength, real, fakes.images, conditions)
-    (generator_gradients,) = fakes.pullback(scored.fake_gradient)
+    generator_gradients = _generator_gradients(gan.config, state, batch, lambda: fakes.pullback(scored.fake_gradient()))
     return Gradients(
         real,
         fakes.images,
@@ -117,10 +124,9 @@ def _separate_penalty(
     # The chain rule, twice through the one recorded pass of the discriminator: to its weights for its own loss, and to
     # the pixels of the fakes for the generator's.
     gradients, _ = pullback(for_discriminator)
-    _, fake_gradient = pullback(for_generator)
     penalty = partial(_penalty, gan, state, batch, (real_views, fake_views), conditions)
     gradients, r1, r2 = _add_penalty(config, state, batch, gradients, penalty)
-    return _Scored(logits, both_losses, gradients, fake_gradient, (r1, r2), statistics, vectors)
+    return _Scored(logits, both_losses, gradients, lambda: pullback(for_generator)[1], (r1, r2), statistics, vectors)
 
 
 def _shared_penalty(
@@ -128,15 +134,9 @@ def _shared_penalty(
 ) -> _Scored:
     """Scores real and generated images as one batch and differentiates each logit at its own image."""
     config, rows = gan.config, real.shape[0]
-    real_views = augment(config, real, batch, strength, side=0)
-
-    def augment_fakes(images: Any) -> tuple[Any, Any]:
-        views = augment(config, images, batch, strength, side=1)
-        return views.images, views.levels
-
-    fake_images, augment_pullback, fake_levels = backend.vjp(augment_fakes, fake, has_aux=True)
-    images = ops.concatenate([real_views.images, ops.stop_gradient(fake_images)])
-    levels = ops.concatenate([real_views.levels, fake_levels])
+    real_views, fake_views, augment_pullback = _augment_both(config, real, fake, batch, strength)
+    images = ops.concatenate([real_views.images, fake_views.images])
+    levels = ops.concatenate([real_views.levels, fake_views.levels])
     conditions = [ops.concatenate([column, column]) for column in conditions]
 
     def score_and_penalise(weights: Tensors) -> tuple[tuple[Any, Any, Any], Any]:
@@ -156,9 +156,82 @@ def _shared_penalty(
     logits = real_logits, fake_logits
     both_losses, (at_real, at_fake), (_, for_generator) = _losses(config, *logits)
     (gradients,) = pullback((at_real, at_fake, batch["gamma"]))
-    (fake_gradient,) = augment_pullback(for_generator[:, :, None, None] * slopes)
     penalties = r1, r2 if config.penalty == "r1+r2" else ops.zeros(())
-    return _Scored(logits, both_losses, gradients, fake_gradient, penalties, state.discriminator_statistics, vectors)
+    return _Scored(
+        logits,
+        both_losses,
+        gradients,
+        lambda: augment_pullback(for_generator[:, :, None, None] * slopes)[0],
+        penalties,
+        state.discriminator_statistics,
+        vectors,
+    )
+
+
+def _private(
+    per_example: PerExampleGradients,
+    gan: GAN,
+    state: State,
+    batch: Batch,
+    strength: Any,
+    real: Any,
+    fake: Any,
+    conditions: list[Any],
+) -> _Scored:
+    """Scores real and generated images as one batch; clips the gradient of each pair and adds noise."""
+    config, rows = gan.config, real.shape[0]
+    real_views, fake_views, augment_pullback = _augment_both(config, real, fake, batch, strength)
+    pairs = zip(conditions, _fake_conditions(gan, batch), strict=True)
+    images = ops.concatenate([real_views.images, fake_views.images])
+    levels = ops.concatenate([real_views.levels, fake_views.levels])
+    available = [images, *(ops.concatenate(pair) for pair in pairs), levels]
+    inputs = available[: len(gan.discriminator.inputs)]
+    both, pullback = per_example.score(state.discriminator, inputs)
+    logits = both[:rows], both[rows:]
+    both_losses, for_discriminator, (_, for_generator) = _losses(config, *logits)
+    # Losses are means over the rows, and clipping acts on the gradient of each row.
+    factors, _ = pullback(rows * ops.concatenate(for_discriminator))
+    noise = Noise(config.dp_clip, batch["noise"], batch["noise_seed"], config.batch_size)
+    gradients = private_gradients(per_example, [part.paired() for part in factors], batch["present"], noise)
+
+    def fake_gradient() -> Any:
+        _, at_images = pullback(ops.concatenate([ops.zeros_like(for_generator), for_generator]))
+        return augment_pullback(at_images[rows:])[0]
+
+    none = ops.zeros(()), ops.zeros(())
+    return _Scored(logits, both_losses, gradients, fake_gradient, none, state.discriminator_statistics, state.vectors)
+
+
+def _augment_both(
+    config: TrainConfig, real: Any, fake: Any, batch: Batch, strength: Any
+) -> tuple[Views, Views, Callable[[Any], Any]]:
+    """Both kinds of images as the discriminator sees them, and the way back from those of the fakes to the fakes."""
+
+    def augment_fakes(images: Any) -> tuple[Any, Any]:
+        views = augment(config, images, batch, strength, side=1)
+        return views.images, views.levels
+
+    fake_images, augment_pullback, fake_levels = backend.vjp(augment_fakes, fake, has_aux=True)
+    real_views = augment(config, real, batch, strength, side=0)
+    return real_views, Views(ops.stop_gradient(fake_images), fake_levels), augment_pullback
+
+
+def _fake_conditions(gan: GAN, batch: Batch) -> list[Any]:
+    """Conditions of the fakes with differential privacy: those of the real images would reveal their labels."""
+    return label_inputs(gan.config, batch | {"labels": batch["fake_labels"]})
+
+
+def _generator_gradients(
+    config: TrainConfig, state: State, batch: Batch, gradients: Callable[[], tuple[Tensors]]
+) -> Tensors:
+    """The generator's gradients; zeros in steps that update the discriminator only."""
+    if config.discriminator_steps == 1:
+        return gradients()[0]
+    return ops.cond(
+        batch["update_generator"] > 0,
+        lambda: gradients()[0],
+        lambda: [ops.zeros_like(weight) for weight in state.generator],
+    )
 
 
 def _losses(config: TrainConfig, real: Any, fake: Any) -> tuple[tuple[Any, Any], tuple[Any, Any], tuple[Any, Any]]:

@@ -9,6 +9,7 @@ from faceforge.config import Config
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.models.spec import ModelSpec
+from faceforge.training.privacy import check_private
 
 
 class TrainingInputs(NamedTuple):
@@ -41,6 +42,8 @@ def check_inputs(data: Path, config: Config) -> TrainingInputs:
             f"{data} has {count} training images, fewer than one batch of {recipe.batch_size}; "
             "add images or lower train.batch_size"
         )
+    if recipe.dp_epsilon:
+        check_private(dataset.info, recipe, data)
     spec = ModelSpec(
         **config.model.model_dump(),
         image_size=dataset.info.image_size,

@@ -19,6 +19,7 @@ from faceforge.errors import FaceForgeError
 from faceforge.models.build import build_networks, plain_networks
 from faceforge.models.bundle import Bundle
 from faceforge.models.flops import macs, step_flops
+from faceforge.models.privacy import PrivacyStatement
 from faceforge.models.sampling import draw_latents
 from faceforge.models.spec import ModelSpec
 from faceforge.models.transfer import transfer
@@ -29,6 +30,7 @@ from faceforge.training.checkpoint import Checkpoint
 from faceforge.training.feed import Feed
 from faceforge.training.gradients import shares_pass
 from faceforge.training.outputs import Outputs
+from faceforge.training.private_feed import PoissonFeed
 from faceforge.training.state import State, initial_state, metric_names
 from faceforge.training.step import make_step
 
@@ -59,6 +61,11 @@ class Run:
     ) -> None:
         if not backend.accelerators():
             backend.be_deterministic()
+        if recipe.dp_epsilon and replicas.count > 1:
+            raise FaceForgeError(
+                f"train.dp_epsilon trains on one device, and there are {replicas.count}; show it one of them only,"
+                " as with CUDA_VISIBLE_DEVICES=0"
+            )
         if recipe.batch_size % replicas.count:
             raise FaceForgeError(
                 f"train.batch_size = {recipe.batch_size} cannot be shared by {replicas.count} devices; "
@@ -67,7 +74,9 @@ class Run:
         self.spec, self.recipe, self.precision = spec, recipe, choose_precision(recipe.precision)
         self.budget = Budget(recipe, len(feed.codes), replicas.loops)
         self._feed, self._replicas = feed, replicas
-        self._batches = Batches(len(feed.codes), recipe.batch_size, spec.latent_size, recipe.seed)
+        self._private = feed if isinstance(feed, PoissonFeed) else None
+        rows = self._private.plan.capacity if self._private else recipe.batch_size
+        self._batches = Batches(len(feed.codes), rows, spec.latent_size, recipe.seed)
         self._generator, self._discriminator = build_networks(
             spec,
             recipe.seed,
@@ -116,6 +125,8 @@ class Run:
         ]
         pace = self._pace()
         scalars = [self.budget.scalars(number, self.seconds, self._gentler, pace) for number in numbers]
+        if self._private:
+            scalars = [row | {"noise": self._private.plan.noise} for row in scalars]
         shared = self._replicas.replicate(
             {name: np.array([row[name] for row in scalars], np.float32) for name in scalars[0]}
         )
@@ -148,7 +159,12 @@ class Run:
         return self._outputs.logits(self._replicas.first(self._state), images, labels)
 
     def note_score(self, score: float) -> None:
-        """Keeps the current networks as the best unless earlier ones scored clearly better; smaller is better."""
+        """Keeps the current networks as the best unless earlier ones scored clearly better; smaller is better.
+
+        With differential privacy the last networks are kept, because scores depend on real images.
+        """
+        if self._private:
+            return
         self.idle = 0 if score < self._record else self.idle + 1
         self._record = min(self._record, score)
         if score <= self._record * (1 + TOLERANCE):
@@ -180,6 +196,8 @@ class Run:
             self._good = self._state
         arrays = [np.asarray(array) for array in tree.flatten(self._replicas.first(self._state))]
         facts = {name: getattr(self, f"_{name}") for name in _FACTS} | {"idle": self.idle}
+        if self._private:
+            facts["privacy"] = self._private.plan.facts()
         return Checkpoint(self.done, self.seconds, [*arrays, *self._best], facts)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -192,6 +210,8 @@ class Run:
         self.idle = checkpoint.facts["idle"]
         for name in _FACTS:
             setattr(self, f"_{name}", checkpoint.facts[name])
+        if self._private:
+            self._private.plan = self._private.plan.resumed(checkpoint.facts["privacy"])
 
     def networks(self) -> tuple[keras.Model, keras.Model]:
         """Generator (averaged weights) and discriminator of the best check, in float32."""
@@ -214,6 +234,10 @@ class Run:
             "rollbacks": self._gentler,
             "best_score": self._best_score,
         }
+
+    def privacy(self) -> PrivacyStatement | None:
+        """What the training has guaranteed so far; None without differential privacy."""
+        return self._private.plan.statement(self.done) if self._private else None
 
     def _pace(self) -> float:
         """Recent seconds per step; 0 before the second dispatch, because the first one includes compilation."""

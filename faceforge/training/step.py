@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from faceforge.compute import backend
 from faceforge.config import TrainConfig
 from faceforge.training import diffaugment, optimizers
 from faceforge.training.forward import GAN, Batch
 from faceforge.training.gradients import Gradients, compute_gradients
+from faceforge.training.per_example import PerExampleGradients
 from faceforge.training.state import ACCURACIES, State, Tensors, metric_names
 
 Step = Callable[[State, Batch], tuple[State, dict[str, Any]]]
@@ -40,11 +41,13 @@ def make_step(generator: keras.Model, discriminator: keras.Model, config: TrainC
     Returns:
         `(state, batch) -> (state, metrics)`, where a batch has `images` uint8 (B, H, W, C), `labels` int32
         (B, columns), `latents` float32 (B, Z), `uniforms` float32 (B, 2 + 2 * DRAWS) in [0, 1), `seeds` int32 (B, 2)
-        and the scalars of `Budget.scalars`.
+        and the scalars of `Budget.scalars`; with differential privacy also what `PoissonFeed` adds, and the scalar
+        `noise`.
     """
-    gan = GAN(generator, discriminator, config)
+    per_example = PerExampleGradients(discriminator) if config.dp_epsilon else None
+    gan = GAN(generator, discriminator, config, per_example)
     # One kernel for both optimizers and the average, where the backend can fuse them.
-    optimise = backend.fuse(partial(_optimise, config.optimizer))
+    optimise = backend.fuse(partial(_optimise, config.optimizer, config.discriminator_steps))
 
     def step(state: State, batch: Batch) -> tuple[State, dict[str, Any]]:
         strength = state.strength if config.diffaugment_target else ops.convert_to_tensor(config.diffaugment_strength)
@@ -63,7 +66,8 @@ def make_step(generator: keras.Model, discriminator: keras.Model, config: TrainC
             gradients = gradients._replace(**shared)
         metrics["gradient/generator"] = _norm(gradients.generator)
         metrics["gradient/discriminator"] = _norm(gradients.discriminator)
-        sound = is_sound(metrics)
+        # Whether a step counts may not depend on the losses of private images, whose noisy gradients tell enough.
+        sound = is_sound(metrics if not config.dp_epsilon else metrics | {"loss/discriminator": ops.zeros(())})
         # A step with NaN or exploding values would spoil the weights for good, so it changes nothing.
         after = ops.cond(
             sound,
@@ -103,9 +107,15 @@ def update(
         {name: batch[name] for name in ("learning_rate", "beta1", "beta2", "time", "ema_decay")},
     )
     target = config.diffaugment_target
+    trained = generator, gradients.generator_statistics, generator_slots, average
+    if config.discriminator_steps > 1:
+        before = state.generator, state.generator_statistics, state.generator_slots, state.average
+        moves = batch["update_generator"] > 0
+        trained = tree.map_structure(lambda new, old: ops.where(moves, new, old), trained, before)
+    generator, generator_statistics, generator_slots, average = trained
     return State(
         generator=generator,
-        generator_statistics=gradients.generator_statistics,
+        generator_statistics=generator_statistics,
         generator_slots=generator_slots,
         average=average,
         discriminator=discriminator,
@@ -118,13 +128,15 @@ def update(
 
 def _optimise(
     optimizer: str,
+    discriminator_steps: int,
     for_generator: tuple[Tensors, Tensors, list[Tensors]],
     for_discriminator: tuple[Tensors, Tensors, list[Tensors]],
     average: Tensors,
     hyper: dict[str, Any],
 ) -> tuple[Tensors, list[Tensors], Tensors, Tensors, list[Tensors]]:
     """Both optimizers and the moving average; weights, gradients and slots of each network come as one tuple."""
-    generator, generator_slots = optimizers.update(optimizer, *for_generator, hyper)
+    updates = hyper if discriminator_steps == 1 else hyper | {"time": ops.ceil(hyper["time"] / discriminator_steps)}
+    generator, generator_slots = optimizers.update(optimizer, *for_generator, updates)
     discriminator, discriminator_slots = optimizers.update(optimizer, *for_discriminator, hyper)
     decay = hyper["ema_decay"]
     average = [a * decay + w * (1.0 - decay) for a, w in zip(average, generator, strict=True)]

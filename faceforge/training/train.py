@@ -23,13 +23,15 @@ from faceforge.errors import FaceForgeError
 from faceforge.files import exclusive_lock
 from faceforge.models.bundle import Bundle, BundleInfo
 from faceforge.progress import Progress
-from faceforge.training.budget import MAX_BLOCK, Marks
+from faceforge.training.budget import MAX_BLOCK, Budget, Marks
 from faceforge.training.checkpoint import load_checkpoint, save_checkpoint
 from faceforge.training.checks import DISTANCE, HoldoutCheck, warnings
 from faceforge.training.feed import open_feed
 from faceforge.training.grids import Grids
 from faceforge.training.inputs import check_inputs
 from faceforge.training.meter import Meter
+from faceforge.training.privacy import PrivacyPlan, spent_by_start
+from faceforge.training.private_feed import PoissonFeed
 from faceforge.training.run import Run
 from faceforge.training.training_log import Observer, TrainingLog
 
@@ -68,6 +70,12 @@ def train_bundle(
     recipe, count = config.train, dataset.info.counts["train"].total
     replicas = backend.Replicas()
     feed, location = open_feed(dataset, tuple(labels), recipe.batch_size, recipe.seed, backend.memory())
+    if recipe.dp_epsilon:
+        plan = PrivacyPlan.make(
+            recipe, count, Budget(recipe, count, replicas.loops).steps, spent_by_start(init_from, dataset)
+        )
+        feed = PoissonFeed(feed, plan, spec.classes)
+        print(f"differential privacy: {plan.summary()}", file=sys.stderr, flush=True)
     print(f"training images: {count:,} {location}", file=sys.stderr, flush=True)
     with closing(feed), _only_one(Path(out)) if replicas.chief else nullcontext():
         run = Run(spec, recipe, labels, feed, replicas, init_from)
@@ -84,6 +92,7 @@ def train_bundle(
         holdout_sketch=dataset.info.holdout_sketch,
         config=config.model_dump(mode="json"),
         training=run.summary(),
+        privacy=run.privacy(),
         versions={"faceforge": faceforge.__version__, "keras": keras.__version__, **backend.version()},
     )
     bundle, folder = Bundle(info, *run.networks()), Path(out) / "bundle"

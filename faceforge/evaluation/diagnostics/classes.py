@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from faceforge.evaluation.diagnostics.copies import FALSE_ALARM, CopyDetector
+from faceforge.evaluation.diagnostics.discriminator import membership_by_discriminator
+from faceforge.evaluation.diagnostics.membership import UNKNOWN, Attack, attack_by_pixels
 from faceforge.evaluation.diagnostics.pixel_features import coarse_pixels
 from faceforge.evaluation.diagnostics.rates import interval
 from faceforge.evaluation.figures import Table
 from faceforge.evaluation.metrics.frechet import frechet_from_features
 from faceforge.evaluation.metrics.neighbours import k_nearest
+from faceforge.inference.calibration import LabelledLogits
 
 SAMPLES_AT_MOST, SAMPLES_AT_LEAST, TOTAL = 128, 64, 2048  # per class, and of all classes together
 MIN_REAL = 10  # real images of a class, below which its diversity and distance are not known
@@ -44,6 +47,9 @@ class ClassScores(BaseModel):
         diversity: root mean square distance between samples divided by that between real images of the class.
         nearest: median distance between a sample and its nearest other sample, divided by the same for as many real
             images; near 0 = a few images are repeated.
+        membership: AUC of the membership attack by the samples of the class, 0.5 = no leak; `_low` and `_high` are its
+            95 % interval.
+        membership_discriminator: the same of the attack by the discriminator.
         frechet: distance to the real images of the class in the features of the domain classifier, divided by the
             distance of the real images of all other classes to them; 1 = as far away as images of other classes.
     """
@@ -67,6 +73,12 @@ class ClassScores(BaseModel):
     diversity: float
     nearest: float
     frechet: float
+    membership: float = math.nan
+    membership_low: float = math.nan
+    membership_high: float = math.nan
+    membership_discriminator: float = math.nan
+    membership_discriminator_low: float = math.nan
+    membership_discriminator_high: float = math.nan
 
     @property
     def title(self) -> str:
@@ -126,6 +138,7 @@ def class_scores(
     fake: LabelledImages,
     vocabularies: Mapping[str, Sequence[str]],
     detector: CopyDetector,
+    logits: tuple[LabelledLogits, LabelledLogits] | None = None,
 ) -> list[ClassScores]:
     """Metrics of every class that has samples.
 
@@ -135,6 +148,7 @@ def class_scores(
         fake: samples with their requested labels, see `requested_labels`.
         vocabularies: label column -> classes, in the order of the columns of the codes.
         detector: of copies of the training images.
+        logits: of the discriminator on training images and on holdout images, with codes as above.
     """
     present = [
         (position, column, code, name)
@@ -171,6 +185,8 @@ def class_scores(
                 near_exact_copies=copies[0].near_exact,
                 **_spread(coarse_pixels(fake.images[rows]), real[0]),
                 frechet=_relative_frechet(fake.features[rows], real[1], others[1]),
+                **_attack("membership", _by_samples(train.images, holdout.images, of_class, fake.images[rows])),
+                **_attack("membership_discriminator", _by_discriminator(logits, position, code)),
             )
         )
     return scores
@@ -199,10 +215,14 @@ def class_table(scores: Sequence[ClassScores]) -> Table:
             "From equal numbers of samples of every class; the worst class first. Agreement: share of samples predicted"
             " as the class, and the same for real holdout images. Copies: in brackets the largest number that chance"
             " gives. Diversity and nearest: distances between samples divided by those between real images of the"
-            " class, 1 = as varied. Frechet: distance to the real images of the class divided by that of all other"
-            " classes, 1 = as far away as other classes."
+            " class, 1 = as varied. Membership: AUC of the attacks that look for training images of the class by the"
+            " samples and by the discriminator, with 95 % intervals; 0.5 = no leak. Frechet: distance to the real"
+            " images of the class divided by that of all other classes, 1 = as far away as other classes."
         ),
-        columns=["class", "training", "holdout", "samples", "agreement", "copies", "diversity", "nearest", "Frechet"],
+        columns=[
+            *("class", "training", "holdout", "samples", "agreement", "copies", "diversity", "nearest", "Frechet"),
+            *("membership by samples", "by discriminator"),
+        ],
         rows=[
             [
                 score.title,
@@ -210,6 +230,12 @@ def class_table(scores: Sequence[ClassScores]) -> Table:
                 with_real(score),
                 f"{score.copies} ({score.copies_limit})",
                 *map(known, (score.diversity, score.nearest, score.frechet)),
+                _span(score.membership, score.membership_low, score.membership_high),
+                _span(
+                    score.membership_discriminator,
+                    score.membership_discriminator_low,
+                    score.membership_discriminator_high,
+                ),
             ]
             for score in ordered
         ],
@@ -223,6 +249,8 @@ def class_metrics(scores: Sequence[ClassScores]) -> dict[str, float]:
         "copies_highest": (max, [score.copies / score.samples for score in scores]),
         "diversity_lowest": (min, [min(score.diversity, score.nearest) for score in scores]),
         "frechet_highest": (max, [score.frechet for score in scores]),
+        # With few images some AUC is high by chance, hence the lower ends.
+        "membership_highest": (max, [score.membership_low for score in scores]),
     }
     return {
         f"classes/{name}": choose(known)
@@ -239,6 +267,8 @@ DESCRIPTIONS = {
     " images, the smaller of root mean square distance and median distance to the nearest other image",
     "classes/frechet_highest": "highest value over all classes of: Frechet distance of the samples of a class to its"
     " real images, divided by the distance of the real images of all other classes; 1 = as far as other classes",
+    "classes/membership_highest": "highest lower end, over all classes, of the 95 % interval of the AUC of membership"
+    " inference by the samples of a class; above 0.5 = the training images of a class can be told from others",
 }
 
 
@@ -277,6 +307,28 @@ def _spread(fake: NDArray[np.float32], real: NDArray[np.float32]) -> dict[str, f
         "diversity": math.sqrt(variances[0] / variances[1]) if variances[1] > 0 else math.nan,
         "nearest": medians[0] / medians[1] if medians[1] > 0 else math.nan,
     }
+
+
+def _by_samples(train: Images, holdout: Images, of_class: Sequence[NDArray[np.bool_]], fake: Images) -> Attack:
+    known = [images[chosen] for images, chosen in zip((train, holdout), of_class, strict=True)]
+    return attack_by_pixels(known[0], known[1], fake) if min(map(len, known)) >= MIN_REAL else UNKNOWN
+
+
+def _by_discriminator(logits: tuple[LabelledLogits, LabelledLogits] | None, position: int, code: int) -> Attack:
+    if logits is None:
+        return UNKNOWN
+    chosen = [(values[codes[:, position] == code], codes[codes[:, position] == code]) for values, codes in logits]
+    few = min(len(values) for values, _ in chosen) < MIN_REAL
+    finite = all(np.isfinite(values).all() for values, _ in chosen)
+    return membership_by_discriminator(*chosen) if finite and not few else UNKNOWN
+
+
+def _attack(name: str, attack: Attack) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), attack, strict=True))
+
+
+def _span(value: float, low: float, high: float) -> str | None:
+    return f"{value:.2f} ({low:.2f}-{high:.2f})" if math.isfinite(value) else None
 
 
 def _relative_frechet(fake: NDArray[np.float32], real: NDArray[np.float32], others: NDArray[np.float32]) -> float:

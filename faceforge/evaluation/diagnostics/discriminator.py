@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from faceforge.evaluation.diagnostics.rates import auc, true_positive_rate
+from faceforge.evaluation.diagnostics.membership import Attack, as_metrics
+from faceforge.evaluation.diagnostics.rates import around_auc, auc, auc_variance, true_positive_rate
 from faceforge.inference.calibration import Calibration, LabelledLogits, Labels, calibrate, calibration_error
 
 NAMES = (
@@ -27,6 +28,8 @@ NAMES = (
     "discriminator/calibration_error",
     "discriminator/threshold",
     "privacy/membership_auc_discriminator",
+    "privacy/membership_auc_discriminator_low",
+    "privacy/membership_auc_discriminator_high",
     "privacy/membership_tpr_discriminator",
 )
 DESCRIPTIONS = {
@@ -95,7 +98,7 @@ def discriminator_metrics(
         "discriminator/pairwise_train": pairwise(train, fake),
         "discriminator/calibration_error": _held_out_error(holdout, fake),
         "discriminator/threshold": threshold,
-        "privacy/membership_auc_discriminator": pairwise(train, holdout),
+        **as_metrics(membership_by_discriminator(train, holdout), "discriminator"),
         "privacy/membership_tpr_discriminator": true_positive_rate(p_train, p_holdout, 0.01),
     }
 
@@ -112,6 +115,18 @@ def pairwise(first: LabelledLogits, second: LabelledLogits) -> float:
             wins += auc(one, other) * len(one) * len(other)
             pairs += len(one) * len(other)
     return wins / pairs if pairs else float("nan")
+
+
+def membership_by_discriminator(train: LabelledLogits, holdout: LabelledLogits) -> Attack:
+    """The attack by the discriminator's logits, within equal labels; the interval counts labels as given."""
+    value, variance, pairs = pairwise(train, holdout), 0.0, 0
+    for labels in np.unique(train[1], axis=0) if train[1].shape[1] else train[1][:1]:
+        members, others = (logits[_same(codes, labels)] for logits, codes in (train, holdout))
+        if members.size and others.size:
+            part = auc_variance(members, others)
+            variance += (len(members) * len(others)) ** 2 * (part if np.isfinite(part) else 0.25)
+            pairs += len(members) * len(others)
+    return Attack(value, *around_auc(value, variance / pairs**2)) if pairs else Attack(value, np.nan, np.nan)
 
 
 def _same(codes: Labels, labels: Labels) -> np.ndarray:

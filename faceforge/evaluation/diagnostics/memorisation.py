@@ -1,7 +1,6 @@
 """Metrics of memorisation: copies, closeness to the training images, duplicates and membership inference.
 
-Everything is a comparison of training images with holdout images, see `copies`. The membership attack is that of Chen
-et al. (2020), "GAN-Leaks".
+Everything is a comparison of training images with holdout images, see `copies`, `membership` and `holdout_distances`.
 """
 
 from __future__ import annotations
@@ -13,13 +12,15 @@ from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.diagnostics.copies import EXPECTED, CopyDetector, Distances
-from faceforge.evaluation.diagnostics.pixel_features import pixel_features, thumbnails
+from faceforge.evaluation.diagnostics.holdout_distances import DESCRIPTIONS as HOLDOUT_DISTANCES
+from faceforge.evaluation.diagnostics.holdout_distances import holdout_distances
+from faceforge.evaluation.diagnostics.membership import Attack, as_metrics, pixel_views, scores_by_samples
+from faceforge.evaluation.diagnostics.pixel_features import pixel_features
 from faceforge.evaluation.diagnostics.rates import auc, true_positive_rate
 from faceforge.evaluation.metrics.neighbours import Points, nearest
 
 MIN_IMAGES = 50  # of each kind
 PAIRS = 12
-_EDGE = 32  # pixels: larger images are averaged down before their pixels are compared
 
 LIMITS = (
     "These numbers find copies of whole images, also after flips, rotation up to 15 degrees, zoom, shifts, crops, JPEG,"
@@ -48,6 +49,7 @@ DESCRIPTIONS = {
     f" to a sample than a holdout image is; 0.5 = no leak; see membership_ceiling{_PLAIN}",
     "privacy/membership_tpr_...": "share of training images that this attack identifies at a false positive rate of"
     f" 1 %; 0.01 = no leak{_PLAIN}",
+    **HOLDOUT_DISTANCES,
     "privacy/membership_ceiling": "membership_auc of a model that returns nothing but random training images, with the"
     " same number of samples: the power of the attack; an attacker with more samples has more",
 }
@@ -99,6 +101,7 @@ def memorisation(
             metrics["privacy/near_exact_copies"] = float(copies.near_exact)
     for space, (known, unseen, generated) in _plain_spaces(train, holdout, fake).items():
         metrics |= _duplicates(unseen, generated, space) | _membership(known, unseen, generated, space)
+        metrics |= holdout_distances(known[0], unseen[0], generated[0], space)
     # Each of N copies shows one of T training images, at random.
     reached = 1 - (1 - 1 / len(train)) ** len(fake)
     metrics["privacy/membership_ceiling"] = (1 + reached) / 2
@@ -130,7 +133,7 @@ def _finite(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _plain_spaces(*kinds: NDArray[np.uint8]) -> dict[str, list[list[Points]]]:
     """Views of the images of each kind per space, the image itself first."""
-    return {"pixels": [_views(kind) for kind in kinds], "features": [[part] for part in _standardised(kinds)]}
+    return {"pixels": [pixel_views(kind) for kind in kinds], "features": [[part] for part in _standardised(kinds)]}
 
 
 def _duplicates(unseen: list[Points], generated: list[Points], space: str) -> dict[str, float]:
@@ -141,19 +144,9 @@ def _duplicates(unseen: list[Points], generated: list[Points], space: str) -> di
 
 def _membership(known: list[Points], unseen: list[Points], generated: list[Points], space: str) -> dict[str, float]:
     """The attacker takes the images that are nearest to a sample for training images."""
-    members, others = (
-        -np.min([nearest(view, part[0])[1].distance for view in generated], axis=0) for part in (known, unseen)
-    )
-    return {
-        f"privacy/membership_auc_{space}": auc(members, others),
-        f"privacy/membership_tpr_{space}": true_positive_rate(members, others, 0.01),
-    }
-
-
-def _views(images: NDArray[np.uint8]) -> list[Points]:
-    """The pixels of images and of their mirror images, (N, D) each."""
-    small = thumbnails(images, _EDGE)
-    return [view.reshape(len(view), -1) for view in (small, small[:, :, ::-1])]
+    members, others = (scores_by_samples(part[0], generated) for part in (known, unseen))
+    rate = true_positive_rate(members, others, 0.01)
+    return as_metrics(Attack.measured(members, others), space) | {f"privacy/membership_tpr_{space}": rate}
 
 
 def _standardised(kinds: tuple[NDArray[np.uint8], ...]) -> list[Points]:

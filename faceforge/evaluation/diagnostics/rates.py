@@ -34,3 +34,37 @@ def true_positive_rate(positive: NDArray[np.floating], negative: NDArray[np.floa
     allowed = int(false_positives * len(negative))
     threshold = np.sort(negative)[::-1][min(allowed, len(negative) - 1)]
     return float((positive > threshold).mean())
+
+
+def auc_interval(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> tuple[float, float, float]:
+    """The AUC and its 95 % interval by DeLong et al. (1988), on the logit scale; NaN with fewer than two of a kind."""
+    value = auc(positive, negative)
+    variance = auc_variance(positive, negative)
+    if not np.isfinite(variance):
+        return value, float("nan"), float("nan")
+    return value, *around_auc(value, variance)
+
+
+def auc_variance(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
+    """The variance of the AUC by DeLong et al. (1988); NaN with fewer than two of a kind.
+
+    Not smaller than that of a share, so that an AUC of 0 or 1 does not seem exact.
+    """
+    from scipy.stats import rankdata
+
+    if min(len(positive), len(negative)) < 2:
+        return float("nan")
+    together = rankdata(np.concatenate([positive, negative]))
+    above = (together[: len(positive)] - rankdata(positive)) / len(negative)  # share of negatives below each positive
+    below = 1 - (together[len(positive) :] - rankdata(negative)) / len(positive)
+    least = 0.25 / (min(len(positive), len(negative)) + 1) ** 2
+    return max(float(above.var(ddof=1) / len(positive) + below.var(ddof=1) / len(negative)), least)
+
+
+def around_auc(value: float, variance: float) -> tuple[float, float]:
+    """The 95 % interval of an AUC, symmetric on the logit scale and therefore within (0, 1)."""
+    spread = variance**0.5
+    inner = min(max(value, spread), 1 - spread) if spread < 0.5 else 0.5
+    middle, reach = np.log(inner / (1 - inner)), _Z95 * spread / (inner * (1 - inner))
+    low, high = (float(1 / (1 + np.exp(-np.clip(end, -50, 50)))) for end in (middle - reach, middle + reach))
+    return min(low, value), max(high, value)
