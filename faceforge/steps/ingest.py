@@ -10,6 +10,7 @@ from faceforge.data.imageset.reader import ImageSet
 from faceforge.defaults import model_name_of
 from faceforge.steps.log_data import log_drift, log_image_set
 from faceforge.steps.tracked import Tracking, maybe_tracked
+from faceforge.tracking.artifacts import check_server_reads
 from faceforge.tracking.preflight import check_tracking
 from faceforge.tracking.tags import REVISION_TAG
 
@@ -50,6 +51,8 @@ def run_ingest(
     if tracking is not None and model_name:
         check_tracking(tracking.uri, tracking.experiment, model_name)  # the pipeline's first step
     with maybe_tracked("ingest", tracking) as run:
+        if run is not None:
+            check_server_reads(run.run_id)  # before any work
         images = build_image_set(
             source,
             out,
