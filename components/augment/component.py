@@ -19,6 +19,7 @@ def augment(
     """Add mirrored, jittered and balancing copies to the training split; the holdout stays as it is."""
     from pathlib import Path
 
+    from faceforge.steps.artifacts import image_set_metadata
     from faceforge.steps.augment import run_augment
     from faceforge.steps.tracked import component_tracking
 
@@ -30,3 +31,4 @@ def augment(
             out=Path(augmented.path),
             tracking=tracking,
         )
+        augmented.metadata.update(image_set_metadata(Path(augmented.path), tracking))

@@ -18,15 +18,17 @@ def evaluate(
     job: str,
     report: dsl.Output[dsl.Artifact],
     page: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
 ) -> str:
     """Evaluate the model on the frozen holdout, compare it with the champion; returns promote, hold or reject."""
     from pathlib import Path
 
+    from faceforge.steps.artifacts import evaluation_metrics, show_metrics
     from faceforge.steps.evaluate import run_evaluate
     from faceforge.steps.tracked import component_tracking
 
     with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
-        return run_evaluate(
+        decision = run_evaluate(
             bundle=Path(bundle.path),
             data=Path(data.path),
             preset=preset,
@@ -36,3 +38,5 @@ def evaluate(
             tracking=tracking,
             page=Path(page.path),
         )
+        show_metrics(metrics, evaluation_metrics(Path(report.path)))
+        return decision

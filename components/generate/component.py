@@ -20,6 +20,7 @@ def generate(
     """Generate labelled images with a registered model; a retry keeps the parts under `checkpoint_root`/run key."""
     from pathlib import Path
 
+    from faceforge.steps.artifacts import image_set_metadata
     from faceforge.steps.generate import run_generate
     from faceforge.steps.tracked import component_tracking
 
@@ -32,3 +33,4 @@ def generate(
             work=tracking.work_folder(checkpoint_root, "parts"),
             tracking=tracking,
         )
+        dataset.metadata.update(image_set_metadata(Path(dataset.path), tracking))

@@ -22,6 +22,7 @@ def ingest(
     """Decode, check, de-duplicate, resize and split the images of a source; a retry keeps what is prepared."""
     from pathlib import Path
 
+    from faceforge.steps.artifacts import image_set_metadata
     from faceforge.steps.ingest import run_ingest
     from faceforge.steps.tracked import component_tracking
 
@@ -37,3 +38,4 @@ def ingest(
             for_evaluation=True,
             tracking=tracking,
         )
+        data.metadata.update(image_set_metadata(Path(data.path), tracking))

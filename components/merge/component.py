@@ -24,6 +24,7 @@ def merge(
     """De-duplicate, split and write the images of all shares."""
     from pathlib import Path
 
+    from faceforge.steps.artifacts import image_set_metadata
     from faceforge.steps.ingest import run_ingest
     from faceforge.steps.tracked import component_tracking
 
@@ -39,3 +40,4 @@ def merge(
             for_evaluation=True,
             tracking=tracking,
         )
+        data.metadata.update(image_set_metadata(Path(data.path), tracking))

@@ -15,6 +15,7 @@ def register(
     experiment: str,
     run_key: str,
     job: str,
+    page: dsl.Output[dsl.Markdown],
 ) -> str:
     """Register the model, point `challenger` (and `champion`, if promoted) at it; returns the version."""
     from pathlib import Path
@@ -28,5 +29,6 @@ def register(
             report=Path(report.path),
             decision=decision,
             model_name=model_name,
+            page=Path(page.path),
             tracking=tracking,
         )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from faceforge.compute.rendezvous import Rendezvous
 from faceforge.compute.workers import environment
-from faceforge.errors import TRY_LATER, FaceForgeError, UnavailableError
+from faceforge.errors import FaceForgeError, UnavailableError
 
 _LOOK_SECONDS = 10.0
 
@@ -47,32 +49,47 @@ def training_together(checkpoints: str | None, index: int, count: int, start: st
         return
     if not checkpoints:
         raise FaceForgeError("several workers need a volume or bucket for checkpoints that all of them share")
-    rendezvous = Rendezvous(f"{checkpoints.rstrip('/')}/workers", index, count, start)
+    place = f"{checkpoints.rstrip('/')}/workers"
+    rendezvous = Rendezvous(place, index, count, start)
     print(f"worker {index} of {count} waits for the others", file=sys.stderr, flush=True)
     addresses = rendezvous.join()
     if len(addresses) > 1:
         os.environ.update(environment(index, addresses))
         print(f"worker {index} of {count}: {', '.join(addresses)}", file=sys.stderr, flush=True)
-    over = threading.Event()
-    if len(addresses) > 1:
-        threading.Thread(target=_end_with_others, args=(rendezvous, over), daemon=True).start()
+    watcher = _start_watcher(place) if len(addresses) > 1 else None
     try:
         yield Meeting(bool(addresses), rendezvous.message)
         rendezvous.finish()
     finally:
-        over.set()
+        if watcher is not None:
+            watcher.kill()
+            watcher.wait()
 
 
-def _end_with_others(rendezvous: Rendezvous, over: threading.Event) -> None:
-    """Ends this process when another worker has started again: TensorFlow may wait for the lost one without an end.
+def _start_watcher(place: str) -> subprocess.Popen[bytes]:
+    """Starts `end_with_others` for this process. Not as a thread: TensorFlow, while it waits, lets none run."""
+    command = [sys.executable, "-m", __name__, place, str(os.getpid()), str(_LOOK_SECONDS)]
+    return subprocess.Popen(command)  # noqa: S603
 
-    `faceforge.steps.supervise` then starts this worker again as well.
+
+def end_with_others(place: str, process: int, every: float) -> None:
+    """Kills a worker when another one has started again: TensorFlow may wait for the lost one without an end.
+
+    `faceforge.steps.supervise` then starts this worker again as well. Returns when the worker has ended.
+
+    Args:
+        place: where the workers have met.
+        process: id of the worker's process, the parent of this one.
+        every: seconds between looks.
     """
-    while not over.wait(_LOOK_SECONDS):
-        try:
-            lost = rendezvous.restarted()
-        except UnavailableError:
-            continue  # looks again
-        if lost:
-            print(f"worker {lost[0]} has started again, and so must this one", file=sys.stderr, flush=True)
-            os._exit(TRY_LATER)
+    while os.getppid() == process:
+        with suppress(UnavailableError):  # looks again
+            if lost := Rendezvous(place, 0, 0).restarted():
+                print(f"worker {lost[0]} has started again, and so must this one", file=sys.stderr, flush=True)
+                os.kill(process, signal.SIGKILL)
+                return
+        time.sleep(every)
+
+
+if __name__ == "__main__":
+    end_with_others(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

@@ -154,7 +154,9 @@ class CompileSettings(_Options):
     )
     data_path: str = Field("/data", pattern="^/", description="Mount path of that claim in ingest and generate.")
     ingest_workers: int = Field(
-        # Each pod adds tasks to the run, which the server returns in one piece of at most 4 MiB (group_concat_max_len).
+        # GetRun joins all rows of a run in the table `tasks` (apiserver/storage/run_store.go), 4 MiB at most
+        # (group_concat_max_len in apiserver/config/config.json). Such a pod has 12 rows of 1.3 KB, twice as many if
+        # each of them is retried twice: 100 pods stay below that.
         1,
         ge=1,
         le=100,

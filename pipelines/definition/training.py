@@ -104,7 +104,7 @@ def build(options: CompileSettings) -> BaseComponent:
             report=evaluated.outputs["report"],
             exported=exported.outputs["exported"],
             decision=evaluated.outputs["Output"],
-            version=registered.output,
+            version=registered.outputs["Output"],
         )
 
     return closing(faceforge, TRAINING, "Face images -> tracked, evaluated and registered generative model", options)

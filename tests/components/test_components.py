@@ -36,7 +36,10 @@ def test_a_component_calls_one_step_and_imports_nothing_of_this_repository_but_t
     }
     step_function = f"faceforge.steps.{step}.run_{step}"
     assert step_function in imported
-    assert imported <= {"pathlib.Path", "faceforge.steps.tracked.component_tracking", step_function}
+    shown = {
+        name for name in imported if name.startswith(("faceforge.steps.artifacts.", "faceforge.steps.training_page."))
+    }
+    assert imported - shown <= {"pathlib.Path", "faceforge.steps.tracked.component_tracking", step_function}
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from faceforge.tracking.pages import model_description, run_page, version_description, version_page
 
 
@@ -22,3 +24,9 @@ def test_a_description_says_decision_numbers_and_how_to_load() -> None:
     ]  # fmt: skip
     assert 'Generator.load("models:/photos/3")' in text
     assert 'Generator.load("models:/photos@champion")' in model_description("photos", "photos.zip")
+
+
+def test_people_may_reach_mlflow_at_another_address_than_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEFORGE_MLFLOW_URL", "https://mlflow.example/ ")
+    assert run_page("http://mlflow.faceforge:5000", "7", "abc").startswith("https://mlflow.example/#/experiments/7/")
+    assert version_page("http://mlflow.faceforge:5000", "m", "3").startswith("https://mlflow.example/#/models/m/")

@@ -116,6 +116,39 @@ def test_the_parent_has_the_headline(client: MlflowClient, runs: Runs) -> None:
         assert images, "no sample grid on the parent"
 
 
+def test_kubeflow_is_told_what_the_artifacts_are(runs: Runs) -> None:
+    told = {
+        name: artifact["artifacts"][0]
+        for output in runs.folders[0].glob("steps/*/*/executor_output.json")
+        for name, artifact in json.loads(output.read_text()).get("artifacts", {}).items()
+        if name not in ("page", "metrics")
+    }
+    data, augmented, bundle = (told[name]["metadata"] for name in ("data", "augmented", "bundle"))
+    assert (data["train_images"], data["holdout_images"], data["image_size"]) == (280, 120, 32)
+    assert data["label expression"] == "neutral, smiling, glasses"
+    assert len(data["digest"]) == 64
+    assert bundle["dataset_digest"] == augmented["digest"]
+    assert (bundle["architecture"], bundle["images_seen"]) == ("compact", 2048)
+    assert "/#/experiments/" in bundle["mlflow_run"]
+
+
+def test_kubeflow_shows_headline_metrics_and_pages(runs: Runs) -> None:
+    folder = runs.folders[0]
+    outputs = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("steps/*/*/executor_output.json")}
+    metrics = {
+        step: outputs[step]["artifacts"]["metrics"]["artifacts"][0]["metadata"] for step in ("train", "evaluate")
+    }
+    assert metrics["train"]["training/images_seen"] == 2048
+    assert {"loss/generator", "loss/discriminator", "training/seconds"} <= set(metrics["train"])
+    measured = runs.report(0)["metrics"]
+    assert isinstance(measured, dict)
+    assert metrics["evaluate"]["domain/frechet"] == measured["domain/frechet"]
+    (training,) = folder.glob("steps/*/train/page")
+    assert training.read_text().count("data:image/png;base64") == 3  # losses, distance, samples
+    (version,) = folder.glob("steps/*/register/page")
+    assert "/#/models/toyfaces/versions/1" in version.read_text()
+
+
 def test_losses_and_grids_are_logged_over_training(client: MlflowClient) -> None:
     parents, steps = parents_and_steps(client)
     for parent in parents:

@@ -20,6 +20,8 @@ def _work(step: str, arguments: dict[str, Any]) -> None:
 
     folder = Path(os.environ["FACEFORGE_STANDIN"])
     texts = {name: str(value) for name, value in arguments.items()}
+    for paths in (value for value in arguments.values() if isinstance(value, list)):
+        assert all(path.is_dir() for path in paths), paths
     with (folder / "calls.txt").open("a") as calls:
         calls.write(json.dumps([step, texts | {"run_key": arguments["tracking"].run_key}]) + "\n")
     print(f"{step} 10/10 images · 5/s")
@@ -66,6 +68,18 @@ def _evaluate(**arguments: Any) -> str:
     return "promote"
 
 
+def _register(**arguments: Any) -> str:
+    _work("register", arguments)
+    arguments["page"].write_text("version 7")
+    return "7"
+
+
+def _select(**arguments: Any) -> str:
+    _work("select", arguments)
+    _write(arguments["out"], study_html="<html>", summary_txt="domain/frechet 1.0")
+    return "train.learning_rate=0.002"
+
+
 def _step(step: str, result: str = "") -> Callable[..., str]:
     def work(**arguments: Any) -> str:
         _work(step, arguments)
@@ -76,6 +90,12 @@ def _step(step: str, result: str = "") -> Callable[..., str]:
     return work
 
 
+def _replace(module: str, **members: Callable[..., object]) -> None:
+    stand_in = types.ModuleType(f"faceforge.steps.{module}")
+    stand_in.__dict__.update(members)
+    sys.modules[stand_in.__name__] = stand_in
+
+
 if "FACEFORGE_STANDIN" in os.environ:
     STEPS = {
         "ingest": _step("ingest"),
@@ -83,10 +103,17 @@ if "FACEFORGE_STANDIN" in os.environ:
         "train": _train,
         "evaluate": _evaluate,
         "export": _step("export"),
-        "register": _step("register", "7"),
+        "register": _register,
+        "split": _step("split"),
+        "search": _step("search"),
+        "choose": _step("choose"),
+        "repeat": _step("repeat"),
+        "select": _select,
         "close": lambda tracking: print(f"closed {tracking.run_key}"),
     }
     for name, function in STEPS.items():
-        stand_in = types.ModuleType(f"faceforge.steps.{name}")
-        stand_in.__dict__[f"run_{name}"] = function
-        sys.modules[stand_in.__name__] = stand_in
+        _replace(name, **{f"run_{name}": function})
+    metadata = ("image_set_metadata", "bundle_metadata", "training_metrics", "evaluation_metrics")
+    show_metrics = lambda artifact, metrics: Path(artifact.path).write_text("{}")  # noqa: E731
+    _replace("artifacts", **dict.fromkeys(metadata, lambda *_: {}), show_metrics=show_metrics)
+    _replace("training_page", write_training_page=lambda work, path, links: path.write_text("<html>"))
