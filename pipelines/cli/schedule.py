@@ -150,11 +150,7 @@ def list_(server: Server) -> None:
 @server_options
 def pause(name: str, server: Server) -> None:
     """Pause a schedule until it is resumed; apply does not resume it."""
-    from pipelines.cluster.connection import connect
-    from pipelines.schedules.apply import switch
-
-    changed = switch(connect(server), server, name, active=False)
-    print_line(f"{name}: {'paused' if changed else 'is already paused'}")
+    _switch(name, server, active=False)
 
 
 @schedule.command()
@@ -162,11 +158,7 @@ def pause(name: str, server: Server) -> None:
 @server_options
 def resume(name: str, server: Server) -> None:
     """Resume a paused schedule; runs that were due while it was paused are not made up for."""
-    from pipelines.cluster.connection import connect
-    from pipelines.schedules.apply import switch
-
-    changed = switch(connect(server), server, name, active=True)
-    print_line(f"{name}: {'resumed' if changed else 'is already active'}")
+    _switch(name, server, active=True)
 
 
 @schedule.command()
@@ -191,6 +183,14 @@ def run_now(name: str, server: Server) -> None:
 
     run_id = start(connect(server), server, name)
     print_line(f"{name}: started run {run_id}\n{server.page('runs', run_id)}")
+
+
+def _switch(name: str, server: Server, *, active: bool) -> None:
+    from pipelines.cluster.connection import connect
+    from pipelines.schedules.apply import switch
+
+    done, already = ("resumed", "is already active") if active else ("paused", "is already paused")
+    print_line(f"{name}: {done if switch(connect(server), server, name, active=active) else already}")
 
 
 def _print_change(change: Change) -> None:

@@ -16,8 +16,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from pipelines.cli.pipeline import pipeline
+from pipelines.cluster.submit import SubmittedRun
 from pipelines.definition.compile import COMMITTED
 from pipelines.definition.definitions import TRAINING
+from pipelines.definition.parameters import run_parameters
 from tests.pipelines.kfp_server import SimulatedServer
 
 
@@ -253,3 +255,26 @@ def test_runs_are_listed_retried_and_terminated(server: SimulatedServer) -> None
     assert runner.invoke(pipeline, ["retry", "r-2"]).exit_code == 0
     assert server.runs["r-2"]["state"] == "RUNNING"
     assert_one_error(runner.invoke(pipeline, ["terminate", "r-9"]), "404")
+
+
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({}, "http://mlflow.faceforge:5000"),
+        ({"MLFLOW_TRACKING_URI": "http://ann:secret@localhost:5000"}, "http://localhost:5000"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, "http://mlflow.faceforge:5000"),
+        (
+            {"MLFLOW_TRACKING_URI": "http://localhost:5000", "FACEFORGE_MLFLOW_URL": "https://mlflow.example"},
+            "https://mlflow.example",
+        ),
+    ],
+)
+def test_the_printed_address_of_mlflow_is_one_for_people(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], address: str
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    run = SubmittedRun("r-1", "key", "v", "page")
+    parameters = run_parameters(tracking_uri="http://mlflow.faceforge:5000")
+    assert list(run.lines(parameters))[-1] == f"  MLflow    {address} · experiment faceforge · run key"
