@@ -22,5 +22,9 @@ def choose(
     from faceforge.steps.choose import run_choose
     from faceforge.steps.tracked import component_tracking
 
-    with component_tracking(tracking_uri, experiment, run_key, job):
-        run_choose(searched=[Path(folder.path) for folder in searched], out=Path(chosen.path))
+    with component_tracking(tracking_uri, experiment, run_key, job) as tracking:
+        run_choose(
+            searched=[Path(folder.path) for folder in searched],
+            out=Path(chosen.path),
+            tracking=tracking,
+        )

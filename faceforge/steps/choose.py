@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from faceforge.files import atomic_folder
-from faceforge.tuning.workers import choose
+from faceforge.steps.tracked import Tracking, tracked
+from faceforge.tuning.workers import choose, read_results
 
 
-def run_choose(*, searched: Sequence[Path], out: Path) -> None:
+def run_choose(*, searched: Sequence[Path], out: Path, tracking: Tracking) -> None:
     """Gathers the trials of a search; see `faceforge.tuning.workers.choose`.
 
     Args:
         searched: outputs of `search`, one per worker.
         out: folder of the result.
+        tracking: MLflow, which gets the number of trials in each state.
     """
-    with atomic_folder(out) as partial:
-        choose(searched, partial)
+    with tracked("choose", tracking) as run:
+        with atomic_folder(out) as partial:
+            choose(searched, partial)
+        states = Counter(result.state for result in read_results([out]))
+        run.log_metrics({f"trials/{state}": float(count) for state, count in states.items()})
