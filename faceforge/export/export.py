@@ -199,5 +199,7 @@ def _write_listing(loaded: Bundle, root: Path, path: Path) -> None:
         for file in sorted(root.rglob("*"))
         if file.is_file()
     ]
-    info = loaded.info.model_dump(mode="json", include={"spec", "labels", "dataset_digest", "training", "versions"})
+    info = loaded.info.model_dump(
+        mode="json", include={"spec", "labels", "dataset_digest", "training", "privacy", "versions"}
+    )
     path.write_text(json.dumps({"format_version": 1, "model": info, "files": files}, indent=2) + "\n")
