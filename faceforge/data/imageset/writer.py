@@ -89,6 +89,20 @@ class ImageSetWriter:
             vocabularies=info.labels,
         )
 
+    @classmethod
+    def of_model(
+        cls, folder: Path, *, source: str, image_size: int, channels: int, labels: Mapping[str, Sequence[str]]
+    ) -> ImageSetWriter:
+        """A writer for images that a model with these label columns and classes generates."""
+        return cls(
+            folder,
+            source=source,
+            image_size=image_size,
+            channels=channels,
+            columns=tuple(labels),
+            vocabularies=labels,
+        )
+
     def add(
         self,
         split: Split,

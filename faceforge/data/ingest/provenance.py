@@ -10,6 +10,7 @@ from typing import Any
 
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import versions
+from faceforge.data.preprocess.face_model import check_face_model
 from faceforge.data.sources.samples import Source
 from faceforge.files import atomic_file
 
@@ -40,7 +41,10 @@ class Provenance:
     def of(cls, source: Source, config: IngestConfig) -> Provenance:
         """The present state."""
         kind = {"name": source.name, "labels": list(source.labels), "count": source.count}
-        return cls(kind, config.model_dump(mode="json"), {**versions(), "preparation": _PREPARATION}, source.stamps())
+        made_by = {**versions(), "preparation": _PREPARATION}
+        if config.face_model:
+            made_by["face model"] = check_face_model(config.face_model)
+        return cls(kind, config.model_dump(mode="json"), made_by, source.stamps())
 
     def of_parts(self) -> Provenance:
         """Without the `SELECTION_SETTINGS`: what prepared images depend on."""

@@ -16,7 +16,7 @@ from PIL import Image
 from faceforge.config import IngestConfig
 from faceforge.data.preprocess.decode import RejectedError
 
-Box = tuple[int, int, int, int]
+Box = tuple[float, float, float, float]
 Landmarks = tuple[tuple[float, float], ...]
 
 # Landmarks (eyes, tip of the nose, corners of the mouth) of a mean face one unit wide and high, as x + iy: the template
@@ -48,7 +48,7 @@ def crop_region(
     Args:
         size: width and height.
         config: `crop`, `crop_size`, `crop_margin`.
-        box: x, y, width, height of the annotated face.
+        box: x, y, width, height of the annotated face, in pixels, or as shares of the image's width and height.
         landmarks: left eye, right eye (as the viewer sees them), nose, left and right corner of the mouth; or only the
             eyes.
 
@@ -57,15 +57,17 @@ def crop_region(
     """
     width, height = size
     short = min(size)
-    if config.crop == "face":
+    if config.crop == "face" or (config.crop == "landmarks" and landmarks is None and config.face_model):
         return None
     if config.crop == "box":
         if box is None:
             raise RejectedError("it has no box, and ingest.crop is box")
+        if max(box) <= 1:
+            box = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
         return square_around_box(box, size, config.crop_margin)
     if config.crop == "landmarks":
         if landmarks is None:
-            raise RejectedError("it has no landmarks, and ingest.crop is landmarks")
+            raise RejectedError("it has no landmarks, and ingest.crop is landmarks; ingest.face_model can find them")
         return align_to_landmarks(landmarks, size, config.crop_margin)
     if config.crop == "none" and width != height:
         raise RejectedError(f"not square ({width} x {height}), and ingest.crop is none")
@@ -90,7 +92,7 @@ def square_around_box(box: Box, size: tuple[int, int], margin: float) -> Region:
     x, y = left + box_width / 2, top + box_height / 2
     if box_width <= 0 or box_height <= 0 or not (0 <= x <= size[0] and 0 <= y <= size[1]):
         raise RejectedError(
-            f"the box {left}, {top}, {box_width} x {box_height} is outside the image ({size[0]} x {size[1]})"
+            f"the box {left:g}, {top:g}, {box_width:g} x {box_height:g} is outside the image ({size[0]} x {size[1]})"
         )
     edge = min(max(box_width, box_height) * (1 + 2 * margin), *size)
     return Region(min(max(x, edge / 2), size[0] - edge / 2), min(max(y, edge / 2), size[1] - edge / 2), edge)

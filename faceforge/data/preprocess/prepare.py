@@ -11,8 +11,17 @@ from PIL import Image
 from faceforge.config import IngestConfig
 from faceforge.data.pixels import Pixels
 from faceforge.data.preprocess import quality
-from faceforge.data.preprocess.crop import Box, Landmarks, Region, crop_and_resize, crop_region, square_around_box
+from faceforge.data.preprocess.crop import (
+    Box,
+    Landmarks,
+    Region,
+    align_to_landmarks,
+    crop_and_resize,
+    crop_region,
+    square_around_box,
+)
 from faceforge.data.preprocess.decode import RejectedError, decode_upright, open_image, upright_size
+from faceforge.data.preprocess.face_model import detect_landmarks
 from faceforge.data.preprocess.faces import MIN_FACE_SHARE, detect_face
 from faceforge.data.preprocess.jpeg import decode_jpeg, plain_jpeg_size
 from faceforge.data.preprocess.phash import perceptual_hash
@@ -135,13 +144,23 @@ def _crop(
     """Crops `image`, which is upright, L or RGB, and possibly smaller than the source; `region` is in source pixels."""
     scale = image.width / source_size[0]
     if region is None:
-        region = square_around_box(detect_face(image), image.size, config.crop_margin)
+        region = _detected_region(image, config)
         quality.check_edge(region.edge / scale, config)
     else:
         region = region.scaled(scale)
     mode = _MODES[config.channels]
     image = image if image.mode == mode else image.convert(mode)
     return CroppedImage(crop_and_resize(image, region, config.image_size), source_size)
+
+
+def _detected_region(image: Image.Image, config: IngestConfig) -> Region:
+    """The region around the largest face that a detector finds, or aligned to its landmarks for `crop=landmarks`."""
+    if not config.face_model:
+        return square_around_box(detect_face(image), image.size, config.crop_margin)
+    box, landmarks = detect_landmarks(image, config.face_model)
+    if config.crop == "landmarks":
+        return align_to_landmarks(landmarks, image.size, config.crop_margin)
+    return square_around_box(box, image.size, config.crop_margin)
 
 
 def _measure(image: Image.Image, source_size: tuple[int, int]) -> Measures:

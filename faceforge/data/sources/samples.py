@@ -41,7 +41,8 @@ class Sample:
             `ingest.max_rejects`, because using a part of an official data set is allowed.
         split: its official split, if the source has official splits.
         group: images of one group (an identity) must be in one split; '' = the image has no group.
-        box: bounding box of the face, (x, y, width, height) in pixels of the source image.
+        box: bounding box of the face, (x, y, width, height) in pixels of the source image, or as shares of its width
+            and height if none is above 1.
         landmarks: (x, y) in pixels of the source image: left eye, right eye, nose, left and right corner of the
             mouth, left and right as the viewer sees them.
     """
@@ -53,7 +54,7 @@ class Sample:
     absent: bool = False
     split: Split | None = None
     group: str = ""
-    box: tuple[int, int, int, int] | None = None
+    box: tuple[float, float, float, float] | None = None
     landmarks: tuple[tuple[float, float], ...] | None = None
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import Split
+from faceforge.data.preprocess.crop import Box
 from faceforge.data.sources.annotations import Annotations
 from faceforge.data.sources.bins import parse_bins
 from faceforge.data.sources.classes import identifying_columns
@@ -55,7 +56,7 @@ class LabelTable:
         stamps: other files that it was read from; see `Source.stamps`.
         notes: on how it was read.
         vocabularies: column -> classes in their order, where it is known.
-        complete: whether an image that it does not list is unusable; otherwise it only has no value.
+        boxes: for each row, the box of the largest object, see `Sample.box`; empty if there are no boxes.
     """
 
     name: str
@@ -66,6 +67,7 @@ class LabelTable:
     stamps: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     vocabularies: dict[str, list[str]] = field(default_factory=dict)
+    boxes: Sequence[Box | None] = ()
 
 
 class Listing:
@@ -179,11 +181,13 @@ class TableLabels(Annotations):
 
     def annotate(self, path: str) -> Sample:
         """The labels of its row."""
-        split, group = self._folders.split_of(path), ""
+        split, group, box = self._folders.split_of(path), "", None
         if self.labels and path not in self._listed:
             return Sample(path, problem=f"not listed in {self._name}", split=split)
         for listing, official in zip(self._listings, self._split, strict=True):
             row = listing.rows.get(path)
+            if row is not None and listing.table.boxes:
+                box = listing.table.boxes[row] or box
             if official is not None and row is not None:
                 split = official[0].get(official[1][row]) or split
             elif row is not None and split is None and listing.table.documents:
@@ -196,7 +200,7 @@ class TableLabels(Annotations):
                 problem = f"its tables give different values of {column!r}: {', '.join(sorted(map(str, values)))}"
                 return Sample(path, problem=problem, split=split)
             labels[column] = next(iter(values), None)
-        return Sample(path, labels=labels, split=split, group=group)
+        return Sample(path, labels=labels, split=split, group=group, box=box)
 
     def absent_sample(self, path: str) -> Sample:
         """A row without an image."""

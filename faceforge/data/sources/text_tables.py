@@ -29,6 +29,7 @@ _BOMS = (  # byte order marks
     (b"\xfe\xff", "utf-16"),
 )
 _FALLBACK = "cp1252"
+_LONGEST_HEADER = 2**20  # bytes
 _IMAGE_OBJECTS = frozenset({"image", "img", "photo", "picture", "file"})
 _NAMES_IN_OBJECTS = ("path", "file_name", "filename", "file", "name", "url", "src")
 
@@ -132,6 +133,8 @@ def _with_plain_name(row: dict[str, Any]) -> dict[str, Any]:
 
 def _read_separated(content: bytes, name: str, known: Container[str]) -> tuple[pa.Table, tuple[str, ...]]:
     """Separated text; a first line `sep=;`, a missing header and pandas' index column are recognised."""
+    if len(content) > _LONGEST_HEADER and b"\n" not in content[:_LONGEST_HEADER]:
+        raise FaceForgeError(f"label file {name} is not a table: its first line is longer than a megabyte")
     text, notes = decode_text(content, name)
     stream = io.StringIO(text, newline="")
     first = stream.readline()

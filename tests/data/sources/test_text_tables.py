@@ -220,3 +220,12 @@ def test_two_tables_with_different_columns_are_joined_and_must_agree(faces: Path
     assert set(opened(faces).labels) == {"mood", "hat"}
     (faces / "hats.csv").write_text(rows(header="image,mood").replace("001.png,glad", "001.png,sad"))
     assert problems_of(listing(faces)) == {"001.png": "its tables give different values of 'mood': glad, sad"}
+
+
+def test_a_header_without_end_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the text is read")
+
+    monkeypatch.setattr("faceforge.data.sources.text_tables.decode_text", read)
+    with pytest.raises(FaceForgeError, match="first line is longer than a megabyte"):
+        read_table(b"a," * 2**20, "labels.csv")

@@ -6,7 +6,8 @@ from collections import defaultdict
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from faceforge.data.sources.exports.coco import single
+from faceforge.data.preprocess.crop import Box
+from faceforge.data.sources.exports.coco import largest_box, single
 from faceforge.data.sources.exports.xml import parse_xml
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.splits import split_called
@@ -24,6 +25,7 @@ def read_voc(files: Files) -> list[LabelTable]:
         return []
     splits = _splits(files)
     rows: list[dict[str, Any]] = []
+    boxes: list[Box | None] = []
     documents: list[str] = []
     for path, content in files.read_many(paths):
         root = parse_xml(content, path)
@@ -33,10 +35,12 @@ def read_voc(files: Files) -> list[LabelTable]:
         stem = path.rpartition("/")[2].rpartition(".")[0]
         split = {"split": splits[stem]} if stem in splits else {}
         rows.append({"file_name": stem, **split, **single(_values(root))})
+        boxes.append(largest_box(filter(None, map(_box, root.iter("bndbox")))))
     if not rows:
         return []
     name = "VOC annotations" if len(documents) > 1 else documents[0]
-    return [LabelTable(name, table_of(rows), key="file_name", documents=tuple(documents))]
+    largest = boxes if any(boxes) else []
+    return [LabelTable(name, table_of(rows), key="file_name", documents=tuple(documents), boxes=largest)]
 
 
 def _values(root: Element) -> dict[str, set[Any]]:
@@ -46,6 +50,15 @@ def _values(root: Element) -> dict[str, set[Any]]:
         for attribute in each.iter("attribute"):
             values[(attribute.findtext("name") or "").strip()].add((attribute.findtext("value") or "").strip())
     return values
+
+
+def _box(element: Element) -> Box | None:
+    """x, y, width and height of a `<bndbox>`; None if it is not complete."""
+    try:
+        left, top, right, bottom = (float(element.findtext(n) or "") for n in ("xmin", "ymin", "xmax", "ymax"))
+    except ValueError:
+        return None
+    return left, top, right - left, bottom - top
 
 
 def _splits(files: Files) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from faceforge.data.preprocess.crop import Box
+from faceforge.data.sources.exports.coco import largest_box
 from faceforge.data.sources.files import Files, suffix
 from faceforge.data.sources.table_labels import LabelTable
 from faceforge.data.sources.text_tables import decode_text, table_of
@@ -22,6 +24,7 @@ def read_yolo(files: Files) -> list[LabelTable]:
     paths = [p for p in files.documents if suffix(p) == ".txt" and p.rpartition("/")[2].removesuffix(".txt") in stems]
     names, lists = _class_names(files)
     rows: list[dict[str, Any]] = []
+    boxes: list[Box | None] = []
     for path, content in files.read_many(paths):
         lines = content.decode("utf-8", "replace").split("\n")
         matches = [_LINE.fullmatch(line) for line in lines if line.strip()]
@@ -29,11 +32,31 @@ def read_yolo(files: Files) -> list[LabelTable]:
             return []
         numbers = {int(match[1]) for match in matches if match}
         label = names.get(number := numbers.pop(), str(number)) if len(numbers) == 1 else None
+        boxes.append(largest_box(_box(match[2]) for match in matches if match and match[2]))
         rows.append({"file_name": path.rpartition("/")[2].removesuffix(".txt"), "label": label})
     if not rows or not any(row["label"] for row in rows):
         return []
     order = {"label": list(names.values())} if names else {}
-    return [LabelTable("YOLO labels", table_of(rows), key="file_name", documents=(*paths, *lists), vocabularies=order)]
+    return [
+        LabelTable(
+            "YOLO labels",
+            table_of(rows),
+            key="file_name",
+            documents=(*paths, *lists),
+            vocabularies=order,
+            boxes=boxes if any(boxes) else (),
+        )
+    ]
+
+
+def _box(numbers: str) -> Box:
+    """A line's centre and size, or the corners of its polygon, as shares of the image: x, y, width, height."""
+    values = list(map(float, numbers.split()))
+    if len(values) < 6:
+        x, y, width, height = values[:4]
+        return max(x - width / 2, 0.0), max(y - height / 2, 0.0), width, height
+    xs, ys = values[0::2], values[1::2]
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
 def _class_names(files: Files) -> tuple[dict[int, str], list[str]]:
