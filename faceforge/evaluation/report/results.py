@@ -31,7 +31,7 @@ HEADLINES = (
     "two_sample/accuracy_pixels",
     "collapse/modes_domain",
     "collapse/diversity",
-    "usefulness/ratio",
+    "train_on_synthetic/auc",
     "discriminator/accuracy",
     "discriminator/accuracy_train",
     "privacy/copies_pixels",
@@ -115,8 +115,7 @@ class Evaluation(BaseModel):
                 for reason in self.decision.reasons
             ),
             *self._worst_class(),
-            *filter(None, [membership_summary(self.metrics)]),
-            *([self.privacy.summary()] if self.privacy else []),
+            *self._privacy(),
             "",
             f"{'':34}{'candidate':>12}{(name if len(name) <= 20 else 'champion') if self.champion_metrics else '':>22}"
             f"{'real images':>14}",
@@ -138,6 +137,10 @@ class Evaluation(BaseModel):
             f"Open report.html for pictures and {f'{rest} more metrics' if rest else 'tables'}, each explained.",
         ]
         return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def _privacy(self) -> list[str]:
+        lines = [membership_summary(self.metrics), self.privacy.summary() if self.privacy else ""]
+        return [textwrap.fill(line, 98, subsequent_indent="  ") for line in lines if line]
 
     def _worst_class(self) -> list[str]:
         worst = worst_class(self.classes)

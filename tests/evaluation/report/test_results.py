@@ -7,6 +7,8 @@ import pytest
 
 from faceforge.evaluation.gate import Decision
 from faceforge.evaluation.report.results import Evaluation
+from faceforge.evaluation.report.tables import privacy_table
+from faceforge.models.privacy import PrivacyStatement, PrivateSteps
 
 
 def evaluation(**changes: object) -> Evaluation:
@@ -41,3 +43,35 @@ def test_numbers_that_are_not_finite_survive_as_strict_json() -> None:
     again = Evaluation.model_validate_json(text).metrics
     assert np.isnan(again["domain/frechet"])
     assert again["domain/recall"] == np.inf
+
+
+STATEMENT = PrivacyStatement(
+    epsilon=9.98,
+    delta=1e-5,
+    accountant="PLD accountant of dp-accounting 0.6.0",
+    clip=1.0,
+    spent=[PrivateSteps(noise_multiplier=1.74, sampling_rate=0.08, steps=1563)],
+)
+
+
+def test_summary_states_membership_inference_and_differential_privacy() -> None:
+    attacks = {
+        f"privacy/membership_auc_{attack}{end}": value
+        for attack, values in {"pixels": (0.51, 0.47, 0.55), "discriminator": (0.66, 0.62, 0.7)}.items()
+        for end, value in zip(("", "_low", "_high"), values, strict=True)
+    }
+    lines = evaluation(metrics=attacks, privacy=STATEMENT).summary().splitlines()
+    text = " ".join(line.strip() for line in lines)
+    assert "samples, by pixels 0.51 (0.47 to 0.55), discriminator 0.66 (0.62 to 0.70)" in text
+    assert "trained with differential privacy: epsilon 9.98, delta 1e-05 for one training image" in text
+    assert max(map(len, lines)) <= 100
+    assert "differential" not in evaluation().summary()
+
+
+def test_the_statement_survives_in_the_report_with_what_it_does_not_cover() -> None:
+    again = Evaluation.model_validate_json(evaluation(privacy=STATEMENT).model_dump_json())
+    assert again.privacy == STATEMENT
+    rows = privacy_table(STATEMENT).rows
+    assert ["epsilon", 9.98] in rows
+    assert ["spent", "1,563 steps, noise 1.74, sampling rate 0.08"] in rows
+    assert sum(row[0] == "not covered" for row in rows) == len(STATEMENT.not_covered) > 3
