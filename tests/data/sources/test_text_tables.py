@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from faceforge.data.sources.text_tables import read_table
+from faceforge.errors import FaceForgeError
 from tests.data.conftest import MakeFolder
 from tests.data.sources.conftest import labels_of, listing, opened, problems_of, refuse
 
