@@ -50,7 +50,8 @@ def privacy_table(statement: PrivacyStatement) -> Table:
         ["spent", f"{part.steps:,} steps, noise {part.noise_multiplier:.4g}, sampling rate {part.sampling_rate:.4g}"]
         for part in statement.spent
     ]
-    more += [["covered", statement.covered], *(["not covered", text] for text in statement.not_covered)]
+    more.append(["covered", statement.covered])
+    more += [["not covered", text] for text in statement.not_covered]
     return Table(
         title=PRIVACY_TITLE,
         caption=(
