@@ -1,135 +1,109 @@
-"""Do synthetic images help a classifier with a rare class? An experiment on toy faces, where the truth is known.
+"""Do samples of a GAN help a classifier with a rare class? An experiment on any labelled image source.
 
-One class has 3 % of the images. A conditional GAN is trained on these images, and its samples fill all classes up to
-the same size. The same classifier is then trained, for the same number of steps, on
-    real          the images as they are
-    repeated      the rare class repeated until classes are equal, which is equivalent to class weights
-    jittered      the same, with the usual augmentation (flips, shifts, colours)
-    synthetic     the real images and the synthetic ones
-    both          the jittered and the synthetic ones
-and tested on new real faces. Each is trained with several seeds; the table shows mean and standard deviation. Below it
-are the results of the fast linear classifier of evaluation reports (`usefulness/rare_...`).
+One class is made rare by removing most of its training images. A conditional GAN is trained on what is left, and
+`faceforge usefulness` compares classifiers trained with and without its samples on the untouched holdout. The removed
+images show what as many real images would have brought.
 
-    python examples/rare_class.py --out work/rare        # about five minutes on two free cores; resumable
+    python examples/rare_class.py --out work/rare                        # drawn faces; minutes on two free CPU cores
+    python examples/rare_class.py --out work/old --source utkface64.parquet --labels age_group --class 60+ \\
+        --share 0.02 --preset faces64 --set "ingest.image_size=32, ingest.limit=10000, train.kimg=120"
+
+After an interruption, the same command continues. The result is in usefulness/usefulness.html in the output folder.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceforge.data.imageset.reader import ImageSet
-from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, GLASSES, draw_toyfaces
-from faceforge.errors import guarded
-from faceforge.evaluation.diagnostics.usefulness import Labelled, rare_class
-from faceforge.evaluation.domain_classifier import train_classifier
+from faceforge.data.imageset.writer import write_image_set
+from faceforge.data.sources.toyfaces import COLUMN
+from faceforge.errors import FaceForgeError, guarded
 from faceforge.steps.augment import run_augment
 from faceforge.steps.ingest import run_ingest
 from faceforge.steps.train import run_train
 from faceforge.synthesis.options import synthesis_config
 from faceforge.synthesis.synthesise import synthesise
-
-Split = tuple[NDArray[np.uint8], NDArray[np.int32]]
-STEPS, BATCH = 300, 64  # of the classifier, the same for all training sets
-TESTED = 3000  # new faces, classes of equal size: the recall of the rare class is measured on a thousand
+from faceforge.usefulness.measure import measure_usefulness
+from faceforge.usefulness.page import summary
+from faceforge.usefulness.plan import UsefulnessPlan
+from faceforge.usefulness.result import UsefulnessResult
 
 
 def main() -> None:
-    """Runs the experiment and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    """Runs the experiment and prints the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("work/rare"), help="folder for all files")
-    parser.add_argument("--images", type=int, default=3000, help="number of real images")
-    parser.add_argument("--share", type=float, default=0.03, help="share of the rare class")
-    parser.add_argument("--kimg", type=float, default=48.0, help="training budget of the GAN")
-    parser.add_argument("--seeds", type=int, default=5, help="classifiers per row of the table")
-    options = parser.parse_args()
-    results = experiment(options.out, options.images, options.share, options.kimg, options.seeds)
-    print(f"{'trained on':<12}{'images':>8}{'rare':>7}{'recall of the rare class':>28}{'accuracy':>20}")
-    for name, row in results.items():
-        recall, accuracy = (f"{np.mean(row[key]):.3f} ± {np.std(row[key]):.3f}" for key in ("recall", "accuracy"))
-        print(f"{name:<12}{row['images']:>8}{row['rare']:>7}{recall:>28}{accuracy:>20}")
-    print("\nlinear classifier on fixed features, recall of the rare class")
-    for name, text in linear(options.out, options.seeds).items():
-        print(f"{name:<12}{text:>43}")
-
-
-def linear(out: Path, seeds: int) -> dict[str, str]:
-    """The metric of evaluation reports on the same images, at the rare class's actual share."""
-    real, more = (Labelled.of(*ImageSet.open(out / name).load("train")) for name in ("data", "synthetic"))
-    test = Labelled.of(*tested())
-    metrics = rare_class(
-        real, test, more, {COLUMN: EXPRESSIONS}, name="glasses", share=None, seeds=range(seeds)
-    ).metrics
-    rows = {"real": "before", "reweighted": "reweighted", "synthetic": "after"}
-    recall = "usefulness/rare_recall_{}"
-    return {
-        name: f"{metrics[recall.format(kind)]:.3f} ± {metrics[recall.format(f'{kind}_spread')]:.3f}"
-        for name, kind in rows.items()
-    }
-
-
-def experiment(out: Path, images: int, share: float, kimg: float, seeds: int) -> dict[str, dict[str, list[float]]]:
-    """The rows of the table, which are also written to `results.json` in `out`."""
-    rest = (1 - share) / 2
-    source = f"toyfaces:neutral={rest},smiling={rest},glasses={share}"
-    settings = f"ingest.limit={images}, train.kimg={kimg}, augment.flip=true, augment.balance={COLUMN}"
-    recipe: dict[str, Any] = {"preset": "toy", "settings": settings, "tracking": None}
+    parser.add_argument("--source", default="toyfaces", help="see docs/data.md")
+    parser.add_argument("--labels", default=COLUMN, metavar="COLUMN", help="label column")
+    parser.add_argument("--class", dest="name", default="glasses", metavar="NAME", help="class to make rare")
+    parser.add_argument("--share", type=float, default=0.02, help="its share of the training images afterwards")
+    parser.add_argument("--preset", default="toy")
+    parser.add_argument("--set", dest="settings", default="ingest.limit=2400", help='"section.field=value, ..."')
+    parser.add_argument("--init-from", default="", help="bundle to start the GAN from, trained on other faces")
+    parser.add_argument("--per-class", type=int, default=500, help="samples of every class")
+    parser.add_argument("--seeds", type=int, default=3, help="classifiers per method")
+    parser.add_argument("--steps", type=int, default=500, help="steps of each classifier's training")
     with guarded():
-        run_ingest(source=source, labels=None, out=out / "data", **recipe)
-        run_augment(data=out / "data", out=out / "balanced", **recipe)
-        bundle = out / "model" / "bundle"
-        if not bundle.is_dir():
-            run_train(data=out / "balanced", work=out / "model", **recipe)
-        order = synthesis_config("balance=true, reject=labels+copies")
-        synthesise(str(bundle), out / "synthetic", order, out / "data")
-
-    real, more, jittered = (ImageSet.open(out / name).load("train") for name in ("data", "synthetic", "balanced"))
-    test = tested()
-    sets = {"real": real, "repeated": repeated(real), "jittered": jittered, "synthetic": joined(real, more)}
-    sets["both"] = joined(jittered, more)
-    results = {name: measured(train, test, seeds) for name, train in sets.items()}
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    return results
+        print(summary(experiment(parser.parse_args())))
 
 
-def tested() -> Split:
-    """New faces, for testing."""
-    return draw_toyfaces(TESTED, 32, seed=12345)
+def experiment(options: argparse.Namespace) -> UsefulnessResult:
+    """Ingests, makes the class rare, trains the GAN, draws samples, and compares classifiers."""
+    out: Path = options.out
+    settings = [options.settings, "ingest.holdout=0.25", f"augment.flip=true, augment.balance={options.labels}"]
+    if options.init_from:
+        settings.append(f"train.init_from={options.init_from}")
+    recipe: dict[str, Any] = {"preset": options.preset, "settings": ", ".join(settings), "tracking": None}
+    run_ingest(source=options.source, labels=options.labels, out=out / "full", **recipe)
+    make_rare(out / "full", out, options.labels, options.name, options.share)
+    run_augment(data=out / "data", out=out / "balanced", **recipe)
+    bundle = out / "model" / "bundle"
+    if not bundle.is_dir():
+        run_train(data=out / "balanced", work=out / "model", **recipe)
+    order = synthesis_config(f"per_class={options.per_class}, reject=copies")
+    synthesise(str(bundle), out / "synthetic", order, out / "data")
+    return measure_usefulness(
+        UsefulnessPlan(
+            data=out / "data",
+            synthetic=out / "synthetic",
+            out=out / "usefulness",
+            column=options.labels,
+            name=options.name,
+            more_real=out / "removed",
+            seeds=options.seeds,
+            steps=options.steps,
+        )
+    )
 
 
-def measured(train: Split, test: Split, seeds: int) -> dict[str, list[float]]:
-    """Recall of the rare class and overall accuracy, one number per seed."""
-    images, codes = train
-    recall, accuracy = [], []
-    for seed in range(seeds):
-        order = np.random.default_rng(seed).permutation(len(images))
-        # The same number of steps for every set: passes are repeated until there are enough.
-        rows = np.resize(order, STEPS * BATCH)
-        classifier = train_classifier((images[rows], codes[rows]), test, {COLUMN: EXPRESSIONS}, epochs=1, seed=seed)
-        predicted = classifier.predict(test[0])[:, 0]
-        rare = test[1][:, 0] == GLASSES
-        recall.append(float((predicted[rare] == GLASSES).mean()))
-        accuracy.append(float((predicted == test[1][:, 0]).mean()))
-    counts: dict[str, list[float]] = {"images": len(images), "rare": int((codes == GLASSES).sum())}  # type: ignore[dict-item]
-    return counts | {"recall": recall, "accuracy": accuracy}
+def make_rare(source: Path, out: Path, column: str, name: str, share: float) -> None:
+    """Writes `data`, in which `share` of the training images are of the class, and `removed`, the images left out.
 
-
-def repeated(train: Split) -> Split:
-    """Repeats images until every class is as large as the largest."""
-    codes = train[1][:, 0]
-    most = np.bincount(codes).max()
-    rows = np.concatenate([np.resize(np.flatnonzero(codes == code), most) for code in np.unique(codes)])
-    return train[0][rows], train[1][rows]
-
-
-def joined(*sets: Split) -> Split:
-    """Concatenates sets."""
-    return np.concatenate([images for images, _ in sets]), np.concatenate([codes for _, codes in sets])
+    `data` has the holdout of the source unchanged. The kept images are chosen at random, always the same ones.
+    """
+    images = ImageSet.open(source)
+    images.label_columns([column])
+    if name not in images.info.labels[column]:
+        raise FaceForgeError(f"the label column {column!r} has no class {name!r}; it has {images.info.labels[column]}")
+    pixels, codes = images.load("train", [column])
+    of_class = np.flatnonzero(codes[:, 0] == images.info.labels[column].index(name))
+    others = len(codes) - len(of_class)
+    kept = round(others * share / (1 - share))
+    if not 0 < kept < len(of_class):
+        raise FaceForgeError(f"{name!r} has {len(of_class)} training images, which cannot be cut to {share:.1%} of all")
+    order = np.random.default_rng(0).permutation(of_class)
+    rows = {"data": np.setdiff1d(np.arange(len(codes)), order[kept:]), "removed": np.sort(order[kept:])}
+    vocabulary = {column: images.info.labels[column]}
+    for folder, chosen in rows.items():
+        splits: dict[Any, Any] = {"train": (pixels[chosen], codes[chosen])}
+        if folder == "data":
+            splits["holdout"] = images.load("holdout", [column])
+        write_image_set(out / folder, splits, vocabulary, source=images.info.source)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from faceforge.presets import PRESETS
 
 _COMMANDS = (
     "augment", "doctor", "evaluate", "export", "fid", "generate",
-    "ingest", "lineage", "registry", "serve", "train", "tune", "ui",
+    "ingest", "lineage", "registry", "serve", "train", "tune", "ui", "usefulness",
 )  # fmt: skip
 _PRESETS = "\b\nPresets:\n" + "\n".join(f"  {name:<12} {values['summary']}" for name, values in PRESETS.items())
 

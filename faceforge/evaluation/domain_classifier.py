@@ -29,6 +29,7 @@ TRAIN_AT_MOST = 20_000  # images; more make training slower and accuracy hardly 
 BATCH = 64
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-3
 CHANNELS = {2: 128, 4: 96, 8: 64, 16: 32, 32: 16, 64: 8}  # resolution -> channels of the stage that ends there
+CLASSIFIER_SIZES = tuple(2 * end for end in CHANNELS if end > 2)  # edges of images, pixels
 
 
 class DomainClassifier:
@@ -40,6 +41,9 @@ class DomainClassifier:
         facts: data digest and training settings; equal facts mean an equal classifier.
         training_features: statistics of the features of its training images; None = written by a version that did not
             save them.
+        class_counts: label column -> number of its training images of each class; empty = likewise.
+        holdout_recall: label column -> class -> its recall on the holdout by `predict_balanced`, and the number of
+            holdout images of the class. Classes without holdout images are left out.
     """
 
     def __init__(
@@ -49,11 +53,15 @@ class DomainClassifier:
         holdout_accuracy: Mapping[str, float],
         facts: Mapping[str, Any],
         training_features: TrainingFeatures | None = None,
+        class_counts: Mapping[str, Sequence[int]] | None = None,
+        holdout_recall: Mapping[str, Mapping[str, tuple[float, int]]] | None = None,
     ) -> None:
         self._network = network
         self.vocabularies = {column: list(classes) for column, classes in vocabularies.items()}
         self.holdout_accuracy, self.facts = dict(holdout_accuracy), dict(facts)
         self.training_features = training_features
+        self.class_counts = {column: list(counts) for column, counts in (class_counts or {}).items()}
+        self.holdout_recall = {column: dict(recall) for column, recall in (holdout_recall or {}).items()}
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -63,7 +71,7 @@ class DomainClassifier:
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features float32 (N, D) of images uint8 (N, H, W, C)."""
-        return _outputs(self._network, images)[0]
+        return network_outputs(self._network, images)[0]
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Predicted class codes int32 (N, columns) of images uint8 (N, H, W, C); (N, 0) without labels."""
@@ -71,7 +79,7 @@ class DomainClassifier:
             return np.zeros((len(images), 0), np.int32)
         return _classes(self._network, images)
 
-    def predict_balanced(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    def predict_balanced(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Predicted class codes as if all classes were equally frequent, int32 (N, columns).
 
         A classifier trained on unbalanced classes hardly ever predicts a rare one. Subtracting the log of the class
@@ -79,17 +87,15 @@ class DomainClassifier:
 
         Args:
             images: uint8 (N, H, W, C).
-            labels: codes (M, columns) of the training images, for the frequencies.
+
+        Raises:
+            FaceForgeError: the classifier was saved without the class frequencies.
         """
         if not self.vocabularies:
             return np.zeros((len(images), 0), np.int32)
-        predictions = []
-        for column, logits in enumerate(_outputs(self._network, images)[1:]):
-            frequencies = np.bincount(labels[:, column], minlength=logits.shape[1]) / len(labels)
-            with np.errstate(divide="ignore"):  # a class without training images is never predicted
-                adjusted = np.where(frequencies > 0, logits - np.log(frequencies), -np.inf)
-            predictions.append(adjusted.argmax(axis=1))
-        return np.stack(predictions, axis=1).astype(np.int32)
+        if not self.class_counts:
+            raise FaceForgeError("the classifier was saved by an older version; evaluate the model again")
+        return _balanced_classes(network_outputs(self._network, images)[1:], list(self.class_counts.values()))
 
     def save(self, folder: Path) -> None:
         """Writes `network.keras`, `classifier.json` and `learnt.npz` atomically into a new folder."""
@@ -97,6 +103,8 @@ class DomainClassifier:
             "vocabularies": self.vocabularies,
             "holdout_accuracy": self.holdout_accuracy,
             "facts": self.facts,
+            "class_counts": self.class_counts,
+            "holdout_recall": self.holdout_recall,
         }
         with atomic_folder(folder) as partial:
             self._network.save(partial / "network.keras")
@@ -119,6 +127,11 @@ class DomainClassifier:
                 description["holdout_accuracy"],
                 description["facts"],
                 TrainingFeatures.load(folder / "learnt.npz", description["facts"].get("digest", "")),
+                description.get("class_counts"),
+                {
+                    column: {name: (float(recall), int(count)) for name, (recall, count) in classes.items()}
+                    for column, classes in description.get("holdout_recall", {}).items()
+                },
             )
         except Exception:  # absent, damaged or of another version: the caller trains a new one
             return None
@@ -154,16 +167,20 @@ def train_classifier(
 
     (images, codes), (unseen, unseen_codes) = train, holdout
     size, channels = images.shape[1], images.shape[-1]
-    if size not in {2 * end for end in CHANNELS if end > 2}:
+    if size not in CLASSIFIER_SIZES:
         raise FaceForgeError(f"the domain classifier needs images of 8, 16, 32, 64 or 128 px; these have {size} px")
     backend.be_deterministic()
     heads = {column: len(classes) for column, classes in vocabularies.items()} or dict(pretext_tasks(channels))
+    class_counts = {
+        column: np.bincount(codes[:, place], minlength=len(classes)).tolist()
+        for place, (column, classes) in enumerate(vocabularies.items())
+    }
     if len(images) > TRAIN_AT_MOST:
         rows = np.random.default_rng(seed).permutation(len(images))[:TRAIN_AT_MOST]
         images, codes = images[rows], codes[rows]
     batch = min(BATCH, max(len(images) // 16, 1))  # small sets still need enough steps for the batch statistics
     steps = len(images) // batch
-    network = _network(size, channels, list(heads.values()), dimensions, seed)
+    network = classifier_network(size, channels, list(heads.values()), dimensions, seed)
     trainer = keras.Model(network.inputs, network.outputs[1:], name="learner")
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps * epochs)
     trainer.compile(
@@ -178,16 +195,24 @@ def train_classifier(
             # Shuffled here with its own seed, because Keras would use the global random state of the process.
             history = trainer.fit(inputs, list(targets.T), batch_size=batch, shuffle=False, verbose=0)
             progress.advance(steps * batch, note=f"loss {history.history['loss'][-1]:.3f}")
-    features, unseen_features = (_outputs(network, part)[0] for part in (images, unseen))
+    features, (unseen_features, *unseen_logits) = network_outputs(network, images)[0], network_outputs(network, unseen)
     training_features = TrainingFeatures.of(features, unseen_features, str((facts or {}).get("digest", "")))
     if not vocabularies:
         unseen, unseen_codes = transform(unseen, seed)
-    correct = (_classes(network, unseen) == unseen_codes).mean(axis=0)
+        unseen_logits = network_outputs(network, unseen)[1:]
+    correct = (np.stack([logits.argmax(axis=1) for logits in unseen_logits], axis=1) == unseen_codes).mean(axis=0)
     accuracy = {head: float(share) for head, share in zip(heads, correct, strict=True)}
-    return DomainClassifier(network, vocabularies, accuracy, facts or {}, training_features)
+    recall = {}
+    if vocabularies:
+        balanced = _balanced_classes(unseen_logits, list(class_counts.values()))
+        recall = {
+            column: _recall(balanced[:, place], unseen_codes[:, place], classes)
+            for place, (column, classes) in enumerate(vocabularies.items())
+        }
+    return DomainClassifier(network, vocabularies, accuracy, facts or {}, training_features, class_counts, recall)
 
 
-def _network(size: int, channels: int, heads: Sequence[int], dimensions: int, seed: int) -> keras.Model:
+def classifier_network(size: int, channels: int, heads: Sequence[int], dimensions: int, seed: int) -> keras.Model:
     """Images (B, S, S, C) in [0, 255] -> [features (B, dimensions), logits of each head (B, classes)]."""
     import keras
     from keras import layers
@@ -228,7 +253,7 @@ def _network(size: int, channels: int, heads: Sequence[int], dimensions: int, se
     return keras.Model(image, [features, *logits], name="domain_classifier")
 
 
-def _outputs(network: keras.Model, images: NDArray[np.uint8], batch: int = 256) -> list[NDArray[np.float32]]:
+def network_outputs(network: keras.Model, images: NDArray[np.uint8], batch: int = 256) -> list[NDArray[np.float32]]:
     """All outputs of the network for all images."""
     # Every batch is padded to the same size, because a network is compiled again for each new batch size.
     batch = min(batch, len(images))
@@ -239,4 +264,26 @@ def _outputs(network: keras.Model, images: NDArray[np.uint8], batch: int = 256) 
 
 
 def _classes(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.int32]:
-    return np.stack([logits.argmax(axis=1) for logits in _outputs(network, images)[1:]], axis=1).astype(np.int32)
+    return np.stack([logits.argmax(axis=1) for logits in network_outputs(network, images)[1:]], axis=1).astype(np.int32)
+
+
+def _balanced_classes(logits: Sequence[NDArray[np.float32]], counts: Sequence[Sequence[int]]) -> NDArray[np.int32]:
+    """Classes predicted by logits, less the log of the class frequencies; one without training images is never."""
+    predictions = []
+    for scores, count in zip(logits, counts, strict=True):
+        frequencies = np.array(count, np.float64) / max(sum(count), 1)
+        with np.errstate(divide="ignore"):
+            predictions.append(np.where(frequencies > 0, scores - np.log(frequencies), -np.inf).argmax(axis=1))
+    return np.stack(predictions, axis=1).astype(np.int32)
+
+
+def _recall(
+    predicted: NDArray[np.integer], truth: NDArray[np.integer], classes: Sequence[str]
+) -> dict[str, tuple[float, int]]:
+    """Class -> share of its images that are predicted as it, and their number; classes without images are left out."""
+    members = {name: truth == code for code, name in enumerate(classes)}
+    return {
+        name: (float((predicted[rows] == truth[rows]).mean()), int(rows.sum()))
+        for name, rows in members.items()
+        if rows.any()
+    }

@@ -55,7 +55,10 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
     }
     vocabularies = images.info.labels
     classifier = DomainClassifier.load(folder, facts)
-    if classifier is None or classifier.training_features is None:  # the latter: saved by an older version
+    outdated = classifier is not None and (
+        classifier.training_features is None or (vocabularies and not classifier.class_counts)
+    )
+    if classifier is None or outdated:  # outdated: saved by an older version
         classifier = train_classifier(
             train,
             holdout,

@@ -25,8 +25,8 @@ from faceforge.evaluation.diagnostics.collapse import collapse, latent_sensitivi
 from faceforge.evaluation.diagnostics.faces import face_metrics
 from faceforge.evaluation.diagnostics.memorisation import memorisation
 from faceforge.evaluation.diagnostics.realism import realism
+from faceforge.evaluation.diagnostics.train_on_synthetic import Labelled, train_on_synthetic
 from faceforge.evaluation.diagnostics.two_sample import two_sample_test
-from faceforge.evaluation.diagnostics.usefulness import Labelled, RareClass, rare_class, usefulness
 from faceforge.evaluation.figures import Picture, Table, picture
 from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.scores import ModelScores
@@ -126,7 +126,7 @@ def _classes(bundle: Bundle, scores: ModelScores, reference: EvaluationReference
     chosen = balanced_rows(reference.all_train_labels[:, columns], vocabularies)
 
     def labelled(images: NDArray[np.uint8], codes: NDArray[np.int32]) -> LabelledImages:
-        predicted = reference.classifier.predict_balanced(images, reference.all_train_labels)[:, columns]
+        predicted = reference.classifier.predict_balanced(images)[:, columns]
         return LabelledImages(images, codes, reference.classifier.features(images), predicted)
 
     classes = class_scores(
@@ -135,6 +135,7 @@ def _classes(bundle: Bundle, scores: ModelScores, reference: EvaluationReference
         labelled(images, labels),
         vocabularies,
         reference.copies,
+        (scores.logits["training images"], scores.logits["holdout images"]) if scores.logits else None,
     )
     return Findings(class_metrics(classes), class_tables=[class_table(classes)], classes=classes)
 
@@ -181,7 +182,7 @@ def _collapse(bundle: Bundle, scores: ModelScores, reference: EvaluationReferenc
     return Findings(result.metrics | sensitivity, tables=[table])
 
 
-def _usefulness(
+def _train_on_synthetic(
     bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
 ) -> Findings:
     if not scores.columns:
@@ -197,50 +198,24 @@ def _usefulness(
             (scores.samples, scores.labels),
         )
     )
-    vocabularies = {name: reference.vocabularies[name] for name in scores.columns}
-    result = usefulness(real, holdout, fake, vocabularies)
+    result = train_on_synthetic(real, holdout, fake, {name: reference.vocabularies[name] for name in scores.columns})
     table = Table(
-        title="Usefulness: recall per class",
+        title="Train on synthetic, test on real",
         caption=(
-            "Recall of a linear classifier on the holdout images of a class, trained on real images, on the same"
-            " number of samples, and on both."
+            "AUC of a linear classifier on the holdout, each class against the others, trained on real images and on as"
+            " many samples. Whether samples help a classifier is measured by `faceforge usefulness`."
         ),
-        columns=["class", "real images", "samples", "holdout", "trained on real", "on samples", "on both"],
+        columns=["class", "real images", "samples", "holdout", "trained on real", "on samples"],
         rows=[
             [
                 f"{row.column}: {row.name}",
                 *(row.real_images, row.samples, row.holdout_images),
-                *map(_finite, (row.real, row.synthetic, row.both)),
+                *map(_finite, (row.real, row.synthetic)),
             ]
             for row in result.classes
         ],
     )
-    findings = Findings(metrics=result.metrics, tables=[table])
-    try:
-        rare = rare_class(real, holdout, fake, vocabularies)
-    except FaceForgeError as error:
-        findings.notes.append(f"rare class: skipped, {error}")
-    else:
-        findings.metrics |= rare.metrics
-        findings.tables.append(_rare_table(rare))
-    return findings
-
-
-def _rare_table(rare: RareClass) -> Table:
-    kinds = {"few real images": "before", "the same with class weights": "reweighted", "the same and samples": "after"}
-    numbers = ("recall_{}", "recall_{}_spread", "balanced_{}")
-    return Table(
-        title=f"Usefulness: {rare.column} {rare.name} made rare",
-        caption=(
-            f"Recall of the class on the holdout with {rare.kept} of its training images, with class weights, and with"
-            f" {rare.added} samples added; mean of {len(rare.recalls)} draws."
-        ),
-        columns=["trained on", "recall of the class", "standard deviation", "mean recall of all classes"],
-        rows=[
-            [words, *(_finite(rare.metrics[f"usefulness/rare_{number.format(kind)}"]) for number in numbers)]
-            for words, kind in kinds.items()
-        ],
-    )
+    return Findings(metrics=result.metrics, tables=[table])
 
 
 def _places(scores: ModelScores, reference: EvaluationReference) -> list[int]:
@@ -259,5 +234,5 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
     "face detection": _realism,
     "face embedding": _faces,
     "modes and variety": _collapse,
-    "usefulness": _usefulness,
+    "train on synthetic": _train_on_synthetic,
 }

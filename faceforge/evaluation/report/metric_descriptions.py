@@ -11,8 +11,8 @@ from faceforge.evaluation.diagnostics import (
     faces,
     memorisation,
     realism,
+    train_on_synthetic,
     two_sample,
-    usefulness,
 )
 from faceforge.evaluation.inception import metrics as inception_metrics
 
@@ -34,7 +34,7 @@ DESCRIPTIONS = {
     **realism.DESCRIPTIONS,
     **faces.DESCRIPTIONS,
     **collapse.DESCRIPTIONS,
-    **usefulness.DESCRIPTIONS,
+    **train_on_synthetic.DESCRIPTIONS,
     **inception_metrics.DESCRIPTIONS,
 }
 
@@ -80,9 +80,9 @@ GROUPS = {
         "Diversity",
         "Whether the samples cover the variety of the real images or repeat a few faces.",
     ),
-    "usefulness": (
-        "Usefulness as training data",
-        "Classifiers are trained on real images, on samples and on both, and tested on the holdout.",
+    "train_on_synthetic": (
+        "Train on synthetic, test on real",
+        "Shows whether samples carry their labels. Whether they help a classifier: `faceforge usefulness`.",
     ),
     "privacy": (
         "Memorisation and privacy",
@@ -111,8 +111,8 @@ EXPECTED = {
 _BETTER = {
     "higher": (
         "...agreement...", "...precision...", "...recall...", "...density", "...coverage...", "collapse/modes_...",
-        "collapse/diversity...", "classes/diversity_lowest", "usefulness/synthetic...", "usefulness/both...",
-        "usefulness/ratio", "usefulness/rare_gain...", "realism/...", "...inception_score", "face/identity_match",
+        "collapse/diversity...", "classes/diversity_lowest", "train_on_synthetic/...",
+        "realism/...", "...inception_score", "face/identity_match",
     ),
     "lower": (
         "...frechet...", "...fid...", "...kid...", "face/mmd", "collapse/uneven_...", "classes/copies_highest",
@@ -121,7 +121,7 @@ _BETTER = {
         "two_sample/...", "discriminator/calibration_error",
     ),
 }  # fmt: skip
-_NEITHER = ("privacy/copies_limit", "privacy/membership_ceiling", "usefulness/rare_recall_before...")
+_NEITHER = ("privacy/copies_limit", "privacy/membership_ceiling")
 
 
 def better(name: str) -> str:
