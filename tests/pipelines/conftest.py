@@ -15,7 +15,8 @@ import yaml
 import pipelines.local.run
 from faceforge.config import Config, resolve
 from pipelines.definition.parameters import RunParameters
-from tests.pipelines.kfp_server import SimulatedServer, simulated_server
+from tests.pipelines.kfp_http import simulated_server
+from tests.pipelines.kfp_server import SimulatedServer
 
 STAND_IN = Path(__file__).parent / "standin"
 

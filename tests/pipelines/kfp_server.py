@@ -12,16 +12,16 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import kfp_server_api as api
 import yaml
+
+from tests.pipelines.argo import pod_name
 
 Json = dict[str, Any]
 LOGIN_PAGE = "<!doctype html><html><title>Sign in</title></html>"
@@ -38,43 +38,6 @@ class Refused(Exception):
 
 class LoginRequiredError(Exception):
     """The response is the login page."""
-
-
-def node(name: str, phase: str, minute: int, message: str = "", memory: str = "") -> Json:
-    """A pod of a workflow, as Argo keeps it: `(0)` follows every level of the name that has a retry strategy.
-
-    KFP's stock config gives every template one (`workflowDefaults` of its workflow-controller-configmap).
-    """
-    patch = json.dumps({"containers": [{"name": "main", "resources": {"limits": {"cpu": "1", "memory": memory}}}]})
-    return {
-        "id": f"faceforge-x-{minute}",
-        "name": name,
-        "type": "Pod",
-        "templateName": "system-container-impl",
-        "phase": phase,
-        "startedAt": f"2026-01-01T00:{minute:02}:00Z",
-        "message": message,
-        "inputs": {"parameters": [{"name": "pod-spec-patch", "value": patch}]} if memory else {},
-        "outputs": {"artifacts": [{"name": "main-logs", "s3": {"key": f"private-artifacts/{minute}/main.log"}}]},
-    }
-
-
-def step_node(step: str, phase: str, minute: int, message: str = "", attempt: int = 0, memory: str = "") -> Json:
-    """The executor pod of a step; its name is `faceforge-x-system-container-impl-MINUTE`."""
-    name = f"faceforge-x(0).root(0).steps(0).{step}(0).executor({attempt})"
-    return node(name, phase, minute, message, memory)
-
-
-def _pod_name(one: Json) -> str:
-    return f"faceforge-x-{one['templateName']}-{one['id'].rpartition('-')[2]}"
-
-
-def workflow(*nodes: Json) -> Json:
-    """An Argo workflow with these pods."""
-    return {
-        "metadata": {"name": "faceforge-x", "namespace": "kubeflow"},
-        "status": {"nodes": {one["id"]: one for one in nodes}},
-    }
 
 
 @dataclass
@@ -302,7 +265,7 @@ class SimulatedServer:
         """
         self._known(self.runs, run_id)
         nodes = self.workflow.get("status", {}).get("nodes", {}).values()
-        running = {_pod_name(one) for one in nodes if one["phase"] == "Running"}
+        running = {pod_name(one) for one in nodes if one["phase"] == "Running"}
         if pod in self.logs and pod not in running:
             return self.logs[pod]
         return json.dumps({"error_message": f"Failed to read logs for run {run_id}: pods {pod!r} not found"})
@@ -460,44 +423,3 @@ def _uploaded(body: bytes, headers: Any) -> str:
     content = part.get_payload(decode=True)
     assert isinstance(content, bytes)
     return content.decode()
-
-
-@contextmanager
-def simulated_server() -> Iterator[SimulatedServer]:
-    """A server on a free port of this machine."""
-    server = SimulatedServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            answer = server.handle(self.command, self.path, body, self.headers)
-            if answer is None:
-                self.close_connection = True
-                return
-            status, content = answer
-            payload = content.encode() if isinstance(content, str) else json.dumps(content).encode()
-            kind = (
-                "application/json"
-                if not isinstance(content, str)
-                else "text/html"
-                if "<html>" in content
-                else "text/plain"
-            )
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
-
-        do_GET = do_POST = do_DELETE = _serve
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Silence."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        server.url = f"http://127.0.0.1:{http.server_port}"
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        try:
-            yield server
-        finally:
-            http.shutdown()

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli.pipeline import pipeline
-from tests.pipelines.kfp_server import SimulatedServer, step_node, workflow
+from tests.pipelines.argo import step_node, workflow
+from tests.pipelines.kfp_server import SimulatedServer
 from tests.tracking.servers import mlflow_server
 
 

@@ -7,7 +7,8 @@ from click.testing import CliRunner, Result
 
 from pipelines.cli.pipeline import pipeline
 from pipelines.cluster.workflow import error_line, pods_of_workflow
-from tests.pipelines.kfp_server import SimulatedServer, node, step_node, workflow
+from tests.pipelines.argo import node, step_node, workflow
+from tests.pipelines.kfp_server import SimulatedServer
 
 POD = "faceforge-x-system-container-impl-{}"
 

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli.pipeline import pipeline
-from tests.pipelines.kfp_server import LOGIN_PAGE, SimulatedServer, step_node, workflow
+from tests.pipelines.argo import step_node, workflow
+from tests.pipelines.kfp_server import LOGIN_PAGE, SimulatedServer
 
 TRAIN_POD = "faceforge-x-system-container-impl-2"
 
