@@ -46,6 +46,9 @@ _folder = click.Path(file_okay=False, path_type=Path)
     type=click.Choice(["folder", "webdataset", "tfds", "coco"]),
     help="Write this format too, in a sub-folder; repeatable.",
 )
+@click.option("--license", help="Licence of the set in its card, as the hub writes it, for example cc-by-4.0.")
+@click.option("--push", "repository", metavar="USER/NAME", help="Upload the set to this dataset repository of the hub.")
+@click.option("--public", is_flag=True, help="Make a new repository of --push public; without it, it is private.")
 @tracking_uri_option
 def generate(
     model: str,
@@ -56,12 +59,14 @@ def generate(
     by: str | None,
     reject: tuple[str, ...],
     formats: tuple[str, ...],
+    repository: str | None,
+    public: bool,
     tracking_uri: str,
     **plain: Any,
 ) -> None:
     """Generate a labelled synthetic image set; after an interruption, the same command continues.
 
-    OUT gets Parquet shards and dataset.json, a dataset card (README.md) and manifest.json.
+    OUT gets Parquet shards and dataset.json, a report (report.html), a dataset card (README.md) and manifest.json.
 
     \b
     Examples:
@@ -71,7 +76,10 @@ def generate(
     """
     with guarded():
         from faceforge.steps.generate import run_generate
+        from faceforge.synthesis.hub import check_hub, push
 
+        if repository:
+            check_hub()
         settings = {name: value for name, value in plain.items() if value is not None}
         settings |= {"balance": balance is not None, "reject": reject, "formats": formats}
         settings["by"] = tuple(filter(None, (name.strip() for name in (by or "").split(","))))
@@ -85,6 +93,8 @@ def generate(
             registry_uri=tracking_uri or None,
         )
         _print_summary(out, manifest)
+        if repository:
+            click.echo(f"uploaded to {push(out, repository, public)}")
 
 
 def _print_summary(out: Path, manifest: Manifest) -> None:
@@ -95,3 +105,6 @@ def _print_summary(out: Path, manifest: Manifest) -> None:
         click.echo(f"  {labels}: {cell.made:,}")
     if len(manifest.cells) > 20:
         click.echo(f"  and {len(manifest.cells) - 20:,} more combinations: see {out / 'manifest.json'}")
+    for warning in manifest.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"report: {out / 'report.html'}")

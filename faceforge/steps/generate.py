@@ -57,10 +57,11 @@ def run_generate(
 
 def _log_synthetic_set(run: StepRun, manifest: Manifest, config: SynthesisConfig, out: Path) -> None:
     run.log_metrics({f"synthetic/refused_{reason}": float(count) for reason, count in manifest.refused.items()})
+    run.log_metrics(manifest.metrics)
     run.headline(
         params={"model": manifest.model["name"], **config.model_dump(mode="json")},
-        metrics={"synthetic/images": float(manifest.made)},
+        metrics={"synthetic/images": float(manifest.made), **manifest.metrics},
         tags={MODEL_TAG: manifest.model["name"], SYNTHETIC_TAG: manifest.digest},
-        artifacts=[out / "README.md", out / "manifest.json"],
+        artifacts=[out / "report.html", out / "README.md", out / "manifest.json"],
     )
     log_image_set(run, ImageSet.open(out))

@@ -6,10 +6,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from faceforge.data.imageset.info import DatasetInfo
+from faceforge.models.privacy import PrivacyStatement
 from faceforge.synthesis.checks import Check
 from faceforge.synthesis.draw import Tally
+from faceforge.synthesis.manifest import MANY_REFUSED, label_warning
+from faceforge.synthesis.measures import DESCRIPTIONS, SetMeasures
 from faceforge.synthesis.options import SynthesisConfig
+from faceforge.synthesis.page import verdict
 from faceforge.synthesis.plan import Cell
 from faceforge.synthesis.source import ModelSource
 
@@ -17,7 +23,7 @@ CARD = "README.md"
 _CELLS_SHOWN = 50
 _FINDINGS = {
     "Quality": ("inception/", "domain/", "realism/", "two_sample/", "collapse/", "discriminator/"),
-    "Usefulness": ("usefulness/",),
+    "Train on synthetic, test on real": ("train_on_synthetic/",),
     "Privacy": ("privacy/",),
 }
 _CHECKS = {
@@ -34,12 +40,13 @@ def dataset_card(
     checks: Sequence[Check],
     plan: Sequence[Cell],
     tallies: Sequence[Tally],
+    measures: SetMeasures,
 ) -> str:
-    """The dataset card as Markdown; quality, usefulness and privacy figures come from the model's evaluation report."""
+    """The dataset card as Markdown: measurements of these images, then what the model's evaluation found."""
     total = info.counts["train"].total
     return "\n".join(
         [
-            *_front_matter(info, total),
+            *_front_matter(info, total, config.license),
             "# Synthetic faces",
             "",
             f"{total:,} images of {info.image_size} x {info.image_size} pixels, all made by a generative",
@@ -57,13 +64,25 @@ def dataset_card(
             *([f"and {len(plan) - _CELLS_SHOWN:,} more: see manifest.json"] if len(plan) > _CELLS_SHOWN else []),
             "",
             _rejected(checks),
+            *_label_check(checks, plan, tallies),
             "",
             "```python",
-            'datasets.load_dataset("parquet", data_files="train-*.parquet", split="train")',
+            'datasets.load_dataset(".", split="train")  # labels are ClassLabel features',
             'pandas.read_parquet("train-00000-of-00001.parquet")',
             "```",
             "",
+            "## This set",
+            "",
+            f"Measured on the images of this set: **{verdict(measures).name}**. {verdict(measures).reason} "
+            "`report.html` shows pictures.",
+            "",
+            *_table(("measure", "value"), [(name, _figure(value)) for name, value in measures.metrics.items()]),
+            "",
+            *[f"- `{name}`: {DESCRIPTIONS[name]}" for name in measures.metrics],
+            *measures.notes,
+            "",
             *_findings(source.report),
+            *_differential_privacy(source.privacy),
             "## Intended use",
             "",
             "Training image classifiers on the labels above, mainly to enlarge classes with few real images;",
@@ -88,12 +107,41 @@ def _rejected(checks: Sequence[Check]) -> str:
     return "Rejected: " + "; ".join(_CHECKS[check.name] for check in checks) + "."
 
 
-def _front_matter(info: DatasetInfo, total: int) -> list[str]:
-    """YAML front matter, which tells the hub which files hold the data."""
+def _label_check(checks: Sequence[Check], plan: Sequence[Cell], tallies: Sequence[Tally]) -> list[str]:
+    """The classifier's recall of each class on real images, and warnings where it rejected most candidates."""
+    facts = next((check.facts() for check in checks if check.name == "labels"), None)
+    if facts is None:
+        return []
+    recall = facts["classifier_holdout_recall"]
+    rows = [
+        (f"{column}: {name}", f"{found['recall']:.0%}", f"{found['images']:,}")
+        for column, classes in recall.items()
+        for name, found in classes.items()
+    ]
+    warnings = [
+        f"**Warning**: {_escaped(label_warning(cell.labels, refused, tally.drawn, recall))}"
+        for cell, tally in zip(plan, tallies, strict=True)
+        if (refused := tally.refused.get("labels", 0)) > MANY_REFUSED * tally.drawn
+    ]
+    about = "Real images whose label this classifier confirms, corrected for class frequencies:"
+    table = ["", about, "", *_table(("class", "confirmed", "real images"), rows)] if rows else []
+    return [*table, *(line for warning in warnings for line in ("", warning))]
+
+
+def _front_matter(info: DatasetInfo, total: int, license_id: str) -> list[str]:
+    """YAML front matter: tells the hub and `datasets` which files hold the data, and the classes in their order."""
+    columns: list[dict[str, Any]] = [{"name": "image", "dtype": "image"}]
+    columns += [
+        {"name": column, "dtype": {"class_label": {"names": {str(code): name for code, name in enumerate(classes)}}}}
+        for column, classes in info.labels.items()
+    ]
+    columns += [{"name": name, "dtype": "string"} for name in ("sha256", "source")]
+    features = yaml.safe_dump({"dataset_info": {"features": columns}}, sort_keys=False, allow_unicode=True)
     scale = next((name for limit, name in _SIZES if total < limit), "n>1M")
     return [
         "---",
         "pretty_name: Synthetic faces",
+        f"license: {license_id or 'unknown'}",
         "annotations_creators: [machine-generated]",
         "tags: [synthetic, faces]",
         *(["task_categories: [image-classification]"] if info.labels else []),
@@ -101,6 +149,7 @@ def _front_matter(info: DatasetInfo, total: int) -> list[str]:
         "configs:",
         "  - config_name: default",
         "    data_files: [{split: train, path: 'train-*.parquet'}]",
+        *features.splitlines(),
         "---",
         "",
     ]
@@ -129,6 +178,19 @@ def _findings(report: Mapping[str, Any] | None) -> list[str]:
     about = ", ".join(f"{name} {count:,}" for name, count in report.get("counts", {}).items())
     lines += [f"Measured on unfiltered samples of the model; images: {about}. Decision: {decision or 'none'}."]
     return [*lines, "These metrics cannot prove that no training image is recognisable.", ""]
+
+
+def _differential_privacy(statement: PrivacyStatement | None) -> list[str]:
+    if statement is None:
+        return ["The model was not trained with differential privacy.", ""]
+    return [
+        "## Differential privacy",
+        "",
+        f"The model was {statement.summary()}. Covered: {statement.covered}. Not covered:",
+        "",
+        *(f"- {text}" for text in statement.not_covered),
+        "",
+    ]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

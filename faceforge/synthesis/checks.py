@@ -41,7 +41,14 @@ class Check(ABC):
 
 
 class LabelCheck(Check):
-    """Rejects images for which a classifier predicts another class than the requested one."""
+    """Rejects images for which a classifier predicts another class than the requested one.
+
+    Its predictions are corrected for the class frequencies of its training images; without this correction, it would
+    hardly ever predict a rare class, and nearly all images of it would be rejected.
+
+    Attributes:
+        classifier: the one that predicts.
+    """
 
     name = "labels"
 
@@ -51,17 +58,27 @@ class LabelCheck(Check):
                 raise FaceForgeError(f"the classifier does not know the model's label {column!r} with its classes")
         if not labels:
             raise FaceForgeError("the model is unconditional: there are no labels to check")
-        self._classifier = classifier
+        self.classifier = classifier
         self._columns = [list(classifier.vocabularies).index(column) for column in labels]
         self._accuracy = {column: classifier.holdout_accuracy[column] for column in labels}
 
     def rejected(self, images: NDArray[np.uint8], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
         """True where any label column disagrees."""
-        return np.asarray((self._classifier.predict(images)[:, self._columns] != codes).any(axis=1))
+        return np.asarray((self.classifier.predict_balanced(images)[:, self._columns] != codes).any(axis=1))
 
     def facts(self) -> dict[str, Any]:
-        """The classifier's accuracy on real holdout images, and its training facts."""
-        return {"classifier_holdout_accuracy": self._accuracy, "classifier": dict(self._classifier.facts)}
+        """The classifier's accuracy on real holdout images, its recall of each class there, and its training facts."""
+        return {
+            "classifier_holdout_accuracy": self._accuracy,
+            "classifier_holdout_recall": {
+                column: {
+                    name: {"recall": recall, "images": images}
+                    for name, (recall, images) in self.classifier.holdout_recall.get(column, {}).items()
+                }
+                for column in self._accuracy
+            },
+            "classifier": dict(self.classifier.facts),
+        }
 
 
 class CopyCheck(Check):

@@ -14,6 +14,10 @@ NO_CLASSIFIER = (
     "checking labels needs a classifier: name the image set the model was trained on (--data), or the output of its "
     "evaluation (--report)"
 )
+OLD_CLASSIFIER = (
+    "the classifier of the model's evaluation was saved by an older version, without the class frequencies that "
+    "checking labels needs; evaluate the model again, or name the image set it was trained on (--data)"
+)
 
 
 def find_classifier(saved: Path | None, data: ImageSet | None, work: Path) -> DomainClassifier:
@@ -27,10 +31,13 @@ def find_classifier(saved: Path | None, data: ImageSet | None, work: Path) -> Do
     Raises:
         FaceForgeError: neither is available.
     """
+    old = False
     if saved is not None and (classifier := load_classifier(saved)) is not None:
-        return classifier
+        old = not classifier.class_counts  # a version that did not save the frequencies of classes
+        if not old:
+            return classifier
     if data is None:
-        raise FaceForgeError(NO_CLASSIFIER)
+        raise FaceForgeError(OLD_CLASSIFIER if old else NO_CLASSIFIER)
     if (classifier := load_classifier(work)) is not None:
         return classifier
     config = EvaluateConfig.model_validate({})

@@ -153,13 +153,9 @@ def _reasons(images: NDArray[np.uint8], codes: NDArray[np.int32], checks: Sequen
 def _write(folder: Path, generator: Generator, rows: Sequence[_Row], tallies: Sequence[Tally]) -> ImageSet:
     spec = generator.bundle.info.spec
     with atomic_folder(folder) as partial:
-        writer = ImageSetWriter(
-            partial,
-            source="synthetic",
-            image_size=spec.image_size,
-            channels=spec.channels,
-            columns=tuple(generator.labels),
-            vocabularies=generator.labels,
+        size, channels = spec.image_size, spec.channels
+        writer = ImageSetWriter.of_model(
+            partial, source="synthetic", image_size=size, channels=channels, labels=generator.labels
         )
         for row, encoded in zip(rows, map_ordered(encode, (row.image for row in rows)), strict=True):
             writer.add("train", encoded, _path(row.cell.labels, row.number), row.cell.labels)

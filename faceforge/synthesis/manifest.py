@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from faceforge.synthesis.source import ModelSource
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
+MANY_REFUSED = 0.5  # share of the candidates of a combination of labels, above which a warning is given
 
 
 class CellReport(BaseModel):
@@ -57,6 +58,7 @@ class Manifest(BaseModel):
         checks: reason -> parameters of the check.
         cells: a report per combination of labels.
         digest: digest of images and labels.
+        metrics: of the images of the set; see `faceforge.synthesis.measures`.
         files: every other file, with its hash.
         created_by: versions of the software.
     """
@@ -70,6 +72,7 @@ class Manifest(BaseModel):
     options: dict[str, Any]
     checks: dict[str, dict[str, Any]]
     cells: list[CellReport]
+    metrics: dict[str, float] = {}
     digest: str
     files: list[FileReport]
     created_by: dict[str, str]
@@ -84,6 +87,16 @@ class Manifest(BaseModel):
         """Reason -> number of rejected candidates, over all cells."""
         reasons = sorted({reason for cell in self.cells for reason in cell.refused} | set(self.checks))
         return {reason: sum(cell.refused.get(reason, 0) for cell in self.cells) for reason in reasons}
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence per combination of labels of which the label check rejected more than half of the candidates."""
+        recall = self.checks.get("labels", {}).get("classifier_holdout_recall", {})
+        return [
+            label_warning(cell.labels, cell.refused.get("labels", 0), cell.drawn, recall)
+            for cell in self.cells
+            if cell.refused.get("labels", 0) > MANY_REFUSED * cell.drawn
+        ]
 
     @staticmethod
     def read(folder: Path) -> Manifest:
@@ -101,6 +114,30 @@ class Manifest(BaseModel):
             raise FaceForgeError(f"{path} is unreadable: {explain(error)}; generate the set again") from None
 
 
+def label_warning(
+    labels: Mapping[str, str], refused: int, drawn: int, recall: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> str:
+    """Says that the label check rejected many candidates, and which share of real images the classifier confirms.
+
+    Args:
+        labels: label column -> class of the candidates.
+        refused: candidates rejected for their label.
+        drawn: all candidates.
+        recall: label column -> class -> `recall` and `images` on the holdout.
+    """
+    known = [
+        f"{found['recall']:.0%} of {found['images']:,} real images of {column} {name}"
+        for column, name in labels.items()
+        if (found := recall.get(column, {}).get(name))
+    ]
+    confirms = f"; the classifier confirms {' and '.join(known)}" if known else ""
+    return (
+        f"{', '.join(f'{column} {name}' for column, name in labels.items())}: the label check rejected "
+        f"{refused / drawn:.0%} of {drawn:,} candidates{confirms}. The images that are kept are those that this "
+        "classifier finds easy."
+    )
+
+
 def make_manifest(
     folder: Path,
     images: ImageSet,
@@ -111,6 +148,7 @@ def make_manifest(
     checks: Sequence[Check],
     plan: Sequence[Cell],
     tallies: Sequence[Tally],
+    metrics: Mapping[str, float],
 ) -> Manifest:
     """The manifest of the set in `folder`, whose files must be complete."""
     return Manifest(
@@ -123,6 +161,7 @@ def make_manifest(
             CellReport(labels=cell.labels, wanted=cell.wanted, **asdict(tally))
             for cell, tally in zip(plan, tallies, strict=True)
         ],
+        metrics=dict(metrics),
         digest=images.info.digest,
         files=[
             FileReport(path=file.relative_to(folder).as_posix(), bytes=file.stat().st_size, sha256=sha256_file(file))

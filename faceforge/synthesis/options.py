@@ -35,6 +35,9 @@ class SynthesisConfig(Section):
     )
     max_tries: int = Field(20, ge=1, le=1000, description="give up after this many candidates per requested image")
     formats: tuple[Format, ...] = Field((), description="formats to write in addition to the Parquet image set")
+    license: str = Field(
+        "", pattern=r"^[a-z0-9.+-]*$", description="licence of the set in its card, as the hub writes it: cc-by-4.0"
+    )
     min_label_agreement: Share = Field(
         0.7,
         description="the set is not published if the classifier confirms the label of a smaller share of its images",

@@ -3,6 +3,7 @@
     OUT/train-00000-of-00001.parquet, dataset.json    the image set, as ingest writes it
     OUT/folder, webdataset, tfds, coco                other formats, if requested
     OUT/README.md                                     dataset card
+    OUT/report.html                                   verdict, measurements of these images, pictures
     OUT/manifest.json                                 model, options, counts, hashes
 
 Finished parts are kept in `.OUT.work` meanwhile; the same call resumes from there.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ from faceforge.data.imageset.reader import ImageSet, Record
 from faceforge.data.imageset.writer import ImageSetWriter, check_target
 from faceforge.data.pixels import Encoded, encode, from_bytes, map_ordered
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.domain_classifier import DomainClassifier
+from faceforge.evaluation.saved_classifier import load_classifier
 from faceforge.files import atomic_file, atomic_folder, exclusive_lock
 from faceforge.synthesis.card import CARD, dataset_card
 from faceforge.synthesis.checks import Check, CopyCheck, LabelCheck, RealismCheck
@@ -28,7 +32,9 @@ from faceforge.synthesis.classifier import NO_CLASSIFIER, find_classifier
 from faceforge.synthesis.draw import draw_parts
 from faceforge.synthesis.formats import write_format
 from faceforge.synthesis.manifest import MANIFEST, Manifest, make_manifest, request_text
+from faceforge.synthesis.measures import measure_set
 from faceforge.synthesis.options import SynthesisConfig
+from faceforge.synthesis.page import PAGE, report_page
 from faceforge.synthesis.plan import Cell, make_plan
 from faceforge.synthesis.source import open_model
 
@@ -84,8 +90,14 @@ def synthesise(
                 made = ImageSet(partial, _merge(parts, partial, source))
                 for form in config.formats:
                     write_format(made, form, partial / form)
-                (partial / CARD).write_text(dataset_card(made.info, source, config, checks, plan, tallies))
-                manifest = make_manifest(partial, made, request, source, images, config, checks, plan, tallies)
+                measures = measure_set(made, images, _classifier(source, checks), config.seed)
+                page = report_page(made, images, source, measures, checks, plan, tallies)
+                (partial / PAGE).write_text(page, encoding="utf-8")
+                card = dataset_card(made.info, source, config, checks, plan, tallies, measures)
+                (partial / CARD).write_text(card, encoding="utf-8")
+                manifest = make_manifest(
+                    partial, made, request, source, images, config, checks, plan, tallies, measures.metrics
+                )
                 (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
             shutil.rmtree(work)
     return manifest
@@ -122,6 +134,16 @@ def _checks(
     return checks
 
 
+def _classifier(source: ModelSource, checks: list[Check]) -> DomainClassifier | None:
+    """The classifier of the model's evaluation, or the one that the label check has trained; None if there is none."""
+    for check in checks:
+        if isinstance(check, LabelCheck):
+            return check.classifier
+    if source.classifier is None or find_spec("keras") is None:
+        return None
+    return load_classifier(source.classifier)
+
+
 def _done(out: Path, request: str) -> Manifest | None:
     """The manifest in `out` if it belongs to the same request."""
     if not (out / MANIFEST).is_file():
@@ -146,14 +168,8 @@ def _keep_parts_of(work: Path, text: str) -> None:
 def _merge(parts: Iterable[ImageSet], folder: Path, source: ModelSource) -> DatasetInfo:
     """Writes the parts as one image set, as a stream."""
     spec, labels = source.generator.bundle.info.spec, source.generator.labels
-    writer = ImageSetWriter(
-        folder,
-        source=f"synthetic: {source.name} {source.sha256[:12]}",
-        image_size=spec.image_size,
-        channels=spec.channels,
-        columns=tuple(labels),
-        vocabularies=labels,
-    )
+    name, size = f"synthetic: {source.name} {source.sha256[:12]}", spec.image_size
+    writer = ImageSetWriter.of_model(folder, source=name, image_size=size, channels=spec.channels, labels=labels)
 
     def measured(record: Record) -> tuple[Encoded, Record]:
         return encode(from_bytes(record.image, spec.channels), record.image), record

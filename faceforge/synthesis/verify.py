@@ -120,7 +120,7 @@ def _agreeing(classifier: DomainClassifier, records: list[Record], pixels: NDArr
     if missing := [column for column in columns if column not in classifier.vocabularies]:
         raise FaceForgeError(f"the classifier does not know the label {missing[0]!r}")
     places = [list(classifier.vocabularies).index(column) for column in columns]
-    predicted = classifier.predict(pixels)[:, places]
+    predicted = classifier.predict_balanced(pixels)[:, places]
     vocabularies = [classifier.vocabularies[column] for column in columns]
     names = [
         [vocabulary[code] for vocabulary, code in zip(vocabularies, row, strict=True)] for row in predicted.tolist()

@@ -26,8 +26,9 @@ class Oracle(DomainClassifier):
     def __init__(self, vocabularies: Mapping[str, Sequence[str]]) -> None:
         self.vocabularies = {column: list(classes) for column, classes in vocabularies.items()}
         self.holdout_accuracy, self.facts = dict.fromkeys(vocabularies, 1.0), {"digest": "d"}
+        self.holdout_recall = {"expression": {"glasses": (0.75, 8)}}
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def predict_balanced(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
         seen = images[:, 0, 0, 0].astype(np.int32)
         return np.stack([np.ones_like(seen), seen], axis=1)
 
@@ -38,6 +39,8 @@ def test_images_with_a_wrong_label_are_rejected() -> None:
     images[:, 0, 0, 0] = [0, 1, 2, 0]
     codes = np.array([[0], [1], [1], [2]], np.int32)
     assert check.rejected(images, codes).tolist() == [False, False, True, True]
+    recall = {"expression": {"glasses": {"recall": 0.75, "images": 8}}}
+    assert check.facts()["classifier_holdout_recall"] == recall
     with pytest.raises(FaceForgeError, match="does not know the model's label 'age'"):
         LabelCheck(Oracle({"other": ["a", "b"], "expression": EXPRESSIONS}), {"age": ["old"]})
 

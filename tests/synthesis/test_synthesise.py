@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
+from faceforge.cli.generate import _print_summary
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
@@ -20,6 +22,7 @@ from faceforge.synthesis.plan import make_plan
 from faceforge.synthesis.publish import publish
 from faceforge.synthesis.synthesise import synthesise
 from faceforge.synthesis.verify import verify
+from tests.synthesis.conftest import LABELS
 
 ORDER = "per_class=90, drop_worst=0.2, seed=4, truncation=0.9"
 
@@ -151,6 +154,36 @@ def test_the_classifier_checks_labels_and_candidates_are_bounded(
     assert not (tmp_path / "faces").exists()
     with pytest.raises(FaceForgeError, match="needs a classifier"):
         synthesise(str(bundle), tmp_path / "faces", order)
+
+
+class Fickle(DomainClassifier):
+    """SIMULATED: sees a class that has nothing to do with the picture, so that two candidates in three are rejected."""
+
+    def __init__(self) -> None:
+        self.vocabularies, self.holdout_accuracy, self.facts = dict(LABELS), {"expression": 0.9}, {}
+        self.class_counts, self.training_features = {"expression": [9, 9, 9]}, None
+        self.holdout_recall = {"expression": {"neutral": (0.9, 50), "glasses": (0.25, 8)}}
+
+    def predict_balanced(self, images: NDArray[np.uint8]) -> NDArray[np.int32]:
+        return (images.sum(axis=(1, 2, 3), dtype=np.int64) % 3).astype(np.int32)[:, None]
+
+
+def test_rejecting_most_candidates_of_a_class_is_reported(
+    bundle: Path, data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("faceforge.synthesis.synthesise.find_classifier", lambda *_: Fickle())
+    out = tmp_path / "faces"
+    manifest = synthesise(str(bundle), out, synthesis_config("per_class=30, reject=labels"), data.root)
+    neutral, smiling, glasses = manifest.warnings
+    assert "90% of 50 real images of expression neutral" in neutral
+    assert smiling.startswith("expression smiling: the label check rejected 6")
+    assert "25% of 8 real images of expression glasses" in glasses
+    assert manifest.checks["labels"]["classifier_holdout_recall"]["expression"]["glasses"]["recall"] == 0.25
+    card = (out / "README.md").read_text()
+    assert "| expression: glasses | 25% | 8 |" in card
+    assert f"**Warning**: {glasses}" in card
+    _print_summary(out, manifest)
+    assert glasses in capsys.readouterr().err
 
 
 def test_a_set_with_wrong_labels_is_not_published(made: Path, classifier: DomainClassifier) -> None:
