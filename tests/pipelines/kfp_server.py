@@ -243,7 +243,9 @@ class SimulatedServer:
 
     def _task(self, run: Json, name: str, state: str) -> Json:
         """A retry leaves the states and times of all tasks as they were until the workflow is reported again."""
-        old = next((one for one in run.get("run_details", {}).get("task_details", ()) if one["task_id"] == name), {})
+        old: Json = next(
+            (one for one in run.get("run_details", {}).get("task_details", ()) if one["task_id"] == name), {}
+        )
         if old.get("state") == state:
             return old
         ended = {} if state in ("PENDING", "RUNNING") else {"end_time": self._now()}
