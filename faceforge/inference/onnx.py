@@ -10,6 +10,7 @@ exported from. Loading it runs no code from the file.
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from faceforge.models.ranges import to_uint8
 
 FACTS_KEY = "faceforge"  # in the file's metadata: JSON, see `faceforge.export.onnx`
 FORMAT_VERSION = 1
+BATCH_SECONDS = 300.0  # for one call of the network: a file may hold a loop without end
+_MAX_EDGE, _MAX_LATENTS = 1024, 4096
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,13 @@ class OnnxModel:
             raise FaceForgeError("reading ONNX files needs onnxruntime: pip install '.[lite]' in a checkout") from None
         try:
             session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            metadata = session.get_modelmeta().custom_metadata_map
         except Exception as error:  # onnxruntime's own kinds share no other base
             reason = first_line(error, 200)
             raise FaceForgeError(f"{path} is not a readable ONNX file: {reason}") from None
-        return OnnxModel(_facts(path, session.get_modelmeta().custom_metadata_map), session)
+        info = _facts(path, metadata)
+        _check_interface(path, info, session)
+        return OnnxModel(info, session)
 
     def generate(self, latents: NDArray[Any], labels: NDArray[Any], batch: int = 256) -> NDArray[np.uint8]:
         """Images uint8 (N, H, W, C) of latents (N, Z) and labels (N, columns)."""
@@ -81,8 +87,36 @@ class OnnxModel:
             inputs: dict[str, NDArray[Any]] = {"latents": latents[rows].astype(np.float32)}
             if self.info.labels:
                 inputs["labels"] = labels[rows].astype(np.int32)
-            images[rows] = to_uint8(self._session.run(["images"], inputs)[0])
+            images[rows] = to_uint8(self._run(inputs, images[rows].shape))
         return images
+
+    def _run(self, inputs: dict[str, NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
+        """The network's output for a batch, of this shape.
+
+        Raises:
+            FaceForgeError: it fails, takes longer than `BATCH_SECONDS`, or has another shape.
+        """
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        deadline = threading.Timer(BATCH_SECONDS, setattr, (options, "terminate", True))
+        deadline.daemon = True
+        deadline.start()
+        try:
+            output: NDArray[Any] = self._session.run(["images"], inputs, options)[0]
+        except Exception as error:  # onnxruntime's own kinds share no other base
+            if options.terminate:
+                reason = f"it takes longer than {BATCH_SECONDS:g} s for {len(inputs['latents'])} images"
+            else:
+                reason = first_line(error, 200)
+            raise FaceForgeError(f"the network of the ONNX file cannot be run: {reason}") from None
+        finally:
+            deadline.cancel()
+        if getattr(output, "shape", None) != shape or output.dtype.kind != "f":
+            raise FaceForgeError(
+                f"the network of the ONNX file does not return images of {shape[1]} x {shape[2]} pixels"
+            )
+        return output
 
     def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
         """Not available: the file holds no discriminator.
@@ -101,6 +135,36 @@ def _facts(path: str | Path, metadata: dict[str, str]) -> OnnxInfo:
         if facts["format_version"] != FORMAT_VERSION:
             raise FaceForgeError(f"{path} has format {facts['format_version']}; this version reads {FORMAT_VERSION}")
         spec = OnnxSpec(facts["latent_size"], facts["image_size"], facts["channels"])
-        return OnnxInfo(spec, facts["labels"], facts["dataset_digest"])
-    except (ValueError, KeyError, TypeError):
+        info = OnnxInfo(spec, facts["labels"], facts["dataset_digest"])
+        if not _is_plausible(info):
+            raise ValueError
+        return info
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FaceForgeError(f"{path} has damaged metadata; export the model again") from None
+
+
+def _is_plausible(info: OnnxInfo) -> bool:
+    """Whether sizes are within bounds and labels are lists of texts by column."""
+    spec = info.spec
+    sizes = (spec.latent_size, _MAX_LATENTS), (spec.image_size, _MAX_EDGE), (spec.channels, 3)
+    return (
+        all(type(size) is int and 1 <= size <= most for size, most in sizes)
+        and spec.channels in (1, 3)
+        and all(isinstance(column, str) for column in info.labels)
+        and all(
+            isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
+            for classes in info.labels.values()
+        )
+        and isinstance(info.dataset_digest, str)
+    )
+
+
+def _check_interface(path: str | Path, info: OnnxInfo, session: Any) -> None:
+    """Refuses a network without the inputs and the output that its metadata promise."""
+    inputs = {each.name for each in session.get_inputs()}
+    expected = {"latents", "labels"} if info.labels else {"latents"}
+    if inputs != expected or "images" not in {each.name for each in session.get_outputs()}:
+        raise FaceForgeError(
+            f"{path} is not a generator of FaceForge: it needs the inputs {' and '.join(sorted(expected))} "
+            "and the output images"
+        )
