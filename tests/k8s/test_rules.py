@@ -133,3 +133,11 @@ def test_generated_names_change_with_their_content(objects: Objects) -> None:
             assert bool(re.search(r"-[a-z0-9]{10}$", o["metadata"]["name"])) == (
                 o["metadata"]["name"] not in ("faceforge", "faceforge-mlflow")
             )
+
+
+def test_new_volumes_are_made_writable_for_the_steps(objects: Objects) -> None:
+    job = named(objects, "Job", "faceforge-open-volumes")["spec"]["template"]["spec"]
+    assert job["securityContext"]["fsGroup"] == 0
+    opened = {volume["persistentVolumeClaim"]["claimName"] for volume in job["volumes"]}
+    assert opened == {"faceforge-data", "faceforge-checkpoints"}
+    assert {mount["mountPath"] for mount in job["containers"][0]["volumeMounts"]} == {"/data", "/checkpoints"}
