@@ -25,6 +25,8 @@ Decision = Literal["promote", "hold", "reject"]
 
 MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<version>\d+))/?")
 WHAT = "MLflow registry"
+_NAMED = 20  # versions that an error lists
+_DIGITS = 9  # of version numbers, at most: MLflow keeps them in 32 bits
 
 
 @dataclass(frozen=True)
@@ -187,12 +189,18 @@ def chosen_version(client: MlflowClient, model: RegisteredModel, version: str) -
     Raises:
         FaceForgeError: it does not exist; the message lists those that do.
     """
+    from mlflow.exceptions import MlflowException
+
     number = str(version) if str(version).isdigit() else alias_of(model, str(version))
-    versions = {str(item.version): item for item in all_versions(client, model.name)}
-    if number not in versions:
-        known = ", ".join(sorted(versions, key=int)) or "none"
-        raise FaceForgeError(f"{model.name} has no version {str(version)!r}; versions: {known}")
-    return versions[number]
+    if 0 < len(number) <= _DIGITS:
+        try:
+            return client.get_model_version(model.name, number)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+    numbers = sorted((str(item.version) for item in all_versions(client, model.name)), key=int)
+    known = ", ".join([*(["..."] if len(numbers) > _NAMED else []), *numbers[-_NAMED:]]) or "none"
+    raise FaceForgeError(f"{model.name} has no version {str(version)!r}; versions: {known}")
 
 
 def all_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
