@@ -19,6 +19,7 @@ from faceforge.serving import responses, schemas
 from faceforge.serving.batching import Batcher
 from faceforge.serving.concurrency import ConcurrencyLimit
 from faceforge.serving.error_responses import add_error_handlers
+from faceforge.serving.forms import FormRoute
 from faceforge.serving.limits import MAX_IMAGES, MAX_UPLOADS, UPLOAD_BYTES, UPLOAD_PIXELS, Limits
 from faceforge.serving.loading import Loader, Served
 from faceforge.serving.metrics import Metrics
@@ -77,6 +78,7 @@ def create_app(
         docs_url=None,  # FastAPI's pages load scripts from other servers; ours needs none
         redoc_url=None,
     )
+    app.router.route_class = FormRoute
     app.add_middleware(RequestMiddleware, access=access, requests=requests, metrics=metrics, limits=limits)
     if access.origins:
         app.add_middleware(

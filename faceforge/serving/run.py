@@ -72,7 +72,9 @@ def serve(
         server.run(sockets=[listener])
     _leave(app.state.requests, limits.timeout)
     if failures and isinstance(failures[0], ImportError):
-        raise FaceForgeError(f"{source} needs {failures[0].name}, which is not installed; pip install '.[cpu]' in a checkout")
+        raise FaceForgeError(
+            f"{source} needs {failures[0].name}, which is not installed; pip install '.[cpu]' in a checkout"
+        )
     if failures:
         raise failures[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, model_validator
 
 from faceforge.serving.limits import MAX_IMAGES
 
@@ -20,11 +20,19 @@ _Columns = Field(
     description="label column -> class of all images; columns left out cycle through their classes",
 )
 ATTRIBUTES = TypeAdapter(Annotated[dict[_Text, Label], Field(max_length=100)])  # of the form field `attributes`
+_MAX_FIELDS = 32
 _ONE = "class of all images, for a model with one label column"
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, values: Any) -> Any:
+        if isinstance(values, dict) and len(values) > _MAX_FIELDS:  # one error for all, since each costs time
+            raise ValueError(f"at most {_MAX_FIELDS} fields are accepted")
+        return values
 
 
 class GenerateRequest(_Body):
