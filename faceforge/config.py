@@ -112,9 +112,9 @@ class AugmentConfig(Section):
 class ModelConfig(Section):
     """The two networks."""
 
-    family: Literal["compact", "dcgan"] = Field(
+    family: Literal["compact", "style", "dcgan"] = Field(
         "compact",
-        description="compact = trains quickly, in any width; dcgan = Radford et al. (2016)",
+        description="compact = trains quickly; style = the same with a mapping network; dcgan = Radford et al. (2016)",
     )
     latent_size: int = Field(64, ge=2, le=1024, description="dimensions of the latent vector")
     width: int = Field(32, ge=4, le=512, description="channels at the highest resolution of the generator")

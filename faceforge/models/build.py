@@ -6,11 +6,11 @@ import random
 
 import keras
 
-from faceforge.models import compact, dcgan, residual
+from faceforge.models import compact, dcgan, style
 from faceforge.models.conditioning import LEVEL_EMBEDDING, Conditions
 from faceforge.models.spec import ModelSpec
 
-FAMILIES = {"compact": compact, "residual": residual, "dcgan": dcgan}
+FAMILIES = {"compact": compact, "style": style, "dcgan": dcgan}
 
 
 def build_networks(

@@ -7,6 +7,7 @@ resolution, and has no normalisation: the gradient penalties need each image's l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,21 +17,42 @@ from faceforge.models.conditioning import Conditions, conditioned_latents, proje
 from faceforge.models.folding import fold
 from faceforge.models.spec import BATCH_NORM_MOMENTUM, FIRST_SIZE, ModelSpec
 
+# (features (B, S, S, C), resolution S) -> features of the same shape
+Modulate = Callable[[Any, int], Any]
+
 
 def generator(spec: ModelSpec, conditions: Conditions, dtype: Any) -> keras.Model:
     """Latents float32 (B, Z) [, labels int32 (B, columns)] -> images float32 (B, H, W, C), about [-1, 1]."""
+    return upsampling_generator(spec, conditions, dtype)
+
+
+def upsampling_generator(
+    spec: ModelSpec, conditions: Conditions, dtype: Any, style: Callable[[Any, Any], Modulate] | None = None
+) -> keras.Model:
+    """The generator, whose normalised features may be modulated.
+
+    Args:
+        spec: sizes.
+        conditions: inputs besides the latents.
+        dtype: a Keras dtype policy.
+        style: latents with label embeddings (B, 2Z), or latents (B, Z), and the policy -> what modulates the features
+            (B, S, S, C) of a resolution S; None: nothing does.
+    """
     latents = keras.Input((spec.latent_size,), name="latents")
     first = spec.width_at(FIRST_SIZE)
-    x = conditioned_latents(spec, latents, conditions, dtype)
-    x = layers.Dense(FIRST_SIZE**2 * first, use_bias=False, kernel_initializer=_init(1.0), dtype=dtype, name="first")(x)
+    codes = conditioned_latents(spec, latents, conditions, dtype)
+    modulate = style(codes, dtype) if style else _unchanged
+    x = layers.Dense(FIRST_SIZE**2 * first, use_bias=False, kernel_initializer=init(1.0), dtype=dtype, name="first")(
+        codes
+    )
     x = layers.Reshape((FIRST_SIZE, FIRST_SIZE, first), dtype=dtype, name="grid")(x)
-    x = _relu(_normalise(x, f"norm{FIRST_SIZE}", dtype), f"relu{FIRST_SIZE}", dtype)
+    x = relu(modulate(_normalise(x, f"norm{FIRST_SIZE}", dtype), FIRST_SIZE), f"relu{FIRST_SIZE}", dtype)
     for size in spec.stages()[1:]:
         x = layers.UpSampling2D(dtype=dtype, name=f"repeat{size}")(x)
         x = _conv(x, spec.width_at(size), f"conv{size}", dtype, bias=False)
-        x = _relu(_normalise(x, f"norm{size}", dtype), f"relu{size}", dtype)
+        x = relu(modulate(_normalise(x, f"norm{size}", dtype), size), f"relu{size}", dtype)
     images = layers.Conv2D(
-        spec.channels, 3, padding="same", kernel_initializer=_init(0.5), dtype="float32", name="image"
+        spec.channels, 3, padding="same", kernel_initializer=init(0.5), dtype="float32", name="image"
     )(x)
     return keras.Model(conditions.after(latents), images, name="generator")
 
@@ -39,31 +61,37 @@ def discriminator(spec: ModelSpec, conditions: Conditions, dtype: Any) -> keras.
     """Images float32 (B, H, W, C) [, labels int32 (B, columns)] -> logits float32 (B, 1)."""
     images = keras.Input((spec.image_size, spec.image_size, spec.channels), name="images")
     *sizes, folded, _ = spec.stages()
-    x = _relu(_conv(fold(images, dtype), spec.width_at(folded), f"conv{folded}", dtype), f"relu{folded}", dtype)
+    x = relu(_conv(fold(images, dtype), spec.width_at(folded), f"conv{folded}", dtype), f"relu{folded}", dtype)
     for size in reversed(sizes):
         x = layers.Conv2D(
-            spec.width_at(size), 4, 2, padding="same", kernel_initializer=_init(2.0), dtype=dtype, name=f"down{size}"
+            spec.width_at(size), 4, 2, padding="same", kernel_initializer=init(2.0), dtype=dtype, name=f"down{size}"
         )(x)
-        x = _relu(x, f"relu{size}", dtype)
+        x = relu(x, f"relu{size}", dtype)
     x = layers.Flatten(dtype=dtype, name="flat")(x)
-    x = layers.Dense(spec.width_at(FIRST_SIZE), kernel_initializer=_init(2.0), dtype=dtype, name="features")(x)
-    logits = projected_logits(spec, _relu(x, "relu_features", dtype), conditions, dtype)
+    x = layers.Dense(spec.width_at(FIRST_SIZE), kernel_initializer=init(2.0), dtype=dtype, name="features")(x)
+    logits = projected_logits(spec, relu(x, "relu_features", dtype), conditions, dtype)
     return keras.Model(conditions.after(images), logits, name="discriminator")
 
 
-def _conv(x: Any, width: int, name: str, dtype: Any, bias: bool = True) -> Any:
-    return layers.Conv2D(
-        width, 3, padding="same", use_bias=bias, kernel_initializer=_init(2.0), dtype=dtype, name=name
-    )(x)
-
-
-def _relu(x: Any, name: str, dtype: Any) -> Any:
+def relu(x: Any, name: str, dtype: Any) -> Any:
+    """The families' leaky ReLU."""
     return layers.LeakyReLU(0.2, dtype=dtype, name=name)(x)
+
+
+def init(gain: float) -> keras.initializers.Initializer:
+    """Normal initial weights of variance `gain` over the number of inputs."""
+    return keras.initializers.VarianceScaling(gain, "fan_in", "untruncated_normal")
+
+
+def _conv(x: Any, width: int, name: str, dtype: Any, bias: bool = True) -> Any:
+    return layers.Conv2D(width, 3, padding="same", use_bias=bias, kernel_initializer=init(2.0), dtype=dtype, name=name)(
+        x
+    )
 
 
 def _normalise(x: Any, name: str, dtype: Any) -> Any:
     return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, dtype=dtype, name=name)(x)
 
 
-def _init(gain: float) -> keras.initializers.Initializer:
-    return keras.initializers.VarianceScaling(gain, "fan_in", "untruncated_normal")
+def _unchanged(x: Any, size: int) -> Any:
+    return x

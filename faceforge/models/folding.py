@@ -1,4 +1,4 @@
-"""Space-to-depth and back, from stock layers, so that loading a saved network needs no custom code."""
+"""Space-to-depth from stock layers, so that loading a saved network needs no custom code."""
 
 from __future__ import annotations
 
@@ -13,11 +13,3 @@ def fold(x: Any, dtype: Any) -> Any:
     x = layers.Reshape((height // 2, 2, width // 2, 2, channels), dtype=dtype, name="fold_split")(x)
     x = layers.Permute((1, 3, 2, 4, 5), dtype=dtype, name="fold_order")(x)
     return layers.Reshape((height // 2, width // 2, 4 * channels), dtype=dtype, name="fold")(x)
-
-
-def unfold(x: Any, dtype: Any) -> Any:
-    """(B, H, W, 4C) -> (B, 2H, 2W, C): the inverse of `fold`."""
-    height, width, channels = x.shape[1:]
-    x = layers.Reshape((height, width, 2, 2, channels // 4), dtype=dtype, name="unfold_split")(x)
-    x = layers.Permute((1, 3, 2, 4, 5), dtype=dtype, name="unfold_order")(x)
-    return layers.Reshape((2 * height, 2 * width, channels // 4), dtype=dtype, name="unfold")(x)

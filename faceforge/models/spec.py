@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 BATCH_NORM_MOMENTUM = 0.9  # share of the old moments that each batch keeps
@@ -13,7 +15,7 @@ class ModelSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: str
+    family: Literal["compact", "style", "dcgan"]
     image_size: int
     channels: int
     latent_size: int

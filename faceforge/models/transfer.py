@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import keras
 
 _LABEL_EMBEDDING = re.compile(r"embedding_(\d+)/embeddings")
-_LATENT_KERNEL = "first/kernel"  # of every family's generator: latents first, then the label embeddings
+# Layers of generators whose inputs are the latents, then the label embeddings.
+_LATENT_KERNELS = ("first/kernel", "map1/kernel")
 _NAMED = 6  # layers that a summary names of each network
 
 Values = dict[str, NDArray[np.float32]]
@@ -60,7 +61,8 @@ def transfer(
     Label embeddings are matched by the names of columns and classes. A new class of a known column starts at the mean
     of that column's other classes; new columns and noise levels start at zero; the latents' rows of the generator's
     first layer fit with or without labels. Networks that differ from the source only in their labels therefore start
-    out computing the same function.
+    out computing the same function. Columns that only the source has are replaced by the mean of their classes, which
+    is added to the first of the new columns.
 
     Args:
         source: the existing model.
@@ -122,15 +124,24 @@ class _Vocabularies:
     def embedding(self, column: int, values: Values, fresh: Any) -> _Start | None:
         """The start of the new networks' `column`-th embedding; None if the source's does not fit."""
         name = list(self._new)[column]
+        size = fresh.shape[1]
+        if any(self._rows(known, values).shape[1] != size for known in self._source):
+            return None if name in self._source else _Start(np.zeros(fresh.shape, np.float32), 0)
+        # The embeddings of all columns are summed, so the mean of a column that is gone can move to another one.
+        gone = [self._rows(known, values).mean(axis=0) for known in self._source if known not in self._new]
+        offset = np.sum(gone, axis=0) if gone and column == 0 else np.zeros(size, np.float32)
         if name not in self._source:
-            return _Start(np.zeros(fresh.shape, np.float32), 0)
-        known = list(self._source[name])
-        rows = values[f"embedding_{list(self._source).index(name)}/embeddings"]
-        if rows.shape[1] != fresh.shape[1]:
-            return None
+            return _Start(np.tile(offset, (fresh.shape[0], 1)).astype(np.float32), 0)
+        known_classes, rows = list(self._source[name]), self._rows(name, values)
         mean = rows.mean(axis=0)
-        start = np.stack([rows[known.index(label)] if label in known else mean for label in self._new[name]])
-        return _Start(start, rows.shape[1] * sum(label in known for label in self._new[name]))
+        start = np.stack(
+            [rows[known_classes.index(label)] if label in known_classes else mean for label in self._new[name]]
+        )
+        return _Start(start + offset, size * sum(label in known_classes for label in self._new[name]))
+
+    def _rows(self, column: str, values: Values) -> NDArray[np.float32]:
+        """The source's embeddings of the classes of one of its columns, (classes, size)."""
+        return values[f"embedding_{list(self._source).index(column)}/embeddings"]
 
     def unknown(self) -> list[str]:
         """Columns, and `column=class` for classes of known columns, that the source does not have."""
@@ -151,11 +162,11 @@ def _start(
     if path.startswith(LEVEL_EMBEDDING):  # the source's logits are for level 0
         return _Start(np.zeros(shape, np.float32), 0)
     existing = values.get(path)
-    if path == _LATENT_KERNEL and network.inputs[0].shape[-1] != latent_size:
+    if path in _LATENT_KERNELS and network.inputs[0].shape[-1] != latent_size:
         return None  # even if the shapes agree: latent and label rows would be mixed up
     if existing is not None and existing.shape == shape:
         return _Start(existing, existing.size)
-    if path == _LATENT_KERNEL and existing is not None and existing.shape[1] == shape[1]:
+    if path in _LATENT_KERNELS and existing is not None and existing.shape[1] == shape[1]:
         start = _array(variable).copy()
         start[:latent_size] = existing[:latent_size]
         return _Start(start, latent_size * shape[1])

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 WARM_UP = 15  # power iterations on the initial weights
-_TINY = 1e-8  # a zero kernel (the last of a residual block, at the start) has no direction and is left unchanged
+_TINY = 1e-8  # a kernel of zeros has no direction and is left unchanged
 
 Tensors = list[Any]
 

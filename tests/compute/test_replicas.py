@@ -27,17 +27,17 @@ needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Call with a family: a folder with its `start`, and `end` and `bundle` after ten steps of TensorFlow by itself."""
+    """Call with a variant: a folder with its `start`, and with `end` and `bundle` after ten steps of TensorFlow."""
 
     @cache
-    def train(family: str) -> Path:
-        folder = tmp_path_factory.mktemp(family)
-        run = trainer.start(family)
+    def train(variant: str) -> Path:
+        folder = tmp_path_factory.mktemp(variant)
+        run = trainer.start(variant)
         save_checkpoint(folder / "start", run.checkpoint(), {})
         for _ in range(trainer.STEPS):
             run.advance()
         save_checkpoint(folder / "end", run.checkpoint(), {})
-        trainer.write(run, folder / "bundle")
+        trainer.write(run, variant, folder / "bundle")
         return folder
 
     return train
@@ -47,10 +47,10 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def together(alone: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path]:
     """Call with backend, devices and processes: the same steps by these; the folder that they wrote."""
 
-    def train(backend: str, devices: int, processes: int, *families: str) -> Path:
-        for family in families:
-            shutil.copytree(alone(family) / "start", tmp_path / family / "start")
-            shutil.copytree(alone(family) / "bundle", tmp_path / family / "theirs")
+    def train(backend: str, devices: int, processes: int, *variants: str) -> Path:
+        for variant in variants:
+            shutil.copytree(alone(variant) / "start", tmp_path / variant / "start")
+            shutil.copytree(alone(variant) / "bundle", tmp_path / variant / "theirs")
         variables = os.environ | {
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -59,7 +59,7 @@ def together(alone: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path
             "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",  # compiles sooner
         }
         hosts = [f"127.0.0.1:{free_port()}" for _ in range(processes)]
-        command = [sys.executable, "-m", "tests.compute.trainer", str(tmp_path), str(devices), *families]
+        command = [sys.executable, "-m", "tests.compute.trainer", str(tmp_path), str(devices), *variants]
         workers = [
             subprocess.Popen(command, env=variables | (environment(index, hosts) if processes > 1 else {}))
             for index in range(processes)
@@ -110,7 +110,8 @@ def test_jax_trains_as_tensorflow_does_and_each_reads_the_others_files(
 
 @needs_jax
 def test_two_jax_processes_of_two_devices_each(alone: Callable[[str], Path], together: Callable[..., Path]) -> None:
-    assert_same_training(together("jax", 4, 2, "residual") / "residual" / "end", alone("residual") / "end")
+    theirs = alone("no_batch_norm")
+    assert_same_training(together("jax", 4, 2, "no_batch_norm") / "no_batch_norm" / "end", theirs / "end")
 
 
 def test_devices_share_a_batch_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +123,10 @@ def test_devices_share_a_batch_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_devices_of_a_tensorflow_process(alone: Callable[[str], Path], together: Callable[..., Path]) -> None:
-    assert_same_training(together("tensorflow", 2, 1, "residual") / "residual" / "end", alone("residual") / "end")
+    theirs = alone("no_batch_norm")
+    assert_same_training(together("tensorflow", 2, 1, "no_batch_norm") / "no_batch_norm" / "end", theirs / "end")
 
 
 def test_two_tensorflow_processes(alone: Callable[[str], Path], together: Callable[..., Path]) -> None:
-    assert_same_training(together("tensorflow", 2, 2, "residual") / "residual" / "end", alone("residual") / "end")
+    theirs = alone("no_batch_norm")
+    assert_same_training(together("tensorflow", 2, 2, "no_batch_norm") / "no_batch_norm" / "end", theirs / "end")

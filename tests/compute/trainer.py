@@ -1,12 +1,15 @@
-"""A few steps of training in a process of its own: `python trainer.py FOLDER DEVICES FAMILY...`.
+"""A few steps of training in a process of its own: `python trainer.py FOLDER DEVICES VARIANT...`.
 
-FOLDER/FAMILY/start is the checkpoint to go on from. The chief writes to FOLDER/FAMILY: `end`, a checkpoint after STEPS
-steps, `bundle`, and `images.npz`, what that bundle and one at FOLDER/FAMILY/theirs draw.
+FOLDER/VARIANT/start is the checkpoint to go on from. The chief writes to FOLDER/VARIANT: `end`, a checkpoint after
+STEPS steps, `bundle`, and `images.npz`, what that bundle and one at FOLDER/VARIANT/theirs draw.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +21,25 @@ LABELS = {"mood": ["glad", "sad"], "hat": ["none", "cap", "top"]}
 # No translation: between black margins and fresh biases of zero, LeakyReLU's slope at 0 is each backend's own choice.
 SETTINGS = {
     "compact": "train.penalty_interval=4, train.label_dropout=0.3, train.diffaugment=flip+colour",
-    "residual": "train.penalty_interval=4, train.loss=hinge, train.spectral_norm=true",
+    # Batch norm looks at each device's part of the batch by itself, so that several devices are compared without it.
+    "no_batch_norm": "train.penalty_interval=4, train.loss=hinge, train.spectral_norm=true",
     "dcgan": "train.loss=bce, train.gamma=0, train.labels=",
 }
 
 
-def start(family: str) -> Any:
+@contextmanager
+def built(variant: str) -> Iterator[None]:
+    """In this context, networks are built as the variant has them."""
+    from faceforge.models import compact
+
+    if variant != "no_batch_norm":
+        yield
+        return
+    with mock.patch.object(compact, "_normalise", lambda x, name, dtype: x):
+        yield
+
+
+def start(variant: str) -> Any:
     """A run of tiny networks on noise, by the Keras backend of this process and on all its devices."""
     from faceforge.compute import backend
     from faceforge.config import resolve
@@ -31,20 +47,22 @@ def start(family: str) -> Any:
     from faceforge.training.feed import InMemory
     from faceforge.training.run import Run
 
+    family = "dcgan" if variant == "dcgan" else "compact"
     labels = {} if family == "dcgan" else LABELS
     classes = tuple(len(names) for names in labels.values())
     spec = ModelSpec(family=family, image_size=32, channels=3, latent_size=8, width=4, max_width=8, classes=classes)
     kimg = 2 * STEPS * BATCH / 1000
     recipe = resolve(
-        "toy", f"{RECIPE}, {SETTINGS[family]}, train.kimg={kimg}, train.batch_size={BATCH}, train.precision=float32"
+        "toy", f"{RECIPE}, {SETTINGS[variant]}, train.kimg={kimg}, train.batch_size={BATCH}, train.precision=float32"
     ).train
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (10, 32, 32, 3), np.uint8)
     codes = np.stack([rng.integers(0, count, 10) for count in (2, 3)], 1).astype(np.int32)[:, : len(classes)]
-    return Run(spec, recipe, labels, InMemory(images, codes, BATCH, recipe.seed), backend.Replicas())
+    with built(variant):
+        return Run(spec, recipe, labels, InMemory(images, codes, BATCH, recipe.seed), backend.Replicas())
 
 
-def write(run: Any, folder: Path) -> None:
+def write(run: Any, variant: str, folder: Path) -> None:
     """The run's bundle."""
     from faceforge.models.bundle import Bundle, BundleInfo
 
@@ -52,7 +70,8 @@ def write(run: Any, folder: Path) -> None:
     info = BundleInfo(
         spec=run.spec, labels=labels, loss="bce", dataset_digest="", config={}, training=run.summary(), versions={}
     )
-    Bundle(info, *run.networks()).save(folder)
+    with built(variant):
+        Bundle(info, *run.networks()).save(folder)
 
 
 def draw(folder: Path) -> NDArray[np.uint8]:
@@ -62,7 +81,7 @@ def draw(folder: Path) -> NDArray[np.uint8]:
     return Generator.load(folder).generate(8, seed=3).images
 
 
-def main(folder: Path, devices: int, families: list[str]) -> None:
+def main(folder: Path, devices: int, variants: list[str]) -> None:
     """See above."""
     import keras
 
@@ -75,8 +94,8 @@ def main(folder: Path, devices: int, families: list[str]) -> None:
 
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-    for family in families:
-        run, place = start(family), folder / family
+    for variant in variants:
+        run, place = start(variant), folder / variant
         replicas = run._replicas
         if replicas.count != devices:
             raise SystemExit(f"{replicas.count} devices instead of {devices}")
@@ -88,7 +107,7 @@ def main(folder: Path, devices: int, families: list[str]) -> None:
         checkpoint = run.checkpoint()
         if replicas.chief:
             save_checkpoint(place / "end", checkpoint, {})
-            write(run, place / "bundle")
+            write(run, variant, place / "bundle")
             np.savez(place / "images.npz", ours=draw(place / "bundle"), theirs=draw(place / "theirs"))
 
 

@@ -41,7 +41,7 @@ def inputs(made: Bundle, count: int) -> list[np.ndarray]:
     return [latents, np.stack(labels, axis=1).astype(np.int32)] if labels else [latents]
 
 
-@pytest.mark.parametrize("family", ["compact", "residual", "dcgan"])
+@pytest.mark.parametrize("family", ["compact", "style", "dcgan"])
 @pytest.mark.parametrize("labels", [{}, {"age": ["child", "älter"], "sex": ["f", "m", "?"]}], ids=["plain", "labels"])
 def test_any_batch_gives_the_images_of_keras(family: str, labels: dict[str, list[str]], tmp_path: Path) -> None:
     made = bundle(family, labels)

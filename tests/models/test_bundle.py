@@ -54,6 +54,16 @@ def test_a_damaged_network_is_reported_in_one_line(tmp_path: Path, bundle: Bundl
         BundleInfo.read(tmp_path)
 
 
+def test_a_family_that_does_not_exist_is_reported_in_one_line(tmp_path: Path, bundle: Bundle) -> None:
+    path = folder(tmp_path, bundle)
+    text = (path / "bundle.json").read_text()
+    (path / "bundle.json").write_text(text.replace('"family": "compact"', '"family": "residual"'))
+    expected = r"bundle.json is unreadable: spec\.family.*'compact', 'style' or 'dcgan'"
+    with pytest.raises(FaceForgeError, match=expected) as refused:
+        Bundle.load(path)
+    assert "\n" not in str(refused.value)
+
+
 def test_uint8_and_back_is_exact() -> None:
     levels = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(to_uint8(from_uint8(levels)), levels)

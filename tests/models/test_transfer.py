@@ -71,7 +71,31 @@ def test_labels_are_matched_by_name() -> None:
         np.testing.assert_allclose(draw(network, ours), draw(before, theirs), atol=1e-5)
 
 
-@pytest.mark.parametrize("family", ["compact", "residual", "dcgan"])
+@pytest.mark.parametrize("family", ["compact", "style", "dcgan"])
+@pytest.mark.parametrize("labels", [{"age": ["young", "old"]}, {"age": ["young", "old"], "hat": ["yes", "no"]}])
+def test_a_model_of_other_label_columns_starts_from_the_mean_of_its_classes(
+    family: str, labels: dict[str, list[str]]
+) -> None:
+    """Every new class starts as the source with the mean of the classes of the column that is gone."""
+    source = bundle(MOODS, family=family)
+    networks = build_networks(spec(labels, family=family), seed=3)
+    result = transfer(source, labels, *networks)
+    assert result.new_labels == ["age"]
+    assert result.fresh == {"generator": [], "discriminator": []}
+    assert source.discriminator is not None
+    for column in (0, 1) if len(labels) == 1 else (0,):  # the source's columns that are gone
+        for network in (source.generator, source.discriminator):
+            embeddings = network.get_layer(f"embedding_{column}").embeddings
+            embeddings.assign(np.tile(np.asarray(embeddings).mean(axis=0), (embeddings.shape[0], 1)))
+    for ours, theirs in zip(networks, (source.generator, source.discriminator), strict=True):
+        if len(labels) == 1:
+            first, then = [[0], [1], [0], [1]], [[0, 0]] * 4
+        else:
+            first, then = [[0, 0], [1, 0], [0, 1], [1, 1]], [[0, 1], [0, 1], [0, 0], [0, 0]]  # hat yes, yes, no, no
+        np.testing.assert_allclose(draw(ours, first), draw(theirs, then), atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["compact", "style", "dcgan"])
 def test_a_model_without_labels_can_learn_some(family: str) -> None:
     """New columns and levels of noise change nothing at first."""
     source = bundle({}, family=family)

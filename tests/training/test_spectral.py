@@ -75,7 +75,7 @@ def test_vectors_have_length_one_and_depend_on_the_seed() -> None:
 
 
 def test_a_zero_kernel_is_unchanged_and_recovers() -> None:
-    """The last convolution of a residual block starts at zero."""
+    """It has no direction to normalise."""
     zeros = [ops.zeros((3, 3, 2, 4))]
     vectors = initial_vectors(zeros, 0)
     normal, vectors = settle(zeros, vectors, 3)

@@ -128,7 +128,7 @@ def test_kubeflow_is_told_what_the_artifacts_are(runs: Runs) -> None:
     assert data["label expression"] == "neutral, smiling, glasses"
     assert len(data["digest"]) == 64
     assert bundle["dataset_digest"] == augmented["digest"]
-    assert (bundle["architecture"], bundle["images_seen"]) == ("compact", 2048)
+    assert (bundle["architecture"], bundle["images_seen"]) == ("style", 2048)
     assert "/#/experiments/" in bundle["mlflow_run"]
 
 
