@@ -52,7 +52,6 @@ RECIPES = {
         "with spectral norm": "train.spectral_norm=true",
         "with label dropout": "train.label_dropout=0.1",
         "with diffaugment": "train.diffaugment=flip+colour+translation+cutout",
-        "residual networks": "model.family=residual",
     },
     "few": {
         "default": "",

@@ -2,7 +2,7 @@
 
     python benchmarks/train_throughput.py                             # the standard DCGAN-64, batch 64
     python benchmarks/train_throughput.py --torch other/bin/python    # beside PyTorch, run by a Python that has it
-    python benchmarks/train_throughput.py --family residual --batch 256 --set "model.width=64"
+    python benchmarks/train_throughput.py --family compact --batch 256 --set "model.width=64"
     KERAS_BACKEND=jax python benchmarks/train_throughput.py
 
 FaceForge trains as `faceforge train` does, including shuffling, latents, metrics and several steps per dispatch, in
