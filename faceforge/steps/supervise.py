@@ -35,13 +35,13 @@ _MEMORY_EVENTS = (
 
 
 def supervise(command: list[str], retries: int, pause: Callable[[float], None] = time.sleep) -> int:
-    """Runs a command until it succeeds, fails for good, or has been started `retries` times again.
+    """Runs a command until it succeeds, fails for good, or has been started again `retries` times.
 
     SIGTERM and SIGINT are passed on to the command, which is not started again after them.
 
     Args:
         command: program and arguments.
-        retries: how often to start it again.
+        retries: how often to start it again; if a service does not answer, at least three times. 0 = never.
         pause: waits for the given number of seconds.
 
     Returns:
@@ -67,13 +67,15 @@ def supervise(command: list[str], retries: int, pause: Callable[[float], None] =
             break
         out_of_memory = _out_of_memory_kills() > kills
         problem = _describe(code, out_of_memory)
-        if attempt >= retries:
+        # A service is away for some minutes when it is moved, however few retries crashes get.
+        allowed = max(retries, _DEFAULT_RETRIES) if retries and code == TRY_LATER else retries
+        if attempt >= allowed:
             if code < 0:  # after an exception, the traceback is the reason
                 print(f"error: {problem}", file=sys.stderr, flush=True)
             break
         seconds = _FIRST_PAUSE_SECONDS * 2**attempt
         attempt += 1
-        print(f"{problem}; retry {attempt} of {retries} in {seconds:.0f} s", file=sys.stderr, flush=True)
+        print(f"{problem}; retry {attempt} of {allowed} in {seconds:.0f} s", file=sys.stderr, flush=True)
         pause(seconds)
         if stopping:
             break

@@ -58,6 +58,11 @@ def test_crashes_and_kills_are_retried_and_errors_of_the_user_are_not(
     assert run(tmp_path, ends)[:2] == (code, starts)
 
 
+@pytest.mark.parametrize(("ends", "retries", "starts"), [("75", 1, 4), ("75,1", 1, 2), ("1", 1, 2), ("75", 0, 1)])
+def test_an_outage_is_waited_for_longer_than_crashes_are(tmp_path: Path, ends: str, retries: int, starts: int) -> None:
+    assert run(tmp_path, ends, retries)[1] == starts
+
+
 def test_pauses_grow(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "-9")[2] == [30.0, 60.0, 120.0]
     lines = capfd.readouterr().err.splitlines()
