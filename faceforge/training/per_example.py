@@ -145,8 +145,7 @@ class _Recorded(layers.Layer):
 def _factors(layer: layers.Layer, x: Any, slopes: Any) -> Factors:
     """The gradients at a layer's weights from its input and the gradients at its output."""
     if isinstance(layer, layers.Conv2D):
-        size, stride = layer.kernel_size, layer.strides
-        x = ops.image.extract_patches(ops.cast(x, "float32"), size, stride, padding=layer.padding)
+        x = _patches(ops.cast(x, "float32"), layer.kernel_size, layer.strides, layer.padding == "same")
     elif isinstance(layer, layers.Embedding):
         x = ops.one_hot(x, layer.input_dim)
     elif not isinstance(layer, layers.Dense):
@@ -157,3 +156,25 @@ def _factors(layer: layers.Layer, x: Any, slopes: Any) -> Factors:
         return ops.reshape(values, (values.shape[0], -1, values.shape[-1]))
 
     return Factors(flat(x), flat(slopes), bool(getattr(layer, "use_bias", False)))
+
+
+def _patches(images: Any, size: tuple[int, int], strides: tuple[int, int], same: bool) -> Any:
+    """The inputs of every application of a kernel, (B, rows, columns, height x width x channels).
+
+    By slices: `ops.image.extract_patches` convolves with an identity kernel, which takes longer than the layer itself.
+    """
+    height, width = images.shape[1:3]
+    counts, padding = [], []
+    for edge, kernel, stride in zip((height, width), size, strides, strict=True):
+        count = -(-edge // stride) if same else (edge - kernel) // stride + 1
+        missing = max((count - 1) * stride + kernel - edge, 0)
+        counts.append(count)
+        padding.append((missing // 2, missing - missing // 2))
+    images = ops.pad(images, [(0, 0), *padding, (0, 0)])
+    reach = [(count - 1) * stride + 1 for count, stride in zip(counts, strides, strict=True)]
+    parts = [
+        images[:, row : row + reach[0] : strides[0], column : column + reach[1] : strides[1]]
+        for row in range(size[0])
+        for column in range(size[1])
+    ]
+    return ops.concatenate(parts, axis=-1)
