@@ -105,31 +105,34 @@ def test_weights_that_have_seen_the_images_count(trained: Path, data: Path, tmp_
     assert spent_by_start(public, images) == ()
 
 
-def rank_of_the_outlier(private: bool, seed: int) -> float:
-    """Share of 40 outliers that no training saw which a planted one beats by the discriminator's logits."""
-    rng = np.random.default_rng(seed)
-    faces = draw_toyfaces(40, 32, seed=seed)[0][:, :, :, :1]
-    outliers = (rng.random((41, 4, 4, 1)) > 0.5).astype(np.uint8).repeat(8, 1).repeat(8, 2) * 255
-    images = np.concatenate([faces, outliers[:1]])
+PLANTED = 3
+
+
+def rank_of_planted_outliers(private: bool) -> float:
+    """Share of 40 outliers that no training saw which a planted one beats by the discriminator's logits; mean of 3."""
+    rng = np.random.default_rng(0)
+    faces = draw_toyfaces(40, 32, seed=0)[0][:, :, :, :1]
+    outliers = (rng.random((40 + PLANTED, 4, 4, 1)) > 0.5).astype(np.uint8).repeat(8, 1).repeat(8, 2) * 255
+    images = np.concatenate([faces, outliers[:PLANTED]])
     codes = np.zeros((len(images), 0), np.int32)
     settings = f"{RECIPE}, train.learning_rate=0.003, train.kimg=0.96" + (", train.dp_epsilon=1" if private else "")
     recipe = resolve("toy", settings).train
     spec = ModelSpec(family="compact", image_size=32, channels=1, latent_size=8, width=4, max_width=8, classes=())
-    feed: Any = InMemory(images, codes, recipe.batch_size, seed=seed)
+    feed: Any = InMemory(images, codes, recipe.batch_size, seed=0)
     if private:
-        feed = PoissonFeed(feed, PrivacyPlan(recipe, 6.0, recipe.batch_size / len(images), 24, (seed, 1)), ())
+        feed = PoissonFeed(feed, PrivacyPlan(recipe, 6.0, recipe.batch_size / len(images), 24, (0, 1)), ())
     run = Run(spec, recipe, {}, feed, backend.Replicas())
     while run.progress < 1:
         run.advance()
-    logits = run.logits(outliers, np.zeros((41, 0), np.int32))
-    return float((logits[0] > logits[1:]).mean())
+    logits = run.logits(outliers, np.zeros((len(outliers), 0), np.int32))
+    return float((logits[:PLANTED, None] > logits[PLANTED:]).mean())
 
 
-def test_an_attack_finds_a_planted_outlier_only_without_differential_privacy() -> None:
-    ranks = {private: [rank_of_the_outlier(private, seed) for seed in range(2)] for private in (False, True)}
-    assert np.mean(ranks[False]) > 0.95
-    assert np.mean(ranks[True]) < 0.95
-    assert np.mean(ranks[False]) > np.mean(ranks[True])
+def test_an_attack_finds_planted_outliers_only_without_differential_privacy() -> None:
+    without, private = rank_of_planted_outliers(private=False), rank_of_planted_outliers(private=True)
+    # 0.5 = not recognised. 0.87 and 0.64 where this was written; the rounding of other processors changes them a little.
+    assert without > 0.75
+    assert private < without - 0.1
 
 
 def test_several_devices_are_refused() -> None:
