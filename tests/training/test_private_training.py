@@ -130,7 +130,7 @@ def rank_of_planted_outliers(private: bool) -> float:
 
 def test_an_attack_finds_planted_outliers_only_without_differential_privacy() -> None:
     without, private = rank_of_planted_outliers(private=False), rank_of_planted_outliers(private=True)
-    # 0.5 = not recognised. 0.87 and 0.64 where this was written; the rounding of other processors changes them a little.
+    # 0.5 = not recognised; 0.87 and 0.64 where this was written, and a little different on other processors.
     assert without > 0.75
     assert private < without - 0.1
 
