@@ -31,9 +31,9 @@ def compare_face_sets(real: str, fake: str, seed: int = 0) -> Comparison:
     require_faces(chips[0], min(map(len, chips)))
     embeddings = [face_embeddings(images) for images in chips]
     metrics = distances(*embeddings) | {"face/identity_match": matches(embeddings[1], embeddings[0])}
-    parts = [Part(side.name, len(images), len(side.skipped)) for side, images in zip(sides, chips, strict=True)]
+    first, second = (Part(side.name, len(images), len(side.skipped)) for side, images in zip(sides, chips, strict=True))
     notes = [f"{side.name}: {len(side.skipped)} images skipped" for side in sides if side.skipped]
-    return Comparison(metrics, *parts, weights="", precision="float32", notes=notes)
+    return Comparison(metrics, first, second, weights="", precision="float32", notes=notes)
 
 
 def _chip(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
