@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceforge.config import IngestConfig
+from faceforge.config import resolve
 from faceforge.data.ingest.build import build_image_set
 from faceforge.steps.artifacts import evaluation_metrics, image_set_metadata
 from faceforge.steps.tracked import Tracking, tracked
@@ -17,7 +17,7 @@ from faceforge.steps.training_page import read_points, write_training_page
 
 
 def test_an_image_set_is_described_with_a_link_to_its_run(tmp_path: Path, tracking_uri: str) -> None:
-    images = build_image_set("toyfaces", tmp_path / "data", IngestConfig(limit=200))
+    images = build_image_set("toyfaces", tmp_path / "data", resolve("toy", "ingest.limit=200").ingest)
     tracking = Tracking(tracking_uri, "faceforge", "key-1")
     with tracked("ingest", tracking) as run:
         pass

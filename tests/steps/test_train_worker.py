@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faceforge.compute.rendezvous import Rendezvous
-from faceforge.config import IngestConfig
+from faceforge.config import resolve
 from faceforge.data.ingest.build import build_image_set
 from faceforge.errors import FaceForgeError
 from faceforge.models.bundle import BundleInfo
@@ -44,7 +44,7 @@ def start_training(root: Path, role: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    build_image_set("toyfaces", tmp_path / "data", IngestConfig(limit=200))
+    build_image_set("toyfaces", tmp_path / "data", resolve("toy", "ingest.limit=200").ingest)
     return tmp_path
 
 
