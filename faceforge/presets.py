@@ -33,7 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "summary": "64 px conditional faces from real photographs; 300 kimg are 30 to 60 minutes on two CPU cores",
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
-        "model": {"latent_size": 64, "width": 16, "max_width": 256},
+        "model": {"family": "style", "latent_size": 64, "width": 16, "max_width": 256},
         "train": {
             "kimg": 300.0,
             "batch_size": 32,
@@ -49,7 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "summary": "the same with networks of 16 M weights, for a modern GPU; not yet measured on one",
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
-        "model": {"latent_size": 64, "width": 64, "max_width": 512},
+        "model": {"family": "style", "latent_size": 64, "width": 64, "max_width": 512},
         # Learning rate scaled from `faces64`: times sqrt(2) for twice the batch, by about half for twice the width.
         "train": {
             "kimg": 4000.0,

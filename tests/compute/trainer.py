@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import numpy as np
@@ -47,7 +47,7 @@ def start(variant: str) -> Any:
     from faceforge.training.feed import InMemory
     from faceforge.training.run import Run
 
-    family = "dcgan" if variant == "dcgan" else "compact"
+    family: Literal["compact", "dcgan"] = "dcgan" if variant == "dcgan" else "compact"
     labels = {} if family == "dcgan" else LABELS
     classes = tuple(len(names) for names in labels.values())
     spec = ModelSpec(family=family, image_size=32, channels=3, latent_size=8, width=4, max_width=8, classes=classes)

@@ -18,9 +18,8 @@ from faceforge.models.spec import ModelSpec
 def bundle(family: str, labels: dict[str, list[str]], precision: str = "float32") -> Bundle:
     """Untrained, but with moments and weights that let every layer show."""
     classes = tuple(map(len, labels.values()))
-    spec = ModelSpec(
-        family=family, image_size=16, channels=3, latent_size=8, width=4, max_width=16, classes=classes
-    )  # fmt: skip
+    sizes = {"image_size": 16, "channels": 3, "latent_size": 8, "width": 4, "max_width": 16}
+    spec = ModelSpec.model_validate({"family": family, "classes": classes, **sizes})
     info = BundleInfo(
         spec=spec, labels=labels, loss="bce", dataset_digest="d", config={}, training={}, versions={}
     )  # fmt: skip

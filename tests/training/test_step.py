@@ -42,15 +42,8 @@ def recipe(settings: str) -> TrainConfig:
 
 
 def networks(config: TrainConfig, classes: tuple[int, ...], family: str = "compact") -> tuple[keras.Model, keras.Model]:
-    spec = ModelSpec(
-        family=family,
-        image_size=32,
-        channels=3,
-        latent_size=LATENTS,
-        width=4,
-        max_width=8,
-        classes=classes,
-    )
+    sizes = {"image_size": 32, "channels": 3, "latent_size": LATENTS, "width": 4, "max_width": 8}
+    spec = ModelSpec.model_validate({"family": family, "classes": classes, **sizes})
     levels = diffaugment.LEVELS if "noise" in config.diffaugment else 0
     return build_networks(spec, 3, weighted=bool(config.label_dropout or config.label_ramp), levels=levels)
 
