@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import PurePosixPath
 
 from faceforge.data.sources.files import Files
@@ -13,7 +13,9 @@ _MASKS = re.compile(
     r"|depth|alpha|ground[-_ ]?truth|gt|annotations?)([-_ ]?(images?|imgs?|png))?",
     re.IGNORECASE,
 )
-_MASK_FILE = re.compile(r"(.+?)[-_. ](mask|seg|segmentation|matte|trimap|depth|parsing|labelmap|alpha)", re.IGNORECASE)
+_MASK_FILE = re.compile(
+    r"(.+)[-_. ](?:mask|seg|segmentation|matte|trimap|depth|parsing|labelmap|alpha)\.[^./]+", re.IGNORECASE
+)
 
 
 def mask_folders(files: Files, folders: Counter[tuple[str, ...]]) -> dict[str, int]:
@@ -50,13 +52,11 @@ def mask_files(files: Files) -> frozenset[str]:
     Only where every file called like a mask has an image and nine in ten images have a mask; otherwise such names mean
     something else, such as people with and without a mask.
     """
-    stems = {str(PurePosixPath(path).with_suffix("")) for path in files.usable()}
-    owners: dict[str, set[str]] = defaultdict(set)
-    found: set[str] = set()
-    for path in files.usable():
-        if match := _MASK_FILE.fullmatch(str(PurePosixPath(path).with_suffix(""))):
-            owners[match[1]].add(path)
-            found.add(path)
-    if not found or not owners.keys() <= stems or len(owners) < 0.9 * (len(stems) - len(found)):
+    found = {path: match[1] for path in files.usable() if (match := _MASK_FILE.fullmatch(path))}
+    if not found:
+        return frozenset()
+    stems = {path.rpartition(".")[0] for path in files.usable() if path not in found}
+    owners = set(found.values())
+    if not owners <= stems or len(owners) < 0.9 * len(stems):
         return frozenset()
     return frozenset(found)

@@ -69,8 +69,7 @@ class SplitFolders:
             self._inner = min(_common(part) for part in inner.values())
             notes += [f"{name}/ is not in a split, so its images are left out ({n:,})" for name, n in outside.items()]
         self.notes = tuple(notes)
-        names = {_side_of_name(path) for path in files.usable()} if not (self.split or self.mixed) else set()
-        self._by_name = names == {"train", "holdout"}
+        self._by_name = not (self.split or self.mixed) and _are_split_names(files)
 
     def includes(self, path: str) -> bool:
         """Whether an image is neither a mask nor outside of the splits."""
@@ -174,6 +173,17 @@ class FolderLabels(Annotations):
         if _are_blocks(sizes):
             return f"folders {_listed(sizes)} seem to be storage blocks, so they are not taken as classes"
         return ""
+
+
+def _are_split_names(files: Files) -> bool:
+    """Whether all file names begin with a split, and both splits are among them."""
+    sides: set[Split] = set()
+    for path in files.usable():
+        side = _side_of_name(path)
+        if side is None:
+            return False
+        sides.add(side)
+    return len(sides) > 1
 
 
 def _side_of_name(path: str) -> Split | None:
