@@ -52,10 +52,14 @@ def main() -> None:
     options = parser.parse_args()
 
     from faceforge.data.imageset.reader import ImageSet
+    from faceforge.errors import FaceForgeError
     from faceforge.evaluation.reference import comparable, prepare
 
-    images = ImageSet.open(options.data)
-    config = recipe(options.preset, options.kimg, options.set, images)
+    try:
+        images = ImageSet.open(options.data)
+        config = recipe(options.preset, options.kimg, options.set, images)
+    except FaceForgeError as error:
+        parser.error(str(error))
     reference = prepare(images, options.out / "classifier", config.evaluate, comparable(images.info, config.evaluate))
     count = reference.compared
     rows = [ours(images, config, options.out / "faceforge", count, reference)]

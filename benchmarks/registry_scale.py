@@ -141,7 +141,7 @@ def measure(uri: str, versions: int) -> dict[str, float]:
             pass
 
     operations: dict[str, Callable[[], object]] = {
-        "list": lambda: key_metrics(list_versions(NAME)),
+        "list": lambda: key_metrics(list_versions(NAME)[:50]),
         "compare": lambda: compare(NAME, "champion", str(versions)),
         "lineage": lambda: lineage_of(f"models:/{NAME}@champion"),
         "doctor": lambda: list(doctor.checks(uri, NAME, EXPERIMENT)),

@@ -42,9 +42,10 @@ def registry() -> None:
 
 
 @registry.command("list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="Number of versions.")
 @_options
-def list_command(name: str, tracking_uri: str) -> None:
-    """List all versions with their key metrics, newest first.
+def list_command(limit: int, name: str, tracking_uri: str) -> None:
+    """List the latest versions with their key metrics, newest first.
 
     \b
     Example:
@@ -55,7 +56,8 @@ def list_command(name: str, tracking_uri: str) -> None:
     from faceforge.tracking.versions import list_versions
 
     with connected(tracking_uri):
-        required, rows, versions = approval_required(name), [], list_versions(name)
+        required, rows, every = approval_required(name), [], list_versions(name)
+        versions = every[:limit]  # MLflow takes some milliseconds for the metrics of each
         metrics = key_metrics(versions)
         for item in versions:
             waits = required and item.tags.get(APPROVAL_TAG) == WAITING
@@ -63,6 +65,8 @@ def list_command(name: str, tracking_uri: str) -> None:
             numbers = [_number(metrics[item.version].get(metric)) for metric in _LISTED]
             rows.append((item.version, ",".join(item.aliases) or "-", decision, *numbers, item.created[:16]))
         _table(("version", "aliases", "decision", *_LISTED, "created (UTC)"), rows)
+        if len(every) > limit:
+            click.echo(f"{len(every) - limit} older versions are not shown; --limit {len(every)} shows all")
 
 
 @registry.command("show")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from click.testing import CliRunner
 
+from faceforge.cli.main import main
 from faceforge.errors import FaceForgeError
 from faceforge.tracking import comparison, versions
 from faceforge.tracking.comparison import key_metrics
@@ -38,6 +40,14 @@ def test_metrics_of_all_versions_need_no_request_per_version(
     monkeypatch.setattr(mlflow.MlflowClient, "get_run", None)
     found = key_metrics(list_versions(NAME))
     assert found == {str(number + 1): {"domain/frechet": float(number)} for number in range(COUNT)}
+
+
+def test_the_list_is_limited(parents: list[str], tracking_uri: str) -> None:
+    command = ["registry", "list", "--name", NAME, "--tracking-uri", tracking_uri]
+    shown = CliRunner().invoke(main, [*command, "--limit", "2"]).output.splitlines()
+    assert [line.split()[0] for line in shown[-3:-1]] == ["5", "4"]
+    assert shown[-1] == "3 older versions are not shown; --limit 5 shows all"
+    assert "not shown" not in CliRunner().invoke(main, command).output
 
 
 def test_a_version_without_a_run_has_no_metrics(parents: list[str], tmp_path: Path) -> None:
