@@ -26,8 +26,8 @@ def tune() -> None:
 
     \b
     Examples:
-      faceforge pipeline compile --pipeline tuning --tune-workers 8 --checkpoint-claim checkpoints
-      faceforge pipeline tune submit --source s3://faces/photos --preset faces64 --budget 24h
+      faceforge pipeline compile --pipeline tuning --output build/tuning.yaml --tune-workers 8 --checkpoint-claim runs
+      faceforge pipeline tune submit --package build/tuning.yaml --source s3://faces/photos --budget 24h
       faceforge pipeline tune run --budget 30min
     """
 
