@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -187,17 +188,6 @@ def _upsampling(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
     return _Value(graph.add("Resize", graph.channels_first(inputs[0]), "", scales, **attributes), True)
 
 
-def _average(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
-    """Average pooling; padding does not count, in Keras and in ONNX."""
-    sizes = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
-    pad = "SAME_UPPER" if layer.padding == "same" else "VALID"
-    return _Value(graph.add("AveragePool", graph.channels_first(inputs[0]), auto_pad=pad, **sizes), True)
-
-
-def _permute(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
-    return _Value(graph.add("Transpose", graph.channels_last(inputs[0]), perm=[0, *layer.dims]))
-
-
 def _leaky_relu(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
     (x,) = inputs
     return _Value(graph.add("LeakyRelu", x.name, alpha=float(layer.negative_slope)), x.channels_first)
@@ -216,10 +206,11 @@ def _embedding(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
     return _Value(graph.add("Gather", graph.weight(_array(layer.embeddings)), inputs[0].name))
 
 
-def _sum(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
-    if all(value.channels_first for value in inputs):
-        return _Value(graph.add("Sum", *(value.name for value in inputs)), True)
-    return _Value(graph.add("Sum", *(graph.channels_last(value) for value in inputs)))
+def _elementwise(kind: str, graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
+    """Sums or products; a feature map keeps its layout, and what is combined with it is brought into that layout."""
+    channels_first = any(value.channels_first for value in inputs)
+    names = [graph.channels_first(value) if channels_first else value.name for value in inputs]
+    return _Value(graph.add(kind, *names), channels_first)
 
 
 def _concatenation(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
@@ -227,8 +218,7 @@ def _concatenation(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
 
 
 _LAYERS: dict[str, Callable[[_Graph, Any, list[_Value]], _Value]] = {
-    "Add": _sum,
-    "AveragePooling2D": _average,
+    "Add": partial(_elementwise, "Sum"),
     "BatchNormalization": _batch_norm,
     "Concatenate": _concatenation,
     "Conv2D": _convolution,
@@ -237,7 +227,7 @@ _LAYERS: dict[str, Callable[[_Graph, Any, list[_Value]], _Value]] = {
     "Embedding": _embedding,
     "GetItem": _column,
     "LeakyReLU": _leaky_relu,
-    "Permute": _permute,
+    "Multiply": partial(_elementwise, "Mul"),
     "ReLU": _relu,
     "Reshape": _reshape,
     "UpSampling2D": _upsampling,
