@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceforge.data.sources.toyfaces import COLUMN, draw_toyfaces
+from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, GLASSES, draw_toyfaces
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
 
@@ -33,6 +33,8 @@ def test_saved_and_loaded_it_is_the_same_and_other_facts_do_not_load(classifier,
     np.testing.assert_array_equal(again.features(faces.holdout), classifier.features(faces.holdout))
     np.testing.assert_array_equal(again.predict(faces.holdout), classifier.predict(faces.holdout))
     assert again.holdout_accuracy == classifier.holdout_accuracy
+    assert again.holdout_recall == classifier.holdout_recall
+    assert again.class_counts == classifier.class_counts
     assert DomainClassifier.load(tmp_path / "classifier", classifier.facts | {"digest": "other"}) is None
     (tmp_path / "classifier" / "network.keras").write_bytes(b"not a network")
     assert DomainClassifier.load(tmp_path / "classifier", classifier.facts) is None
@@ -62,3 +64,15 @@ def test_refuses_sizes_it_has_no_stages_for() -> None:
     images, codes = np.zeros((20, 48, 48, 3), np.uint8), np.zeros((20, 0), np.int32)
     with pytest.raises(FaceForgeError, match="48 px"):
         train_classifier((images, codes), (images, codes), {}, epochs=1, seed=0)
+
+
+def test_a_rare_class_is_recognised_once_frequencies_are_corrected() -> None:
+    shares = {"neutral": 0.6, "smiling": 0.37, "glasses": 0.03}
+    train, (images, codes) = draw_toyfaces(600, 32, seed=1, shares=shares), draw_toyfaces(300, 32, seed=2)
+    skewed = train_classifier(train, (images, codes), {COLUMN: list(EXPRESSIONS)}, epochs=2, seed=0)
+    rare = codes[:, 0] == GLASSES
+    plain, balanced = (predict(images)[rare, 0] == GLASSES for predict in (skewed.predict, skewed.predict_balanced))
+    assert plain.mean() < 0.5
+    assert balanced.mean() > plain.mean() + 0.3
+    assert skewed.class_counts == {COLUMN: np.bincount(train[1][:, 0]).tolist()}
+    assert skewed.holdout_recall[COLUMN]["glasses"] == (pytest.approx(balanced.mean()), rare.sum())

@@ -7,7 +7,7 @@ import pytest
 
 from faceforge.data.sources.toyfaces import draw_toyfaces
 from faceforge.evaluation.diagnostics.copies import CopyDetector, Distances, count_copies
-from tests.evaluation.diagnostics.attacks import ATTACKS, clipped
+from tests.evaluation.diagnostics.attacks import ATTACKS, clipped, halved
 
 FACES, _ = draw_toyfaces(1200, 32, seed=4)
 TRAIN, HOLDOUT, FRESH = FACES[:700], FACES[700:1000], FACES[1000:]
@@ -47,8 +47,14 @@ def test_hidden_copies_are_found(attack: str, detector: CopyDetector, honest: di
 def test_blends_are_found_while_one_image_dominates(detector: CopyDetector, honest: dict[str, Distances]) -> None:
     first, second = TRAIN[:60].astype(float), TRAIN[60:120]
     assert caught(detector, honest, clipped(0.8 * first + 0.2 * second), 0.06)
-    # Known limits, see docs/evaluation.md: even blends, and copies of one half of an image.
-    assert not caught(detector, honest, clipped(0.5 * first + 0.5 * second), 0.06)
+    assert caught(detector, honest, clipped(0.65 * first + 0.35 * second), 0.2)
+
+
+def test_known_limits(detector: CopyDetector, honest: dict[str, Distances]) -> None:
+    """Not caught, as docs/evaluation.md says; when one of these fails, the check has improved."""
+    first, second = TRAIN[:60], TRAIN[60:120]
+    for hidden in (clipped(0.5 * first + 0.5 * second), halved(first, second, axis=1), halved(first, second, axis=2)):
+        assert not caught(detector, honest, hidden, 0.06)
 
 
 def test_honest_and_poor_samples_are_not_taken_for_copies(detector: CopyDetector, honest: dict[str, Distances]) -> None:
