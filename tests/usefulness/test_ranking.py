@@ -35,19 +35,20 @@ def test_bootstrap_keeps_the_size_of_both_groups() -> None:
 def test_intervals_of_differences_contain_the_truth_as_often_as_stated() -> None:
     """Two methods of equal quality whose trainings differ: the difference is 0 in 95 % of the intervals."""
     inside = []
-    for repeat in range(100):
+    weights = bootstrap_weights(np.arange(200) < 40, 60, seed=0)
+    for repeat in range(200):
         rng = np.random.default_rng([5, repeat])
         positive = np.arange(200) < 40
         image = rng.normal(size=200) + 1.5 * positive  # what all classifiers agree on
 
         def ranking(rng: np.random.Generator, image: np.ndarray, positive: np.ndarray) -> Ranking:
             scores = image + 0.5 * rng.normal(size=(3, 200)) + 0.4 * rng.normal(size=(3, 1)) * positive
-            return Ranking.of(scores, positive, bootstrap_weights(positive, 40, seed=0))
+            return Ranking.of(scores, positive, weights)
 
         first, second = (ranking(rng, image, positive) for _ in range(2))
         difference = first.minus(second).interval(0, 0.95, lowest=-1)
         inside.append(difference.low <= 0 <= difference.high)
-    assert 0.91 <= np.mean(inside) <= 0.995
+    assert 0.92 <= np.mean(inside) <= 0.98
 
 
 def test_the_interval_covers_images_and_seeds() -> None:
