@@ -1,9 +1,9 @@
 """The family `style`: `compact`, with a generator whose stages are all controlled by one vector.
 
 As in StyleGAN (Karras et al., 2019), a mapping network turns latents and labels into a style, and at every resolution
-an affine map of the style scales and shifts the normalised channels. What concerns the whole image, such as the colour
-of a background, so reaches all its positions alike; in `compact` it is decided at 4 x 4 pixels, each for itself. Unlike
-in StyleGAN, the latents also enter at 4 x 4 pixels, normalisation is that of the batch, and there is no noise.
+an affine map of the style scales and shifts the normalised channels. So a property of the whole image, such as the
+background's colour, reaches all positions alike; `compact` decides it separately at each of the first 4 x 4 positions.
+Unlike in StyleGAN, the latents also enter at 4 x 4 pixels, normalisation is over the batch, and there is no noise.
 """
 
 from __future__ import annotations

@@ -113,7 +113,10 @@ if "FACEFORGE_STANDIN" in os.environ:
     }
     for name, function in STEPS.items():
         _replace(name, **{f"run_{name}": function})
-    metadata = ("image_set_metadata", "bundle_metadata", "training_metrics", "evaluation_metrics")
-    show_metrics = lambda artifact, metrics: Path(artifact.path).write_text("{}")  # noqa: E731
-    _replace("artifacts", **dict.fromkeys(metadata, lambda *_: {}), show_metrics=show_metrics)
+    artifacts: dict[str, Callable[..., object]] = {
+        name: lambda *_: {}
+        for name in ("image_set_metadata", "bundle_metadata", "training_metrics", "evaluation_metrics")
+    }
+    artifacts["show_metrics"] = lambda artifact, metrics: Path(artifact.path).write_text("{}")
+    _replace("artifacts", **artifacts)
     _replace("training_page", write_training_page=lambda work, path, links: path.write_text("<html>"))
