@@ -112,7 +112,8 @@ if "FACEFORGE_STANDIN" in os.environ:
         "close": lambda tracking: print(f"closed {tracking.run_key}"),
     }
     for name, function in STEPS.items():
-        _replace(name, **{f"run_{name}": function})
+        members: dict[str, Callable[..., object]] = {f"run_{name}": function}
+        _replace(name, **members)
     artifacts: dict[str, Callable[..., object]] = {
         name: lambda *_: {}
         for name in ("image_set_metadata", "bundle_metadata", "training_metrics", "evaluation_metrics")
