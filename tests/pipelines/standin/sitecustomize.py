@@ -97,7 +97,7 @@ def _replace(module: str, **members: Callable[..., object]) -> None:
 
 
 if "FACEFORGE_STANDIN" in os.environ:
-    STEPS = {
+    STEPS: dict[str, Callable[..., object]] = {
         "ingest": _step("ingest"),
         "augment": _step("augment"),
         "train": _train,
