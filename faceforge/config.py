@@ -395,6 +395,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 _SETTING = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,\n])+""")
 _CONTINUED = re.compile(r"-?\d[\d.]*\s*(;|$)")  # a number after a comma within a value, as in age:0,13,25
+_INTEGER = re.compile(r"-?[0-9]{1,18}")  # longer ones stay text, for a field's own check
 _SECTIONS: dict[str, type[Section]] = {
     "ingest": IngestConfig,
     "augment": AugmentConfig,
@@ -411,7 +412,7 @@ def _read(text: str, section: type[Section], field: str) -> Any:
         return None
     if _takes_tuple(section.model_fields[field].annotation):
         return tuple(filter(None, (part.strip() for part in text.split("+"))))
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if _INTEGER.fullmatch(text) else text
 
 
 def _takes_tuple(annotation: Any) -> bool:
