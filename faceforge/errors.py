@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 EXIT_CODE = 2
 INTERRUPTED = 130  # stopped from outside, as shells count it
 TRY_LATER = 75  # EX_TEMPFAIL of sysexits.h
+_FILE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG}  # the user's to mend
 
 
 class FaceForgeError(Exception):
@@ -60,14 +62,26 @@ def _shortened(value: object) -> str:
 def guarded(unavailable: int = EXIT_CODE) -> Iterator[None]:
     """Prints a `FaceForgeError` as one line on standard error, without a traceback, and exits with its code.
 
+    A full or read-only disk, a file without permission and a path that is too long are reported in the same way.
+
     Args:
         unavailable: exit code for an `UnavailableError`.
     """
     try:
         yield
     except FaceForgeError as error:
-        print(f"{coloured('error:', 'red', sys.stderr)} {error}", file=sys.stderr, flush=True)
+        _report(str(error))
         sys.exit(unavailable if isinstance(error, UnavailableError) else error.exit_code)
+    except OSError as error:
+        if error.errno not in _FILE_ERRORS:
+            raise
+        place = f"{str(error.filename)[:200]}: " if error.filename else ""
+        _report(f"{place}{error.strerror}")
+        sys.exit(EXIT_CODE)
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr, flush=True)
         sys.exit(INTERRUPTED)
+
+
+def _report(message: str) -> None:
+    print(f"{coloured('error:', 'red', sys.stderr)} {message}", file=sys.stderr, flush=True)

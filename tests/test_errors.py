@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -15,6 +17,8 @@ class _OddError(FaceForgeError):
     [
         (FaceForgeError("no such folder"), 2, "error: no such folder\n"),
         (_OddError("ended elsewhere"), 7, "error: ended elsewhere\n"),
+        (OSError(28, "No space left on device", "out/a.png"), 2, "error: out/a.png: No space left on device\n"),
+        (PermissionError(13, "Permission denied"), 2, "error: Permission denied\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
         (KeyboardInterrupt("state saved"), 130, "state saved\n"),
     ],
@@ -41,6 +45,15 @@ def test_a_service_that_does_not_answer_can_have_an_exit_code_of_its_own(error: 
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), guarded():
         raise ZeroDivisionError
+    with pytest.raises(OSError, match="Broken pipe"), guarded():
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_path_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), guarded():
+        Path("a" * 5000).exists()
+    line = capsys.readouterr().err
+    assert line.startswith("error: aaa") and line.endswith("a: File name too long\n") and len(line) < 300
 
 
 class _Model(BaseModel):
