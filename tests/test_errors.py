@@ -53,7 +53,9 @@ def test_a_path_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit), guarded():
         Path("a" * 5000).exists()
     line = capsys.readouterr().err
-    assert line.startswith("error: aaa") and line.endswith("a: File name too long\n") and len(line) < 300
+    assert line.startswith("error: aaa")
+    assert line.endswith("a: File name too long\n")
+    assert len(line) < 300
 
 
 class _Model(BaseModel):
