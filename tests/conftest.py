@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +16,11 @@ _AT_START = {name: value for name, value in os.environ.items() if name.startswit
 
 @pytest.fixture(autouse=True, scope="module")
 def _mlflow_starts_afresh() -> Iterator[None]:
-    """What fixtures of one module (or of the session) tell MLflow through the environment must not reach another."""
+    """What one module (or a fixture of the session) tells MLflow must not reach another."""
     _restore(_AT_START)
+    if mlflow := sys.modules.get("mlflow"):
+        mlflow.set_tracking_uri("")
+        mlflow.set_registry_uri("")
     yield
     _restore(_AT_START)
 

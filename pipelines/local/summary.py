@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from faceforge.errors import FaceForgeError
 from faceforge.tracking.closing import find_pipeline_run
-from faceforge.tracking.connection import current_uri
+from faceforge.tracking.connection import current_uri, limited_retries
 from faceforge.tracking.pages import run_page, version_page
 from pipelines.definition.parameters import PipelineParameters, RunParameters, SynthesisParameters
 from pipelines.local.run_folder import RunFolder
@@ -45,7 +46,12 @@ def summary(folder: RunFolder, parameters: PipelineParameters, seconds: float) -
 
 def _pages(run_key: str, parameters: PipelineParameters, outputs: dict[str, str]) -> dict[str, str]:
     """Addresses of the run and of the model version in MLflow; a database needs `make mlflow-ui` first."""
-    uri, parent = current_uri(), find_pipeline_run(run_key)
+    uri = current_uri()
+    try:
+        with limited_retries():  # the run is finished: nobody should wait long for a link
+            parent = find_pipeline_run(run_key)
+    except FaceForgeError as error:
+        return {"MLflow run": f"not shown: {error}"}
     rows = {"MLflow run": run_page(uri, parent.info.experiment_id, parent.info.run_id)} if parent else {}
     if isinstance(parameters, RunParameters):
         rows["version page"] = version_page(uri, parameters.model_name, outputs["version"])

@@ -228,3 +228,20 @@ def test_a_killed_step_fails_the_run_and_is_run_again(simulated_steps: Path, tmp
     assert "step train failed" in output
     (simulated_steps / "block-train").unlink()
     assert run_local(RunParameters(), runs=tmp_path / "runs").read()["status"] == "succeeded"
+
+
+def test_a_finished_run_does_not_wait_for_a_tracking_server_that_is_gone(
+    simulated_steps: Path, tmp_path: Path, lines: Lines
+) -> None:
+    import mlflow
+
+    shown, show = lines
+    before = time.monotonic()
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    try:
+        folder = run_local(RunParameters(), runs=tmp_path / "runs", show=show)
+    finally:
+        mlflow.set_tracking_uri("")
+    assert folder.read()["status"] == "succeeded"
+    assert any(line.startswith("MLflow run") and "not shown: MLflow: nothing listens there" in line for line in shown)
+    assert time.monotonic() - before < 60
