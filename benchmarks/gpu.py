@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def rows(effort: Effort) -> dict[str, Callable[[], dict[str, Any]]]:
-    """All measurements by name, the most wanted first."""
+    """All measurements by name, the most important first."""
     made: dict[str, Callable[[], dict[str, Any]]] = {}
     for network, (preset, settings) in NETWORKS.items():
         for precision in reversed(PRECISIONS):

@@ -32,6 +32,18 @@ def quiet_tensorflow() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
+@contextmanager
+def errors_only(name: str) -> Iterator[None]:
+    """Lets the logger `name` report nothing below errors while the body runs."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 class _Finder(MetaPathFinder):
     """Finds `tensorflow` as usual, and has it loaded by `_Loader`."""
 

@@ -13,10 +13,7 @@ export.json                size and SHA-256 of every file
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.compute.quiet import errors_only
 from faceforge.data.overview.contact_sheet import image_grid, save_png
 from faceforge.errors import FaceForgeError
 from faceforge.export.onnx import onnx_images, write_onnx
@@ -101,7 +99,7 @@ def _write_models(loaded: Bundle, paths: dict[str, Path]) -> None:
     generator, probe = loaded.generator, _probe(loaded)
     expected = _images(generator, probe)
     twin = keras.models.clone_model(generator)  # the same layers with other weights
-    with _without_keras_warning():
+    with errors_only("absl"):  # without the warning that HDF5 is a legacy format: it is written for legacy programs
         keras.saving.save_model(generator, paths["h5"])
     generator.save_weights(paths["weights"])
     for name in ("h5", "weights"):
@@ -136,18 +134,6 @@ def _probe(loaded: Bundle) -> list[NDArray[Any]]:
 
 def _images(network: keras.Model, probe: list[NDArray[Any]]) -> NDArray[np.float32]:
     return np.asarray(network.predict_on_batch(probe if len(probe) > 1 else probe[0]), np.float32)
-
-
-@contextmanager
-def _without_keras_warning() -> Iterator[None]:
-    """Suppresses Keras' warning that HDF5 is a legacy format, since it is written for legacy programs."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _compare(name: str, images: NDArray[np.float32], expected: NDArray[np.float32], loaded: Bundle) -> None:

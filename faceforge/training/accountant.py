@@ -7,12 +7,11 @@ et al. 2020; Doroshenko et al. 2022).
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from faceforge.compute.quiet import errors_only
 from faceforge.errors import FaceForgeError
 from faceforge.models.privacy import PrivateSteps
 
@@ -42,7 +41,7 @@ def epsilon(spent: Sequence[PrivateSteps], delta: float) -> float:
     relation = library.NeighboringRelation.ADD_OR_REMOVE_ONE
     resolution = _RESOLUTION / max(1.0, min(part.noise_multiplier for part in spent))  # more noise: smaller losses
     accountant = pld.PLDAccountant(relation, value_discretization_interval=resolution)
-    with _quiet():
+    with errors_only("absl"):  # without notes on numerical series that the library leaves out
         for part in spent:
             step = library.PoissonSampledDpEvent(part.sampling_rate, library.GaussianDpEvent(part.noise_multiplier))
             accountant.compose(step, part.steps)
@@ -100,15 +99,3 @@ def _library() -> tuple[Any, Any]:
             "train.dp_epsilon needs the package dp-accounting: pip install '.[privacy]' in a checkout"
         ) from None
     return dp_accounting, pld
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppresses the library's notes on numerical series that it leaves out."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
