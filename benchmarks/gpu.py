@@ -52,7 +52,7 @@ class Effort:
     settings: str = ""
 
 
-FULL, SMALL = Effort(seconds=4, batch=512), Effort(seconds=0.1, batch=8, settings=TINY)
+FULL, SMALL = Effort(seconds=2, batch=512), Effort(seconds=0.1, batch=8, settings=TINY)
 
 
 def main() -> None:
@@ -78,13 +78,13 @@ def main() -> None:
 def rows(effort: Effort) -> dict[str, Callable[[], dict[str, Any]]]:
     """All measurements by name, the most important first."""
     made: dict[str, Callable[[], dict[str, Any]]] = {}
-    for network, (preset, settings) in NETWORKS.items():
-        for precision in reversed(PRECISIONS):
-            made[f"train {network}, {precision}"] = partial(train, preset, settings, precision, effort)
     for precision in reversed(PRECISIONS):
+        for network, (preset, settings) in NETWORKS.items():
+            made[f"train {network}, {precision}"] = partial(train, preset, settings, precision, effort)
         made[f"FID network, {precision}"] = partial(fid, precision, effort)
-    for network, (preset, settings) in NETWORKS.items():
-        made[f"sample {network}"] = partial(sample, preset, settings, effort)
+        if precision == PRECISIONS[1]:
+            for network, (preset, settings) in NETWORKS.items():
+                made[f"sample {network}"] = partial(sample, preset, settings, effort)
     return made
 
 
@@ -119,6 +119,7 @@ def measure_apart(name: str, backend: str, seconds: float, tiny: bool) -> dict[s
     except subprocess.TimeoutExpired:
         return {"skipped": "no time left"}
     if done.returncode:
+        print(done.stderr[-4000:], file=sys.stderr, flush=True)
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         return {"skipped": lines[-1][:200]}
     return dict(json.loads(done.stdout.splitlines()[-1]))
