@@ -198,6 +198,12 @@ def _relu(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
     return _Value(graph.add("Relu", x.name), x.channels_first)
 
 
+def _cropping(graph: _Graph, layer: Any, inputs: list[_Value]) -> _Value:
+    first, last = layer.cropping
+    bounds = [graph.weight([first]), graph.weight([-last if last else np.iinfo(np.int64).max]), graph.weight([1])]
+    return _Value(graph.add("Slice", inputs[0].name, *bounds))
+
+
 def _column(graph: _Graph, key: Any, inputs: list[_Value]) -> _Value:
     return _Value(graph.add("Gather", inputs[0].name, graph.weight(int(key[1])), axis=1))
 
@@ -223,9 +229,10 @@ _LAYERS: dict[str, Callable[[_Graph, Any, list[_Value]], _Value]] = {
     "Concatenate": _concatenation,
     "Conv2D": _convolution,
     "Conv2DTranspose": _transposed_convolution,
+    "Cropping1D": _cropping,
     "Dense": _dense,
     "Embedding": _embedding,
-    "GetItem": _column,
+    "GetItem": _column,  # in bundles of earlier versions
     "LeakyReLU": _leaky_relu,
     "Multiply": partial(_elementwise, "Mul"),
     "ReLU": _relu,

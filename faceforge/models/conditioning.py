@@ -67,9 +67,7 @@ def projected_logits(spec: ModelSpec, features: Any, conditions: Conditions, dty
     if conditions.labels is not None:
         terms.append(_label_embedding(spec, conditions, size, size**-0.5, dtype))
     if conditions.levels is not None:  # built last, so that the other layers' initial weights do not depend on it
-        terms.append(
-            _embedding(LEVEL_EMBEDDING, conditions.levels[:, 0], conditions.level_count, size, size**-0.5, dtype)
-        )
+        terms.append(_embedding(LEVEL_EMBEDDING, conditions.levels, conditions.level_count, size, size**-0.5, dtype))
     if not terms:
         return logits
     product = layers.Dot(axes=-1, dtype="float32", name="projection")([features, _sum(terms, "embeddings", dtype)])
@@ -78,7 +76,7 @@ def projected_logits(spec: ModelSpec, features: Any, conditions: Conditions, dty
 
 def _label_embedding(spec: ModelSpec, conditions: Conditions, size: int, scale: float, dtype: Any) -> Any:
     columns = [
-        _embedding(f"embedding_{column}", conditions.labels[:, column], count, size, scale, dtype)
+        _embedding(f"embedding_{column}", _column(conditions.labels, column), count, size, scale, dtype)
         for column, count in enumerate(spec.classes)
     ]
     total = _sum(columns, "label_embeddings", dtype)
@@ -87,9 +85,21 @@ def _label_embedding(spec: ModelSpec, conditions: Conditions, size: int, scale: 
     return layers.Multiply(dtype=dtype, name="weighted_labels")([total, conditions.weights])
 
 
+def _column(labels: Any, column: int) -> Any:
+    """One column (B, 1) of labels (B, columns), by layers: Keras cannot load slices of tensors from an HDF5 file."""
+    count = labels.shape[-1]
+    if count == 1:
+        return labels
+    steps = layers.Reshape((count, 1), dtype="int32", name=f"labels_{column}")(labels)
+    step = layers.Cropping1D((column, count - 1 - column), dtype="int32", name=f"only_{column}")(steps)
+    return layers.Reshape((1,), dtype="int32", name=f"label_{column}")(step)
+
+
 def _embedding(name: str, codes: Any, count: int, size: int, scale: float, dtype: Any) -> Any:
+    """Embeddings (B, size) of codes int32 (B, 1)."""
     start = keras.initializers.RandomNormal(stddev=scale)
-    return layers.Embedding(count, size, embeddings_initializer=start, dtype=dtype, name=name)(codes)
+    steps = layers.Embedding(count, size, embeddings_initializer=start, dtype=dtype, name=name)(codes)
+    return layers.Reshape((size,), dtype=dtype, name=f"{name}_flat")(steps)
 
 
 def _sum(terms: list[Any], name: str, dtype: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -13,6 +14,7 @@ from faceforge.data.ingest.worker_pool import TIMEOUT_SECONDS, WorkerPool
 from faceforge.data.pixels import workers
 
 _AHEAD = 2  # batches per thread
+_GRACE_SECONDS = 10.0  # for threads to finish their batches
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -49,7 +51,18 @@ def map_in_threads(
     except ThreadTimeoutError:
         pass  # continue below, outside the handler, so that later errors are not chained to this one
     finally:
-        pool.terminate()
+        _close(pool)
     unfinished = [batch for batch, _ in pending]
     with WorkerPool(function, on_crash, workers()) as processes:
         yield from processes.map(chain(unfinished, remaining))
+
+
+def _close(pool: ThreadPool) -> None:
+    """Waits until the threads have finished their batches, but not for one that hangs.
+
+    A thread that returns from a decoder while the interpreter ends would abort the program.
+    """
+    pool.terminate()
+    waiting = threading.Thread(target=pool.join, daemon=True)
+    waiting.start()
+    waiting.join(_GRACE_SECONDS)

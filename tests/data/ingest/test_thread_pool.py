@@ -58,3 +58,21 @@ def test_a_hang_costs_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_exception_is_raised() -> None:
     with pytest.raises(ZeroDivisionError, match="a bug of ours"):
         list(map_in_threads(work, lost, [["1"], ["fail"]]))
+
+
+def test_no_thread_works_on_after_an_error() -> None:
+    """Threads inside a decoder while the interpreter ends would abort the program."""
+    finished: list[str] = []
+
+    def slow(items: list[str]) -> list[str]:
+        if items == ["fail"]:
+            raise ZeroDivisionError("a bug of ours")
+        time.sleep(0.3)
+        finished.extend(items)
+        return items
+
+    with pytest.raises(ZeroDivisionError):
+        list(map_in_threads(slow, lost, [["fail"], ["1"], ["2"]]))
+    before = list(finished)
+    time.sleep(0.5)
+    assert finished == before
