@@ -58,6 +58,7 @@ class Progress:
         seconds = max(self._last_line - self._start, 1e-9)
         rate = (self._done - self._done_before) / seconds
         left = (self._total - self._done) / rate if rate > 0 else float("inf")
-        parts = [f"{self._title} {self._done:,}/{self._total:,} {self._unit}s", f"{rate:,.0f}/s"]
+        units = f" {self._unit}s" if f"{self._unit}s" != self._title else ""
+        parts = [f"{self._title} {self._done:,}/{self._total:,}{units}", *([f"{rate:,.0f}/s"] if rate >= 1 else [])]
         parts.append(f"{left:,.0f} s left" if self._done < self._total else f"{seconds:,.1f} s")
         print(" · ".join([*parts, note] if note else parts), file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 # Trains on several nodes: a Job whose workers compute each batch together.
 #
 #   k8s/workers.sh NAME WORKERS [--dry-run] OPTIONS OF faceforge train
-#   k8s/workers.sh faces-1 4 --data /data/faces64 --preset faces128 --set train.batch_size=256
+#   k8s/workers.sh faces-1 4 --data /data/faces64 --preset faces64-gpu --set train.batch_size=256
 #
 # The image set lies on the claim faceforge-workers-data, the model is written to /checkpoints/NAME on the claim
 # faceforge-workers-checkpoints; NAME is also its run in MLflow. With --dry-run the Job is shown and not started.

@@ -17,7 +17,11 @@ _folder = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--model", required=True, help="models:/NAME@ALIAS, models:/NAME/VERSION, a bundle folder, or FILE.onnx.")
+@click.option(
+    "--model",
+    required=True,
+    help="NAME (its champion), models:/NAME@ALIAS, models:/NAME/VERSION, a bundle folder, or FILE.onnx.",
+)
 @out_option
 @click.option("--count", type=int, help="Number of images in all.")
 @click.option("--per-class", type=int, help="Number of images of every class, or combination of classes of --by.")

@@ -75,7 +75,7 @@ def tracking(out: Path, options: dict[str, str]) -> Tracking | None:
     if not options["tracking_uri"]:
         return None
     key = options["run_key"] or re.sub(r"[^\w.-]", "-", out.resolve().name)
-    return Tracking(options["tracking_uri"], options["experiment"], key)
+    return Tracking(options["tracking_uri"], options["experiment"], key, alone=True)
 
 
 def joined(settings: Sequence[str]) -> str:

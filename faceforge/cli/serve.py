@@ -19,7 +19,7 @@ KEY_VARIABLE = "FACEFORGE_API_KEY"
     "--model",
     default=CHAMPION_URI,
     show_default=True,
-    help="Bundle folder, FILE.onnx, models:/NAME@ALIAS (followed when it moves) or models:/NAME/VERSION.",
+    help="Bundle folder, FILE.onnx, NAME (its champion), models:/NAME@ALIAS (followed) or models:/NAME/VERSION.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 = all.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 = any free port.")

@@ -1,6 +1,6 @@
 """Loading and sampling a trained model, in two lines.
 
->>> generator = Generator.load("models:/toyfaces@champion")      # or the folder of a bundle, or an ONNX file
+>>> generator = Generator.load("toyfaces")      # or models:/toyfaces/3, the folder of a bundle, an ONNX file
 >>> generator.generate(num_images=16, label="smiling", seed=1).save("faces.png")   # in a notebook: .show()
 """
 
@@ -60,8 +60,8 @@ class Generator:
         """Loads a bundle folder, an ONNX file, or a model from MLflow.
 
         Args:
-            source: folder, `FILE.onnx`, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/MODEL_ID`,
-                `runs:/RUN_ID`, or `runs:/RUN_ID/ARTIFACT`.
+            source: folder, `FILE.onnx`, `NAME` (the champion of a registered model), `models:/NAME@ALIAS`,
+                `models:/NAME/VERSION`, `models:/MODEL_ID`, `runs:/RUN_ID`, or `runs:/RUN_ID/ARTIFACT`.
             tracking_uri: the registry's address; empty: MLflow's current one, else MLFLOW_TRACKING_URI, else
                 `sqlite:///mlflow.db`.
 
@@ -74,21 +74,22 @@ class Generator:
             from faceforge.inference.onnx import OnnxModel
 
             return Generator(OnnxModel.load(source))
-        if not str(source).startswith(("models:", "runs:")):
+        from faceforge.tracking.model_source import download_model, explained, model_address
+
+        address = model_address(str(source))
+        if not address.startswith(("models:", "runs:")):
             if not Path(source).exists():
-                raise FaceForgeError(
-                    f"{source} is not a model bundle: there is no such folder. A registered model is loaded as "
-                    "models:/NAME@champion; no weights come with FaceForge: `make run` trains toyfaces in minutes"
-                )
+                raise FaceForgeError(f"{source} is not a model bundle: there is no such folder")
             return _from_bundle(Path(source))
         from tempfile import TemporaryDirectory
 
         from faceforge.tracking.connection import connect, current_uri
-        from faceforge.tracking.model_source import download_model
 
-        connect(tracking_uri or current_uri(), create=False)
         with TemporaryDirectory() as folder:
-            return _from_bundle(download_model(str(source), Path(folder)))
+            with explained(str(source)):
+                connect(tracking_uri or current_uri(), create=False)
+                bundle = download_model(address, Path(folder))
+            return _from_bundle(bundle)
 
     def generate(
         self,

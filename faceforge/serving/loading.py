@@ -12,6 +12,7 @@ from pathlib import Path
 from faceforge.errors import FaceForgeError
 from faceforge.inference.generator import Generator
 from faceforge.serving.batching import BatchedModel, Batcher
+from faceforge.tracking.model_source import explained, model_address
 
 _log = logging.getLogger("uvicorn.error")
 
@@ -31,6 +32,30 @@ class Served:
     loaded: str
 
 
+def resolve_source(source: str, tracking_uri: str) -> str:
+    """The source with a name or alias replaced by the version that it stands for now; loads nothing.
+
+    Args:
+        source: folder, `FILE.onnx`, `NAME` (the champion of a registered model), `models:/NAME@ALIAS` or
+            `models:/NAME/VERSION`.
+        tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
+
+    Raises:
+        FaceForgeError: there is no such file, folder or version, or the registry does not answer.
+    """
+    address = model_address(source)
+    if address.startswith("models:"):
+        from faceforge.tracking.connection import connect, current_uri
+        from faceforge.tracking.versions import full_name
+
+        with explained(source):
+            connect(tracking_uri or current_uri(), create=False)
+            return full_name(address)
+    if not address.startswith("runs:") and not Path(source).exists():
+        raise FaceForgeError(f"{source} does not exist; name a bundle folder, FILE.onnx, or a model in MLflow")
+    return address
+
+
 class Loader:
     """Loads a model in its own thread; if the source is a registry alias, loads the new version whenever it moves.
 
@@ -38,7 +63,7 @@ class Loader:
     cannot be loaded, the error is logged, the old version keeps serving, and loading is tried again.
 
     Args:
-        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        source: as `resolve_source` takes it.
         tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
         poll: seconds between checks of the alias.
         batcher: calls the model's network.
@@ -56,6 +81,7 @@ class Loader:
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._source, self._tracking_uri, self._poll, self._batcher = source, tracking_uri, poll, batcher
+        self._address = model_address(source)
         self._on_load, self._on_failure = on_load, on_failure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
@@ -71,16 +97,16 @@ class Loader:
 
     def _run(self) -> None:
         try:
-            self._load(self._resolved())
+            self._load(resolve_source(self._source, self._tracking_uri))
         except Exception as error:
             self._on_failure(error)
             return
-        while "@" in self._source and self._source.startswith("models:") and not self._stop.wait(self._poll):
+        while "@" in self._address and self._address.startswith("models:") and not self._stop.wait(self._poll):
             self._follow()
 
     def _follow(self) -> None:
         try:
-            name = self._resolved()
+            name = resolve_source(self._source, self._tracking_uri)
             if self.served is not None and name != self.served.name:
                 self._load(name)
         except FaceForgeError as error:
@@ -89,16 +115,6 @@ class Loader:
         except Exception:
             self._on_load(False)
             _log.exception("the new version cannot be loaded")
-
-    def _resolved(self) -> str:
-        """The source with its alias replaced by the version it points to now."""
-        if not self._source.startswith("models:"):
-            return self._source
-        from faceforge.tracking.connection import connect, current_uri
-        from faceforge.tracking.versions import full_name
-
-        connect(self._tracking_uri or current_uri(), create=False)
-        return full_name(self._source)
 
     def _load(self, name: str) -> None:
         loaded = Generator.load(name, self._tracking_uri)

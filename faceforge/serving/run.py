@@ -16,6 +16,7 @@ from faceforge.serving.app import create_app
 from faceforge.serving.concurrency import ConcurrencyLimit
 from faceforge.serving.connections import RepeatFilter, connection_limit, limited_protocol
 from faceforge.serving.limits import Limits
+from faceforge.serving.loading import resolve_source
 from faceforge.serving.middleware import Access
 
 _GRACE_SECONDS = 5
@@ -34,7 +35,8 @@ def serve(
     """Serves a model until SIGTERM or Ctrl-C, then finishes open requests and returns.
 
     Args:
-        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` (reloaded when the alias moves) or `models:/NAME/VERSION`.
+        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` (reloaded when the alias moves), `NAME` for its champion, or
+            `models:/NAME/VERSION`.
         host: address to listen on.
         port: port to listen on; 0 = any free one, which is printed.
         tracking_uri: MLflow server of the registry; empty: the default of `Generator.load`.
@@ -46,6 +48,7 @@ def serve(
         FaceForgeError: the port is taken, or the model cannot be loaded.
     """
     limits = limits or Limits()
+    _checked(source, tracking_uri)
     failures: list[Exception] = []
 
     def stop(error: Exception) -> None:
@@ -72,11 +75,21 @@ def serve(
         server.run(sockets=[listener])
     _leave(app.state.requests, limits.timeout)
     if failures and isinstance(failures[0], ImportError):
-        raise FaceForgeError(
-            f"{source} needs {failures[0].name}, which is not installed; pip install '.[cpu]' in a checkout"
-        )
+        raise _not_installed(source, failures[0])
     if failures:
         raise failures[0]
+
+
+def _checked(source: str, tracking_uri: str) -> None:
+    """Refuses a model that does not exist before the port is open and uvicorn writes its log."""
+    try:
+        resolve_source(source, tracking_uri)
+    except ImportError as error:
+        raise _not_installed(source, error) from error
+
+
+def _not_installed(source: str, error: ImportError) -> FaceForgeError:
+    return FaceForgeError(f"{source} needs {error.name}, which is not installed; pip install '.[cpu]' in a checkout")
 
 
 def _leave(requests: ConcurrencyLimit, seconds: float) -> None:

@@ -25,12 +25,14 @@ class Tracking:
         experiment: name.
         run_key: identifies the pipeline run that the step belongs to; the same on a retry.
         tags: for the parent run.
+        alone: the step is not part of a pipeline run, so that the parent ends with it.
     """
 
     uri: str | None
     experiment: str
     run_key: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
 
     def work_folder(self, checkpoint_root: str, name: str) -> Path | None:
         """Folder `name` of this run on the volume `checkpoint_root`, which outlives a pod.
@@ -69,12 +71,14 @@ def component_tracking(tracking_uri: str, experiment: str, run_key: str, job: st
 @contextmanager
 def tracked(step: str, tracking: Tracking, system_metrics: bool = False) -> Iterator[StepRun]:
     """The step's MLflow run, open for the body."""
-    from faceforge.tracking.runs import connect, step_run
+    from faceforge.tracking.runs import connect, finish_parent, step_run
 
     connect(tracking.uri)
     with step_run(step, run_key=tracking.run_key, experiment=tracking.experiment, system_metrics=system_metrics) as run:
         run.headline(tags=tracking.tags)
         yield run
+    if tracking.alone:
+        finish_parent(tracking.run_key, "FINISHED", tracking.experiment)
 
 
 @contextmanager

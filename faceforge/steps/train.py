@@ -15,6 +15,7 @@ from faceforge.files import atomic_folder
 from faceforge.steps.log_data import log_input
 from faceforge.steps.tracked import Tracking, maybe_tracked
 from faceforge.steps.workers import training_together
+from faceforge.terminal import relative
 from faceforge.training.inputs import check_inputs
 from faceforge.training.training_log import LATEST
 
@@ -76,7 +77,7 @@ def _train(
         start = starting_point(config.train.init_from, model_name, run, Path(scratch))
         if config.train.init_from:
             print(f"training starts from {start.name}", file=sys.stderr, flush=True)
-        print(f"latest samples: {work / LATEST}", file=sys.stderr, flush=True)
+        print(f"latest samples: {relative(work / LATEST)}", file=sys.stderr, flush=True)
 
         from faceforge.training.train import train_bundle  # imports TensorFlow: only after the start is known to exist
 

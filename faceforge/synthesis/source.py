@@ -44,7 +44,8 @@ def open_model(source: str, report: Path | None = None, tracking_uri: str = "") 
     """Loads a model from a bundle folder, an ONNX file or the registry, for use in the body.
 
     Args:
-        source: folder, `FILE.onnx`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        source: folder, `FILE.onnx`, `NAME` (the champion of a registered model), `models:/NAME@ALIAS` or
+            `models:/NAME/VERSION`.
         report: output folder of `faceforge evaluate`; None: the one stored with the version or beside the bundle.
         tracking_uri: MLflow server of the registry.
 
@@ -53,15 +54,19 @@ def open_model(source: str, report: Path | None = None, tracking_uri: str = "") 
     """
     if report is not None and not (report / "report.json").is_file():
         raise FaceForgeError(f"{report} is not the output of faceforge evaluate: it has no report.json")
+    from faceforge.tracking.model_source import explained, model_address
+
+    address = model_address(source)
     with TemporaryDirectory() as scratch:
         name = "onnx" if source.endswith(".onnx") else "bundle"
         path = Path(source)
-        if source.startswith("models:"):
+        if address.startswith("models:"):
             from faceforge.tracking.connection import connect
             from faceforge.tracking.versions import download_version, full_name
 
-            connect(tracking_uri, create=False)
-            name = full_name(source)
+            with explained(source):
+                connect(tracking_uri, create=False)
+                name = full_name(address)
             path = download_version(name, Path(scratch)) / "bundle"
         generator = Generator.load(path)
         folders = [report] if report is not None else [path, path.absolute().parent]

@@ -1,15 +1,41 @@
-"""Downloads the model bundle behind an MLflow address: a registered version, a logged model, or a run's artifact."""
+"""Finds the model that a text names: a path, or in MLflow a registered version, a logged model or a run's artifact."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from faceforge.errors import FaceForgeError
+from faceforge.errors import FaceForgeError, UnavailableError
 from faceforge.tracking.connection import readable
 from faceforge.tracking.tags import PARENT_RUN_TAG
-from faceforge.tracking.versions import MODEL_URI, download_version, mlflow_client
+from faceforge.tracking.versions import CHAMPION, MODEL_URI, download_version, mlflow_client
 
+_NAME = re.compile(r"[^/\\:.@]+")  # of a registered model, and nothing else
 _PLACES = (".", "bundle", "artifacts/bundle")  # of a bundle in what MLflow downloads
+
+
+def model_address(source: str) -> str:
+    """`models:/NAME@champion` for the name of a registered model; a path or an address stays as it is.
+
+    A file or folder of that name comes first.
+    """
+    return f"models:/{source}@{CHAMPION}" if _NAME.fullmatch(source) and not Path(source).exists() else source
+
+
+@contextmanager
+def explained(source: str) -> Iterator[None]:
+    """Adds to an error of the body what a `source` that is only a name was taken for, and how to get a model."""
+    try:
+        yield
+    except FaceForgeError as error:
+        if model_address(source) == source or isinstance(error, UnavailableError):
+            raise
+        raise FaceForgeError(
+            f"there is no folder {source!r}, nor a registered model of this name with a champion ({error}); "
+            "`make run` trains toyfaces in some minutes: no weights come with FaceForge"
+        ) from None
 
 
 def download_model(address: str, destination: Path) -> Path:

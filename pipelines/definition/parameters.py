@@ -249,6 +249,7 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
     from faceforge.data.imageset.reader import ImageSet
     from faceforge.models.bundle import BundleInfo
     from faceforge.synthesis.options import synthesis_config
+    from faceforge.tracking.model_source import explained, model_address
     from faceforge.tracking.preflight import check_tracking
     from faceforge.tracking.versions import full_name
 
@@ -261,8 +262,10 @@ def check_synthesis_locally(parameters: SynthesisParameters) -> tuple[SynthesisP
     if parameters.destination and "://" not in parameters.destination:
         changes["destination"] = str(Path(parameters.destination).expanduser().absolute())
     changes["tracking_uri"] = _kept_secret(check_tracking(parameters.tracking_uri, parameters.experiment))
-    if parameters.model.startswith("models:"):
-        full_name(parameters.model)
+    changes["model"] = model_address(parameters.model)
+    if changes["model"].startswith("models:"):
+        with explained(parameters.model):
+            full_name(changes["model"])
     else:
         changes["model"] = str(Path(parameters.model).expanduser().absolute())
         if not parameters.model.endswith(".onnx"):
@@ -291,6 +294,7 @@ def check_tuning_locally(parameters: TuningParameters) -> tuple[TuningParameters
 def _checked_source(parameters: RunParameters | TuningParameters, config: Config) -> dict[str, str]:
     """Opens source and labels; returns the parameters to change: paths become absolute."""
     from faceforge.config import labels_option
+    from faceforge.data.ingest.checks import check_count
     from faceforge.data.sources import is_path, open_source
 
     changes = {}
@@ -299,7 +303,9 @@ def _checked_source(parameters: RunParameters | TuningParameters, config: Config
     if labels_option(config.ingest, parameters.labels)[1]:
         changes["labels"] = str(Path(parameters.labels).expanduser().absolute())
     ingest, table = labels_option(config.ingest, changes.get("labels", parameters.labels))
-    open_source(changes.get("source", parameters.source), ingest, table or "")
+    source = open_source(changes.get("source", parameters.source), ingest, table or "")
+    if isinstance(parameters, RunParameters):
+        check_count(source)
     return changes
 
 

@@ -21,12 +21,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from faceforge.errors import FaceForgeError
+from faceforge.terminal import relative
 from pipelines.definition.definitions import DEFINITIONS
 from pipelines.definition.parameters import PipelineParameters, check_locally, run_identity
 from pipelines.local.console import Console
 from pipelines.local.containers import StepContainers, check_containers
 from pipelines.local.run_folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
-from pipelines.local.summary import copy_report, relative, summary
+from pipelines.local.summary import copy_report, summary
 
 if TYPE_CHECKING:
     from faceforge.tracking.runs import Status

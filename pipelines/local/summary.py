@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faceforge.errors import FaceForgeError
+from faceforge.terminal import relative
 from faceforge.tracking.closing import find_pipeline_run
 from faceforge.tracking.connection import current_uri, limited_retries
 from faceforge.tracking.pages import run_page, version_page
@@ -66,8 +67,3 @@ def copy_report(folder: RunFolder) -> None:
     for name in _REPORT_FILES:
         if (report / name).is_file():
             shutil.copyfile(report / name, folder.root / name)
-
-
-def relative(path: Path) -> str:
-    """A path relative to the working folder if it lies below it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -82,6 +83,8 @@ def test_commands_that_are_not_run_exist_with_their_options(page: str, venv: Pat
             for call in calls(_without_background(command.text), venv, home):
                 if call.program == "faceforge" and "..." not in call.arguments:
                     parse(call.arguments)
+        elif found := re.match(r"k8s/workers.sh [\w-]+ \d+ (.*)", command.text):
+            parse(["train", *(option for option in shlex.split(found[1]) if option != "--dry-run")])
         elif found := re.match(r"python (\S+\.py)(.*)", command.text):
             script = (ROOT / found[1]).read_text()
             for option in re.findall(r"(?<!\S)--[a-z-]+", found[2].partition("#")[0]):

@@ -93,9 +93,14 @@ def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
         Generator.load(tmp_path / "nowhere")
 
 
-def test_a_name_is_told_how_it_is_loaded() -> None:
-    with pytest.raises(FaceForgeError, match="models:/NAME@champion.*make run"):
-        Generator.load("toyfaces")
+def test_before_the_first_training_a_name_is_told_how_to_get_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(FaceForgeError, match="no folder 'toyfaces', nor a registered model .*mlflow.db.*make run"):
+        Generator.load("toyfaces", f"sqlite:///{tmp_path}/mlflow.db")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_stream_is_the_same_series_in_pieces(generator: Generator) -> None:

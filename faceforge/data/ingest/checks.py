@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from faceforge.data.imageset.info import SPLITS
 from faceforge.data.ingest.selection import Selection
 from faceforge.data.ingest.split import MIN_IMAGES
+from faceforge.data.preprocess.formats import unreadable_heic
 from faceforge.data.sources.samples import Source
 from faceforge.errors import FaceForgeError
 
@@ -50,11 +53,15 @@ def check_count(source: Source) -> None:
     Raises:
         FaceForgeError: with the number that is needed.
     """
-    if source.count < 2 * MIN_IMAGES:
-        raise FaceForgeError(
-            f"{source.name}: {source.count:,} images are too few: training and evaluation need {MIN_IMAGES} each, "
-            f"so add at least {2 * MIN_IMAGES - source.count}{_notes(source)}"
-        )
+    if source.count >= 2 * MIN_IMAGES:
+        return
+    unreadable = Counter(filter(None, (sample.problem or unreadable_heic(sample.path) for sample in source.samples())))
+    count = source.count - unreadable.total()
+    lost = "".join(f"; {number} more cannot be used: {reason}" for reason, number in unreadable.items())
+    raise FaceForgeError(
+        f"{source.name}: {count:,} images are too few: training and evaluation need {MIN_IMAGES} each, "
+        f"so add at least {2 * MIN_IMAGES - count}{lost}{_notes(source)}"
+    )
 
 
 def check_selection(source: Source, selection: Selection, min_class: int, for_evaluation: bool = False) -> None:

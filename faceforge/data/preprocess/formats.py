@@ -10,9 +10,11 @@ from importlib.util import find_spec
 # Raster formats whose decoders run no interpreter (unlike PostScript's), as Pillow calls them.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
 HEIF = "HEIF"  # read if the package pillow-heif is installed
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
-    | {".pgm", ".ppm", ".pbm", ".pnm", ".heic", ".heif", ".hif"}
+_HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+IMAGE_SUFFIXES = (
+    frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"})
+    | {".pgm", ".ppm", ".pbm", ".pnm"}
+    | _HEIC_SUFFIXES
 )
 _RAW = "camera raw"
 # Suffixes of pictures that are not read. They count as rejects, so that a loss of many images is noticed.
@@ -60,6 +62,12 @@ def unreadable_suffix(path: str) -> str:
     """Why a picture with this file suffix is not read and what to do; '' for all other files."""
     name = UNREADABLE_SUFFIXES.get(os.path.splitext(path)[1].lower())
     return _advice(name) if name else ""
+
+
+def unreadable_heic(path: str) -> str:
+    """What to do about a file with a suffix of HEIC if such files are not read here; '' for all other files."""
+    suffix = os.path.splitext(path)[1].lower()
+    return _advice("HEIC") if suffix in _HEIC_SUFFIXES and HEIF not in readable_formats() else ""
 
 
 def unreadable_content(data: bytes) -> str:

@@ -42,7 +42,7 @@ def evaluation() -> Evaluation:
             Table(
                 title="Classes",
                 caption="as wide as it gets",
-                columns=["class", *(["copies"] * 6), "agreement", "Frechet", "membership by samples", "by discriminator"],
+                columns=["class", *["copies"] * 6, "agreement", "Frechet", "membership by samples", "by discriminator"],
                 rows=[["expression=smiling", *([0.1234] * 6), "0.98 (real 1.00)", 0.01, *(["0.49 (0.44-0.55)"] * 2)]],
             ),
         ],
@@ -116,7 +116,8 @@ def test_pictures_are_described_and_rows_have_their_class(page: Path) -> None:
     reader.feed(page.read_text(encoding="utf-8"))
     assert {"Real images of the class smiling", "Generated images of the class smiling"} < set(reader.alternatives)
     assert "Grid. of grey images" in reader.alternatives
-    assert len(re.findall(r"^smiling$", reader.text, re.MULTILINE)) == 2  # beside real and generated images, and beside the samples
+    rows = re.findall(r"^smiling$", reader.text, re.MULTILINE)
+    assert len(rows) == 2  # beside real and generated images, and beside the samples
 
 
 def test_the_first_numbers_say_which_way_is_better(page: Path) -> None:

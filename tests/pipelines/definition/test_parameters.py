@@ -89,7 +89,8 @@ def test_a_synthesis_run_is_checked_before_it_starts(tmp_path: Path, monkeypatch
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     cases = {
         "models:/toyfaces@champion": {},
-        "is not a model bundle": {"model": "nowhere"},
+        "is not a model bundle": {"model": "work/nowhere"},
+        "no folder 'nowhere', nor a registered model": {"model": "nowhere"},
         "does not exist": {"data": "nowhere"},
         "give their image set as data": {"settings": "balance=true"},
     }
