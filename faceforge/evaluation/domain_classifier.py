@@ -20,6 +20,7 @@ from faceforge.errors import FaceForgeError
 from faceforge.evaluation.pretext import pretext_tasks, transform
 from faceforge.evaluation.training_features import TrainingFeatures
 from faceforge.files import atomic_folder
+from faceforge.models.network_file import read_network
 from faceforge.progress import Progress
 
 if TYPE_CHECKING:
@@ -115,14 +116,12 @@ class DomainClassifier:
     @staticmethod
     def load(folder: Path, facts: Mapping[str, Any]) -> DomainClassifier | None:
         """Reads the classifier in `folder`; None if it is absent, unreadable or was trained from other facts."""
-        import keras
-
         try:
             description = json.loads((folder / "classifier.json").read_text())
             if description["facts"] != dict(facts):
                 return None
             return DomainClassifier(
-                keras.saving.load_model(folder / "network.keras", compile=False, safe_mode=True),
+                read_network(folder / "network.keras"),
                 description["vocabularies"],
                 description["holdout_accuracy"],
                 description["facts"],

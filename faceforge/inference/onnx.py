@@ -9,6 +9,7 @@ exported from. Loading it runs no code from the file.
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceforge.compute.memory import total_memory
 from faceforge.errors import FaceForgeError, first_line
 from faceforge.models.ranges import to_uint8
 
 FACTS_KEY = "faceforge"  # in the file's metadata: JSON, see `faceforge.export.onnx`
 FORMAT_VERSION = 1
 BATCH_SECONDS = 300.0  # for one call of the network: a file may hold a loop without end
+SHARE_OF_MEMORY = 0.5  # of the machine or container, for the tensors of all networks: a file may ask for any size
+_SILENT = 4  # onnxruntime's log level: errors are raised as well
 _MAX_EDGE, _MAX_LATENTS = 1024, 4096
 
 
@@ -68,8 +72,12 @@ class OnnxModel:
             import onnxruntime
         except ImportError:
             raise FaceForgeError("reading ONNX files needs onnxruntime: pip install '.[lite]' in a checkout") from None
+        _limit_memory()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _SILENT
+        options.add_session_config_entry("session.use_env_allocators", "1")
         try:
-            session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             metadata = session.get_modelmeta().custom_metadata_map
         except Exception as error:  # onnxruntime's own kinds share no other base
             reason = first_line(error, 200)
@@ -99,6 +107,7 @@ class OnnxModel:
         import onnxruntime
 
         options = onnxruntime.RunOptions()
+        options.log_severity_level = _SILENT
         deadline = threading.Timer(BATCH_SECONDS, setattr, (options, "terminate", True))
         deadline.daemon = True
         deadline.start()
@@ -107,6 +116,8 @@ class OnnxModel:
         except Exception as error:  # onnxruntime's own kinds share no other base
             if options.terminate:
                 reason = f"it takes longer than {BATCH_SECONDS:g} s for {len(inputs['latents'])} images"
+            elif "bfc_arena" in str(error):  # onnxruntime's allocator has no type of error of its own
+                reason = f"it needs more than {_memory_limit() // 2**20:,} MiB of memory"
             else:
                 reason = first_line(error, 200)
             raise FaceForgeError(f"the network of the ONNX file cannot be run: {reason}") from None
@@ -125,6 +136,23 @@ class OnnxModel:
             FaceForgeError: always.
         """
         raise FaceForgeError("an ONNX file holds the generator only; load the bundle to score images")
+
+
+def _memory_limit() -> int:
+    """Bytes that all networks of this process may take together."""
+    return int(total_memory() * SHARE_OF_MEMORY)
+
+
+@functools.cache
+def _limit_memory() -> None:
+    """Sets the memory limit, which onnxruntime takes once per process."""
+    import onnxruntime
+
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    settings = onnxruntime.OrtArenaCfg({"max_mem": _memory_limit(), "arena_extend_strategy": 1})
+    onnxruntime.create_and_register_allocator(place, settings)
 
 
 def _facts(path: str | Path, metadata: dict[str, str]) -> OnnxInfo:

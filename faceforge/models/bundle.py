@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from faceforge.errors import FaceForgeError, explain, first_line
 from faceforge.files import atomic_folder
+from faceforge.models.network_file import read_network
 from faceforge.models.privacy import PrivacyStatement
 from faceforge.models.ranges import from_uint8, to_uint8
 from faceforge.models.spec import ModelSpec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT_VERSION = 1
+_INFO_BYTES = 16 * 2**20
 DISCRIMINATOR_FILE = "discriminator.keras"
 NO_DISCRIMINATOR = (
     "this model has no discriminator: it was left out of the export because it can reveal training images; "
@@ -60,6 +62,8 @@ class BundleInfo(BaseModel):
         path = Path(folder) / "bundle.json"
         if not path.is_file():
             raise FaceForgeError(f"{folder} is not a model bundle: it has no bundle.json")
+        if path.stat().st_size > _INFO_BYTES:
+            raise FaceForgeError(f"{path} is unreadable: larger than {_INFO_BYTES // 2**20} MiB")
         try:
             info = BundleInfo.model_validate_json(path.read_bytes())
         except ValidationError as error:
@@ -90,8 +94,13 @@ class Bundle:
             FaceForgeError: no bundle there, or an unreadable one.
         """
         info = BundleInfo.read(folder)
-        generator, discriminator = Path(folder) / "generator.keras", Path(folder) / DISCRIMINATOR_FILE
-        return Bundle(info, _read(generator), _read(discriminator) if discriminator.is_file() else None)
+        path, discriminator = Path(folder) / "generator.keras", Path(folder) / DISCRIMINATOR_FILE
+        generator, size = _read(path), info.spec.image_size
+        if generator.output_shape != (None, size, size, info.spec.channels):
+            raise FaceForgeError(
+                f"{path} does not make the images that bundle.json promises; download the bundle again"
+            )
+        return Bundle(info, generator, _read(discriminator) if discriminator.is_file() else None)
 
     def save(self, folder: Path) -> Path:
         """Writes the bundle atomically and returns `folder`."""
@@ -130,10 +139,8 @@ class Bundle:
 
 
 def _read(path: Path) -> keras.Model:
-    import keras
-
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return read_network(path)
     except Exception as error:  # Keras raises many types for a damaged archive
         reason = first_line(error)
         raise FaceForgeError(f"{path} is unreadable: {reason}; make or download the bundle again") from error

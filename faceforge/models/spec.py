@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 BATCH_NORM_MOMENTUM = 0.9  # share of the old moments that each batch keeps
 FIRST_SIZE = 4  # the generator starts and the discriminator ends at 4 x 4 pixels
@@ -16,12 +16,14 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: Literal["compact", "style", "dcgan"]
-    image_size: int
-    channels: int
-    latent_size: int
-    width: int
-    max_width: int
-    classes: tuple[int, ...]  # vocabulary size of each condition column; empty = unconditional
+    image_size: int = Field(ge=FIRST_SIZE, le=1024)
+    channels: Literal[1, 3]
+    latent_size: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=4096)
+    max_width: int = Field(ge=1, le=4096)
+    classes: tuple[
+        Annotated[int, Field(ge=1, le=100_000)], ...
+    ]  # vocabulary size of each condition column; empty = unconditional
 
     def stages(self) -> list[int]:
         """Resolutions from 4 to `image_size`, doubling."""

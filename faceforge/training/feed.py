@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
+from faceforge.compute.memory import total_memory
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.imageset.stream import Stream
 from faceforge.data.pixels import Pixels
@@ -17,7 +16,6 @@ from faceforge.training.batches import Batches
 
 SHARE_OF_MEMORY = 0.5  # of the machine or container; the rest is for everything else
 SHARE_OF_DEVICE = 0.25
-_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 class Feed(Protocol):
@@ -112,14 +110,3 @@ def open_feed(
     feed = InMemory(*images.load("train", labels), batch_size, seed, resident)
     location, room = ("on the GPU", device_memory * SHARE_OF_DEVICE) if resident else ("in memory", room)
     return feed, f"{location} ({size / 2**30:,.2f} GiB, room for {room / 2**30:,.1f})"
-
-
-def total_memory() -> int:
-    """Bytes of memory of this machine, or of its container if that has less."""
-    totals = [psutil.virtual_memory().total]
-    for file in _CGROUP_LIMITS:
-        try:
-            totals.append(int(Path(file).read_text()))
-        except (OSError, ValueError):  # no such limit here
-            continue
-    return min(totals)

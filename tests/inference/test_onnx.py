@@ -140,6 +140,21 @@ def test_a_loop_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.Monke
         OnnxModel.load(tmp_path / "g.onnx").generate(np.zeros((2, 1)), np.zeros((2, 0), np.int32))
 
 
+def test_a_network_that_asks_for_too_much_memory_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "g.onnx", **FACTS)
+    model = onnx.load(path)
+    model.graph.node.insert(0, onnx.helper.make_node("ConstantOfShape", ["size"], ["huge"]))
+    model.graph.node.insert(1, onnx.helper.make_node("ReduceSum", ["huge"], ["nothing"], keepdims=0))
+    model.graph.node[2].input[0] = "sum"
+    model.graph.node.insert(2, onnx.helper.make_node("Add", ["latents", "nothing"], ["sum"]))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2**42]), "size"))
+    onnx.save_model(model, path)
+    with pytest.raises(FaceForgeError, match=r"cannot be run: it needs more than [\d,]+ MiB of memory") as caught:
+        OnnxModel.load(path).generate(np.zeros((2, 1)), np.zeros((2, 0), np.int32))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""  # onnxruntime logs nothing besides
+
+
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     whole = write(tmp_path / "g.onnx", **FACTS).read_bytes()
     draw = np.random.default_rng(0)

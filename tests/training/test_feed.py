@@ -60,14 +60,3 @@ def test_images_that_do_not_fit_are_streamed(small: ImageSet, monkeypatch: pytes
     opened.close()
     monkeypatch.setattr(feed, "total_memory", lambda: 2 * size)
     assert isinstance(open_feed(small, ["odd"], 4, 0)[0], InMemory)
-
-
-def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "_CGROUP_LIMITS", ())
-    machine = feed.total_memory()
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(feed, "_CGROUP_LIMITS", (str(tmp_path / "absent"), str(limit)))
-    limit.write_text("1048576\n")
-    assert feed.total_memory() == 2**20
-    limit.write_text("max\n")
-    assert feed.total_memory() == machine
