@@ -141,10 +141,15 @@ def identifying_columns(
     most = min(max(rows // 2, _FEW), MAX_CLASSES)
     columns = [column for column in counts if column not in set(exempt) and len(set(counts[column]) - {None}) > most]
     listed = ", ".join(f"{column} ({len(set(counts[column]) - {None}):,} values)" for column in columns)
-    numbers = any(_are_numbers([value for value in counts[column] if value is not None]) for column in columns)
+    numbers = any(are_numbers(counts[column]) for column in columns)
     advice = "; ingest.bins divides numbers into classes" if numbers else ""
     note = f"not taken as labels, because they identify single images: {listed}{advice}"
     return columns, ((note,) if columns else ())
+
+
+def are_numbers(values: Iterable[str | None]) -> bool:
+    """Whether all values that are not missing are numbers."""
+    return all(as_number(value) is not None for value in values if value is not None)
 
 
 def check_classes(name: str, column: str, classes: Iterable[str | None]) -> None:
@@ -158,7 +163,7 @@ def check_classes(name: str, column: str, classes: Iterable[str | None]) -> None
         content = f"only the class {values[0]!r}" if values else "no values"
         raise FaceForgeError(f"{name}: label column {column!r} has {content} and needs at least two; {_WITHOUT}")
     if len(values) > MAX_CLASSES:
-        advice = f"divide them with ingest.bins, or {_WITHOUT}" if _are_numbers(values) else _WITHOUT
+        advice = f"divide them with ingest.bins, or {_WITHOUT}" if are_numbers(values) else _WITHOUT
         raise FaceForgeError(
             f"{name}: label column {column!r} has {len(values):,} different values, no classes; {advice}"
         )
@@ -167,7 +172,7 @@ def check_classes(name: str, column: str, classes: Iterable[str | None]) -> None
 def _check_numbers(name: str, column: str, counts: Counter[str | None], min_class: int) -> None:
     """A column of numbers that are too many to be classes: the advice is to divide them."""
     values = [value for value in counts if value is not None]
-    if len(values) > _MANY_NUMBERS and _are_numbers(values) and min(counts.values()) < min_class:
+    if len(values) > _MANY_NUMBERS and are_numbers(values) and min(counts.values()) < min_class:
         low, *_, high = sorted(values, key=lambda value: as_number(value) or 0.0)
         middle = [sorted(as_number(value) or 0.0 for value in values)[len(values) * part // 4] for part in (1, 2, 3)]
         raise FaceForgeError(
@@ -175,10 +180,6 @@ def _check_numbers(name: str, column: str, counts: Counter[str | None], min_clas
             f"fewer than {min_class} images; divide them into classes, for example with "
             f'ingest.bins="{column}:{_listed(middle)}" or "{column}:q4"'
         )
-
-
-def _are_numbers(values: Sequence[str]) -> bool:
-    return all(as_number(value) is not None for value in values)
 
 
 def _doubts(column: str, classes: Iterable[str | None]) -> list[str]:

@@ -1,7 +1,8 @@
 """Recognises how the labels of image files are written down, and reads them: one function for all layouts.
 
-Explicit labels come first (a table named by the user, a pattern of names), then layouts in the order of `_FORMATS`,
-then tables whose names fit the images, then folders. `docs/data.md` lists what is read.
+Explicit labels come first (a table named by the user, a pattern of names), then layouts in the order of `_FORMATS`.
+Where folders are no classes, files called like the images and tables whose names fit them are read.
+`docs/data.md` lists what is read.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ _FORMATS: tuple[Callable[[Files], list[LabelTable]], ...] = (
     read_label_studio,
     read_voc,
     read_yolo,
-    read_sidecars,
 )
 _NO_LABELS = re.compile(r"(sample[-_ ]?)?submission", re.I)  # of competitions: their values are made up
 _TABLES_AT_MOST = 64  # that are looked into
@@ -82,9 +82,10 @@ def _recognised(files: Files, config: IngestConfig) -> Annotations:
         if tables := read(files):
             return TableLabels(files, config, tables)
     tree = FolderLabels(files, config.model_copy(update={"labels": None, "group": ""}))
-    if not tree.labels and (tables := _fitting_tables(files)):
-        return TableLabels(files, config, tables)
-    return FolderLabels(files, config)
+    tables = read_sidecars(files) if any(suffix(path) == ".cls" for path in files.documents) else []
+    if not tables and not tree.labels:
+        tables = _fitting_tables(files) or read_sidecars(files)
+    return TableLabels(files, config, tables) if tables else FolderLabels(files, config)
 
 
 def _named_table(file: Path, files: Files) -> LabelTable:
@@ -114,7 +115,9 @@ def _usual_paths(files: Files) -> list[str]:
 def _fitting_tables(files: Files) -> list[LabelTable]:
     """Tables with other names, if most of their names fit images, or most images are in them."""
     tables: list[LabelTable] = []
-    paths = [path for path in files.documents if _is_table(path) and not _NO_LABELS.fullmatch(_stem(path))]
+    images = {path.rpartition("/")[2].partition(".")[0] for path in files.paths}  # files called so belong to one image
+    candidates = (path for path in files.documents if _is_table(path) and not _NO_LABELS.fullmatch(_stem(path)))
+    paths = [path for path in candidates if path.rpartition("/")[2].partition(".")[0] not in images]
     for path in paths[:_TABLES_AT_MOST]:
         try:
             table = _table(files, path)

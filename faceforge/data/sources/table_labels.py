@@ -17,7 +17,7 @@ from faceforge.data.imageset.info import Split
 from faceforge.data.preprocess.crop import Box
 from faceforge.data.sources.annotations import Annotations
 from faceforge.data.sources.bins import parse_bins
-from faceforge.data.sources.classes import identifying_columns
+from faceforge.data.sources.classes import are_numbers, identifying_columns
 from faceforge.data.sources.columns import Column, choose, from_schema, leaf
 from faceforge.data.sources.files import Files, printable
 from faceforge.data.sources.matching import clean_name, identity_key, match_names
@@ -169,15 +169,17 @@ class TableLabels(Annotations):
         self.vocabularies = {
             column.name: list(column.names) for column in chosen if column.names and not column.listed
         } | {name: names for listing in self._listings for name, names in listing.table.vocabularies.items()}
-        self.notes = (*self._folders.notes, *self._reading_notes(listings), *notes)
         self._listed = {path for listing in self._listings for path in listing.rows}
+        if self.labels:
+            self._folders.leave_out_unlabelled(files, self._any_label)
+        self.notes = (*self._folders.notes, *self._reading_notes(listings), *notes)
         if self.labels:
             names = (name for listing in self._listings for name in self._unmatched(listing))
             self.absent = sorted(dict.fromkeys(names))
 
     def includes(self, path: str) -> bool:
-        """Whether it is listed, or lies where images of the data set lie."""
-        return path in self._listed or self._folders.includes(path)
+        """Whether it lies where images of the data set lie, or is listed elsewhere."""
+        return self._folders.includes(path) or (path in self._listed and not self._folders.is_unlabelled(path))
 
     def annotate(self, path: str) -> Sample:
         """The labels of its row."""
@@ -206,6 +208,11 @@ class TableLabels(Annotations):
         """A row without an image."""
         return Sample(printable(path), problem=f"listed in {self._name}, but the file is absent")
 
+    def _any_label(self, path: str) -> str | None:
+        """The same text for all images that have a value in a label column."""
+        values = (value for column in self.labels for value in self._looked_up(self._values[column], path))
+        return None if next(filter(None, values), None) is None else "labelled"
+
     def _choose(self, files: Files, config: IngestConfig) -> tuple[tuple[Column, ...], tuple[str, ...]]:
         """The label columns, and notes on those that are left out."""
         columns = {column.name: column for listing in self._listings for column in listing.columns}
@@ -229,8 +236,9 @@ class TableLabels(Annotations):
                     f"ingest.group={persons[0]} keeps all images of a person in one split",
                 )
             requested = [column.name for column in simple if column.name not in {*left_out, *technical, *persons}]
-            if simple and not requested:
-                requested, notes = [column.name for column in simple], ()
+            if not requested:
+                requested = technical or [name for name in left_out if are_numbers(counts[name])]
+                notes = () if requested else notes
         name = f"{files.name} with {self._name}"
         return choose(name, list(columns.values()), requested, self._lists), notes
 

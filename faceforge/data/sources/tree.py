@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
 from faceforge.config import IngestConfig
@@ -51,7 +51,8 @@ class SplitFolders:
             listed = f"{len(self._mask_files):,}, the first: {min(self._mask_files)}"
             notes.append(f"files called like masks of other images are left out ({listed})")
         self._depth = 0 if files.in_shards else _common(folders)
-        self._level = self._depth + 1 if _are_splits(folders, self._depth + 1) else self._depth
+        below = self._depth + 1
+        self._level = below if _are_splits(folders, below) and not _are_splits(folders, self._depth) else self._depth
         tops = {_part(place, self._level) for place in folders}
         sides = {top: split_called(top) for top in tops}
         self.split = len(tops) > 1 and (all(sides.values()) or {"train", "holdout"} <= set(sides.values()))
@@ -68,6 +69,7 @@ class SplitFolders:
                     inner[top][place[self._depth + 1 :]] += n
             self._inner = min(_common(part) for part in inner.values())
             notes += [f"{name}/ is not in a split, so its images are left out ({n:,})" for name, n in outside.items()]
+        self._unlabelled: set[str] = set()
         self.notes = tuple(notes)
         self._by_name = not (self.split or self.mixed) and _are_split_names(files)
 
@@ -78,7 +80,32 @@ class SplitFolders:
             path not in self._mask_files
             and not self._is_mask(place)
             and (not self.split or self._side(place) is not None)
+            and not self.is_unlabelled(path)
         )
+
+    def is_unlabelled(self, path: str) -> bool:
+        """Whether an image is in one of the folders that `leave_out_unlabelled` has found."""
+        return bool(self._unlabelled) and _part(_folders(path), self._level) in self._unlabelled
+
+    def leave_out_unlabelled(self, files: Files, label_of: Callable[[str], str | None]) -> None:
+        """Leaves out folders of held-out images without labels, such as the test images of competitions, with a note.
+
+        Args:
+            files: the images.
+            label_of: gives the label of an image by its path. A folder has no labels if its images have none, or all
+                have one that no training image has, such as `test/unknown/`.
+        """
+        if not self.split:
+            return
+        labels: dict[str, Counter[str | None]] = defaultdict(Counter)
+        for path in files.usable():
+            if self.includes(path):
+                labels[_part(_folders(path), self._level)][label_of(path)] += 1
+        known = {label for top, found in labels.items() if split_called(top) == "train" for label in found} - {None}
+        for top, found in sorted(labels.items()):
+            if known and split_called(top) == "holdout" and len(found) == 1 and known.isdisjoint(found):
+                self._unlabelled.add(top)
+                self.notes += (f"the images of {top}/ have no labels, so they are left out ({found.total():,})",)
 
     def split_of(self, path: str) -> Split | None:
         """The official split of an image."""
@@ -111,6 +138,8 @@ class FolderLabels(Annotations):
     def __init__(self, files: Files, config: IngestConfig) -> None:
         super().__init__()
         self._splits = SplitFolders(files)
+        if config.labels != ():
+            self._splits.leave_out_unlabelled(files, lambda path: next(iter(self._splits.inner(path)), None))
         notes = list(self._splits.notes)
         places = Counter(self._splits.inner(path) for path in files.usable() if self._splits.includes(path))
         self._partitions = _partition_columns(places)

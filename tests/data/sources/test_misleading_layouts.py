@@ -130,7 +130,8 @@ def test_made_up_labels_of_competitions_are_not_used(make_folder: MakeFolder) ->
     root = make_folder("train/1.png", "train/2.png", "test/3.png")
     (root / "train.csv").write_text("id,sex\n1,man\n2,woman")
     (root / "sample_submission.csv").write_text("id,sex\n3,man")
-    assert problems_of(listing(root)) == {"test/3.png": "not listed in train.csv"}
+    assert labels_of(listing(root)) == {"train/1.png": {"sex": "man"}, "train/2.png": {"sex": "woman"}}
+    assert "the images of test/ have no labels, so they are left out (1)" in opened(root).notes
 
 
 def test_columns_of_persons_are_no_labels(make_folder: MakeFolder) -> None:
@@ -160,3 +161,50 @@ def test_backslashes_in_a_zip_that_also_has_slashes(tmp_path: Path) -> None:
     samples = listing(tmp_path / "faces.zip")
     assert [sample.labels.get("label") for sample in samples if not sample.problem] == list(SEXES)
     assert len(problems_of(samples)) == 1
+
+
+@pytest.mark.parametrize("unlabelled", ["test/{}.png", "test/test/{}.png", "test/images/{}.png", "test/unknown/{}.png"])
+def test_test_images_without_classes_are_left_out(make_folder: MakeFolder, unlabelled: str) -> None:
+    wrapper = "train/" if unlabelled.count("test") == 2 else ""
+    paths = [f"train/{wrapper}{sex}/{n}.png" for sex in SEXES for n in range(2)]
+    root = make_folder(*paths, *(unlabelled.format(n) for n in range(3)))
+    source = opened(root)
+    assert {sample.path: sample.labels["label"] for sample in source.samples()} == {
+        path: path.split("/")[-2] for path in paths
+    }
+    assert "the images of test/ have no labels, so they are left out (3)" in source.notes
+    assert len(listing(root, labels=())) == len(paths) + 3
+
+
+def test_a_labelled_validation_split_stays_where_test_images_have_no_labels(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{split}/{sex}/{split}.png" for sex in SEXES for split in ("train", "val")), "test/1.png")
+    assert {sample.path.split("/")[0]: sample.split for sample in listing(root)} == {"train": "train", "val": "holdout"}
+
+
+def test_test_images_in_a_table_without_labels_are_left_out(make_folder: MakeFolder) -> None:
+    root = make_folder("train/1.png", "train/2.png", "test/3.png")
+    (root / "train.csv").write_text("id,sex,site\n1,man,a\n2,woman,b")
+    (root / "test.csv").write_text("id,site\n3,a")
+    samples = listing(root, labels=("sex",))
+    assert labels_of(samples) == {"train/1.png": {"sex": "man"}, "train/2.png": {"sex": "woman"}}
+
+
+def test_captions_beside_images_are_no_labels(make_folder: MakeFolder) -> None:
+    flat = make_folder(*(f"{n}.png" for n in range(30)), name="flat")
+    classes = make_folder(*(f"{sex}/{n}.png" for sex in SEXES for n in range(20)), name="classes")
+    for folder, places in ((flat, ("",)), (classes, ("man/", "woman/"))):
+        for place in places:
+            for n in range(20):
+                (folder / f"{place}{n}.txt").write_text(f"a photo of {place} {n}")
+    assert opened(flat).labels == ()
+    assert "they identify single images: text (20 values)" in " ".join(opened(flat).notes)
+    assert {sample.labels["label"] for sample in listing(classes)} == set(SEXES)
+
+
+def test_json_in_a_folder_of_its_own(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"images/0000{n}.png" for n in range(4)))
+    (root / "json").mkdir()
+    for n in range(4):
+        face = {"faceId": f"id{n}", "faceAttributes": {"gender": SEXES[n % 2], "emotion": {"anger": 0.1 * n}}}
+        (root / "json" / f"0000{n}.json").write_text(json.dumps([face]))
+    assert [sample.labels["gender"] for sample in listing(root, labels=("gender",))] == [*SEXES, *SEXES]

@@ -1,9 +1,10 @@
-"""Labels in a file beside each image: KEY.json, KEY.cls and KEY.txt, as in WebDataset shards."""
+"""Labels in a file for each image: KEY.json, KEY.cls and KEY.txt, as in WebDataset shards."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from faceforge.data.sources.files import Files
@@ -11,26 +12,23 @@ from faceforge.data.sources.table_labels import LabelTable
 from faceforge.data.sources.text_tables import table_of
 
 _SUFFIXES = ("json", "cls", "txt")
+_TECHNICAL = frozenset({"file_name", "key", "sha256", "md5", "uid"})
 
 
 def read_sidecars(files: Files) -> list[LabelTable]:
-    """The values in files called like images, a row for each image; [] if there are none.
+    """The values in files called like images, beside them or in another folder; a row for each image.
 
     The fields of a JSON object are columns. The number in KEY.cls is the column `label`, unless JSON gives labels. A
-    text in KEY.txt is the column `text`.
+    text in KEY.txt is the column `text`. [] if there are no such files.
     """
-    keys: dict[str, list[str]] = defaultdict(list)
-    for path in files.paths:
-        keys[_key(path)].append(path)
-    paths = [
-        path for path in files.documents if path.rpartition(".")[2] in _SUFFIXES and len(keys.get(_key(path), ())) == 1
-    ]
-    if not paths:
+    documents = [path for path in files.documents if path.rpartition(".")[2] in _SUFFIXES]
+    images = _images_of(documents, files.paths, _key) or _images_elsewhere(documents, files.paths)
+    if not images:
         return []
     values: dict[str, dict[str, Any]] = {path: {} for path in files.paths}
     numbers: dict[str, str] = {}
-    for path, content in files.read_many(paths):
-        image, kind = keys[_key(path)][0], path.rpartition(".")[2]
+    for path, content in files.read_many(images):
+        image, kind = images[path], path.rpartition(".")[2]
         text = content.decode("utf-8", "replace").strip()
         if kind == "json":
             values[image] |= _fields(text)
@@ -44,8 +42,22 @@ def read_sidecars(files: Files) -> list[LabelTable]:
     if not any(values.values()):
         return []
     rows = [{"file_name": path, **row} for path, row in values.items()]
-    endings = "/".join(sorted({path.rpartition(".")[2] for path in paths}))
-    return [LabelTable(f"KEY.{endings}", table_of(rows), key="file_name", documents=tuple(paths))]
+    endings = "/".join(sorted({path.rpartition(".")[2] for path in images}))
+    return [LabelTable(f"KEY.{endings}", table_of(rows), key="file_name", documents=tuple(images))]
+
+
+def _images_of(documents: Iterable[str], images: Iterable[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Document -> the only image with an equal key."""
+    with_key: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        with_key[key(image)].append(image)
+    return {path: with_key[key(path)][0] for path in documents if len(with_key.get(key(path), ())) == 1}
+
+
+def _images_elsewhere(documents: Sequence[str], images: Iterable[str]) -> dict[str, str]:
+    """Document -> the only image of that name in another folder, if most documents are called like images."""
+    found = _images_of(documents, images, lambda path: _key(path).rpartition("/")[2])
+    return found if 2 * len(found) >= len(documents) else {}
 
 
 def _key(path: str) -> str:
@@ -61,10 +73,17 @@ def _fields(text: str) -> dict[str, Any]:
         return {}
     if isinstance(content, str | int | float | bool):
         return {"label": content}
-    if not isinstance(content, dict):
-        return {}
-    return {
-        key: value
-        for key, value in content.items()
-        if isinstance(value, str | int | float | bool) and key not in {"file_name", "key", "sha256", "md5", "uid"}
-    }
+    if isinstance(content, list) and len(content) == 1:  # of detected faces
+        (content,) = content
+    return _values(content) if isinstance(content, dict) else {}
+
+
+def _values(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields with a plain value, and objects of such fields."""
+    values: dict[str, Any] = {}
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            values |= {key: inner} if (inner := _values(value)) else {}
+        elif isinstance(value, str | int | float | bool) and key not in _TECHNICAL:
+            values[key] = value
+    return values
