@@ -7,6 +7,7 @@ package differentiates, compiles or addresses several devices.
                                               the primals and may be called twice. Unused results are not computed.
     jit(function, xla)                        compiles a pure function of tensors
     fuse(function)                            compiles arithmetic on many arrays into one loop; for use inside `jit`
+    accelerate(network)                       the same network, of layers that train faster where there are such
     fold(step, state, steps, totals)          applies `step` for each row of `steps`: the last state, and the sums of
                                               the metrics named in `totals`
     normal(shape, seed)                       standard normal numbers that depend only on `seed`, int32 (2,)

@@ -33,6 +33,11 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def accelerate(network: Any) -> Any:
+    """See `faceforge.compute.backend`; there are no such layers for JAX."""
+    return network
+
+
 def fold(
     step: Callable[[Pytree, Pytree], tuple[Pytree, dict[str, Any]]], state: Pytree, steps: Pytree, totals: Sequence[str]
 ) -> tuple[Pytree, dict[str, Any]]:

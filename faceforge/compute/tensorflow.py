@@ -38,6 +38,15 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
     return tf.function(function, autograph=False, jit_compile=True)
 
 
+def accelerate(network: Any) -> Any:
+    """See `faceforge.compute.backend`."""
+    if accelerators():
+        return network
+    from faceforge.compute.cpu_layers import with_cpu_layers
+
+    return with_cpu_layers(network)
+
+
 def fold(
     step: Callable[[Pytree, Pytree], tuple[Pytree, dict[str, Any]]], state: Pytree, steps: Pytree, totals: Sequence[str]
 ) -> tuple[Pytree, dict[str, Any]]:

@@ -90,6 +90,9 @@ class Run:
         if init_from is not None:
             transferred = transfer(Bundle.load(init_from), labels, self._generator, self._discriminator)
             self.transferred = transferred.summary()
+        self._generator = backend.accelerate(self._generator)
+        if not recipe.dp_epsilon:  # gradients of each image are computed from stock layers
+            self._discriminator = backend.accelerate(self._discriminator)
         self._state = replicas.replicate(initial_state(self._generator, self._discriminator, recipe))
         step = make_step(self._generator, self._discriminator, recipe, replicas.count)
         self._dispatch = replicas.compile(_dispatch(step, metric_names(recipe)), use_xla(recipe.xla))
