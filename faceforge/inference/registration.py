@@ -94,6 +94,7 @@ def register_bundle(
                 client.delete_model_version(name, str(version.version))
                 return str(first.version)
         number = str(version.version)
+        run.output_model(version.source.removeprefix("models:/"))
         if decision != "reject":
             client.set_registered_model_alias(name, CHALLENGER, number)
     if decision == "promote" and approval_required(name):

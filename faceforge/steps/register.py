@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from faceforge.evaluation.report.key_figures import key_figures
+from faceforge.evaluation.report.results import Evaluation
 from faceforge.files import atomic_file
-from faceforge.steps.evaluate import KEY_METRICS
 from faceforge.steps.tracked import Tracking, tracked
 from faceforge.tracking.artifacts import check_server_reads
 from faceforge.tracking.connection import current_uri, readable
@@ -34,8 +34,7 @@ def run_register(
     from faceforge.inference.registration import register_bundle
     from faceforge.tracking.runs import finish_parent
 
-    evaluation = json.loads((report / "report.json").read_text())
-    reasons = evaluation["decision"]["reasons"]
+    evaluation = Evaluation.model_validate_json((report / "report.json").read_bytes())
     with tracked("register", tracking) as run:
         check_server_reads(run.run_id)  # a champion's files must exist where others look for them
         version = register_bundle(
@@ -46,7 +45,7 @@ def run_register(
             tags=dict(tracking.tags),
             extra_artifacts=_kept_with_version(exported, report),
             auto_promote=True,
-            reason="; ".join(reasons),
+            reason="; ".join(evaluation.decision.reasons),
         )
         text = _describe(run, model_name, version, decision, evaluation)
         if page is not None:
@@ -57,14 +56,20 @@ def run_register(
     return version
 
 
-def _describe(run: StepRun, name: str, version: str, decision: str, evaluation: dict[str, Any]) -> str:
+def _describe(run: StepRun, name: str, version: str, decision: str, evaluation: Evaluation) -> str:
     """Writes what a visitor of MLflow's pages wants to know first on the version, its model and its run; returns it."""
     from faceforge.tracking.versions import mlflow_client
 
-    source = str(evaluation["data"].get("source", "")).rpartition("/")[2] or "an image set"
-    numbers = evaluation["metrics"]
-    metrics = {key: float(numbers[key]) for key in KEY_METRICS if key in numbers}
-    text = version_description(name, version, decision, evaluation["decision"]["reasons"], metrics, source)
+    source = evaluation.data.get("source", "").rpartition("/")[2] or "an image set"
+    numbers = [
+        (
+            f"{key.title} (`{key.metric}`)",
+            f"{key.value}, {key.light}",
+            "; ".join(filter(None, (key.against_real, key.against_champion, f"{key.better} is better"))),
+        )
+        for key in key_figures(evaluation)
+    ]
+    text = version_description(name, version, decision, evaluation.decision.reasons, numbers, source)
     run.describe(text)
     with readable("MLflow registry"):
         client = mlflow_client()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
+from threading import Thread
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from faceforge.errors import FaceForgeError, UnavailableError, first_line
@@ -22,7 +26,9 @@ from faceforge.tracking.uri import (
 )
 
 _ANSWER_SECONDS = 8
+_CONNECT_SECONDS = 10.0  # for the whole first answer, however slowly it arrives
 _REGISTRY = "MLFLOW_REGISTRY_URI"
+_Result = TypeVar("_Result")
 
 
 def connect(tracking_uri: str | None = None, create: bool = True) -> str:
@@ -58,7 +64,7 @@ def connect(tracking_uri: str | None = None, create: bool = True) -> str:
     mlflow.set_registry_uri(uri)
     os.environ.pop(_REGISTRY, None)  # set by MLflow; child processes find the registry by the tracking URI
     with limited_retries(), readable(f"MLflow at {without_password(uri)}"):
-        mlflow.MlflowClient().search_experiments(max_results=1)
+        within(_CONNECT_SECONDS, lambda: mlflow.MlflowClient().search_experiments(max_results=1))
     return uri
 
 
@@ -69,6 +75,31 @@ def _refuse_another_registry(uri: str) -> None:
             f"{_REGISTRY} is {without_password(registry)}, but runs are tracked at {without_password(uri)}; "
             "FaceForge keeps runs and models in one MLflow: unset it"
         )
+
+
+def within(seconds: float, work: Callable[[], _Result]) -> _Result:
+    """Returns `work()`, called in a thread that is left behind if it takes longer.
+
+    The time limit of a request is one for each read: a server that sends a byte now and then never reaches it.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    done: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    try:
+        return done.result(seconds)
+    except TimeoutError:
+        if done.done():
+            raise
+        raise TimeoutError("no answer: timed out") from None
 
 
 def current_uri() -> str:

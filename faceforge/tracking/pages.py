@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
 
 PUBLIC_URL = "FACEFORGE_MLFLOW_URL"  # environment: address of MLflow for browsers, where programs use another
@@ -28,28 +28,27 @@ def server_page(uri: str) -> str:
 
 
 def version_description(
-    name: str, version: str, decision: str, reasons: Sequence[str], metrics: Mapping[str, float], data: str
+    name: str, version: str, decision: str, reasons: Sequence[str], numbers: Sequence[tuple[str, str, str]], data: str
 ) -> str:
-    """Markdown for a model version and its run: decision with reasons, headline metrics, how to load the model.
+    """Markdown for a model version and its run: decision with reasons, key figures, how to load the model.
 
     Args:
         name: registered model.
         version: its number.
         decision: promote, hold or reject.
         reasons: of the decision.
-        metrics: the few that stand in the table, in this order.
+        numbers: rows of the table: what is measured, its value, what it compares with.
         data: the source of the training images, in a few words.
     """
-    table = [f"| {metric} | {value:.4g} |" for metric, value in metrics.items()]
     return "\n".join(
         [
             f"**{decision}**: {'; '.join(reasons)}",
             "",
             f"Generative model of the images of `{data}`. `report.html` explains these numbers and shows the pictures.",
             "",
-            "| metric | value |",
-            "|---|---|",
-            *table,
+            "| metric | value | compared with |",
+            "|---|---|---|",
+            *(f"| {what} | {value} | {comparison} |" for what, value, comparison in numbers),
             "",
             *_how_to_load(f"models:/{name}/{version}"),
         ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
 from faceforge.tracking.artifacts import check_artifacts
-from faceforge.tracking.connection import connect, limited_retries, readable
+from faceforge.tracking.connection import connect, limited_retries, readable, within
 from faceforge.tracking.find_runs import MODEL_KIND, experiment_id
 from faceforge.tracking.tags import MLFLOW_KIND_TAG
 from faceforge.tracking.uri import CREDENTIALS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _MODEL_NAME_LENGTH = 200  # MLflow's databases keep 256 characters
+_VERSION_SECONDS = 10.0
 _OLDEST_SERVER = (3, 0)  # logged models, which registered versions are made from
 
 
@@ -77,7 +78,9 @@ def server_version(uri: str) -> str:
     from mlflow.utils.rest_utils import http_request
 
     with readable(f"MLflow at {uri}"):
-        response = http_request(get_default_host_creds(uri), "/version", "GET", max_retries=0)
+        response = within(
+            _VERSION_SECONDS, lambda: http_request(get_default_host_creds(uri), "/version", "GET", max_retries=0)
+        )
     return str(response.text).strip() if response.status_code == 200 else ""
 
 

@@ -153,6 +153,15 @@ class RunWriter:
         with readable(_WHAT):
             self._client.log_image(self._run_id, image, artifact_file=name)
 
+    def output_model(self, model_id: str) -> None:
+        """A logged model as an output of the run, which also shows the versions registered from it."""
+        from mlflow.entities import LoggedModelOutput
+
+        with readable(_WHAT):
+            outputs = self._client.get_run(self._run_id).outputs
+            if not outputs or model_id not in {output.model_id for output in outputs.model_outputs}:
+                self._client.log_outputs(self._run_id, [LoggedModelOutput(model_id, step=0)])
+
     def artifacts(self, path: Path, folder: str) -> None:
         """A file, or everything in a folder, under `folder` of the run's artifacts."""
         send = self._client.log_artifacts if path.is_dir() else self._client.log_artifact

@@ -63,6 +63,10 @@ class StepRun:
         self._own.image(image, key, step)
         self._parent.image(image, key, step)
 
+    def output_model(self, model_id: str) -> None:
+        """Lists a model that the step has logged on the parent's page too, with the version registered from it."""
+        self._parent.output_model(model_id)
+
     def rename_parent(self, name: str) -> None:
         """Names the parent, unless Kubeflow created it."""
         self._parent.rename(name)

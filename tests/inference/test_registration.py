@@ -99,6 +99,11 @@ def test_a_retry_registers_nothing_new(tracking_uri: str, tiny_bundle: Path, mon
     assert aliases() == {"challenger": "2", "champion": "2", "previous": "1"}
     experiment = mlflow.get_experiment_by_name("faces")
     assert len(mlflow.search_logged_models([experiment.experiment_id], output_format="list")) == 2
+    client = mlflow.MlflowClient()
+    version = client.get_model_version("faceforge", "1")
+    parent = client.get_run(version.tags["faceforge.parent_run_id"])
+    listed = [f"models:/{output.model_id}" for output in parent.outputs.model_outputs]
+    assert listed == [version.source]  # by which MLflow shows the version on the page of the parent
 
 
 def test_promote_and_rollback_can_be_undone_and_are_written_down(tracking_uri: str, tiny_bundle: Path) -> None:
