@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +19,7 @@ from faceforge.errors import FaceForgeError, first_line
 
 MAX_ARRAY_BYTES = 8 * 2**30
 _PIXELS = "pixels"
+_PIXEL = re.compile(r"(pixel|px)_?\d+|\d+x\d+")  # columns of one pixel, as in Kaggle's MNIST
 _CELL = 2**22  # characters of a CSV cell: about a megapixel
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, MemoryError, RuntimeError)
 
@@ -77,7 +79,7 @@ def read_idx(file: Path) -> Pixels:
 
 
 def is_pixel_csv(file: Path) -> bool:
-    """Whether a CSV file has a column `pixels` (FER2013), or columns `pixel0`, `pixel1`, ... (Kaggle's MNIST)."""
+    """Whether a CSV file has a column `pixels` (FER2013), or columns `pixel0`, `pixel1`, ... or `1x1`, `1x2`, ..."""
     with file.open("rb") as stream:
         header = stream.read(2**16).split(b"\n")[0].decode("utf-8", "replace")
     names = [name.strip().strip('"').lower() for name in header.lstrip("\ufeff").split(",")]
@@ -132,7 +134,7 @@ def _square(values: list[str]) -> Pixels:
 
 
 def _is_pixel(name: str) -> bool:
-    return name.startswith("pixel") and name[5:].lstrip("_").isdigit()
+    return _PIXEL.fullmatch(name) is not None
 
 
 def _array_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -109,7 +109,7 @@ class LabelRules:
                 notes.append(f"not taken as labels, because all images have the same value: {', '.join(constant)}")
         for column in kept:
             check_classes(name, column, classes[column])
-            if config.labels is not None and column not in self._bins:
+            if column not in self._bins:
                 _check_numbers(name, column, counts[column], config.min_class)
             notes += _doubts(column, classes[column])
         binned = [column for column in kept if column in self._bins]

@@ -8,7 +8,8 @@ from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import is_image_set
 from faceforge.data.sources.annotations import FileSource
 from faceforge.data.sources.archives import open_archive
-from faceforge.data.sources.arrays import ArraySource, array_files
+from faceforge.data.sources.array_parts import array_files
+from faceforge.data.sources.arrays import ArraySource
 from faceforge.data.sources.drawn import DIGITS, TOYFACES, DigitsSource, ToyFacesSource
 from faceforge.data.sources.file_kinds import describe_file
 from faceforge.data.sources.files import Files

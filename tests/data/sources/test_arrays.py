@@ -65,6 +65,60 @@ def test_mnist_in_its_own_format(tmp_path: Path, packed: bool) -> None:
     refuse("holds labels of MNIST's format", next(tmp_path.glob("train-labels*")))
 
 
+def test_splits_in_any_part_of_the_names_of_idx_files_in_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "EMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for split, count in (("train", 6), ("test", 3)):
+        for kind, array in (("images.idx3", GREY), ("labels.idx1", LABELS.astype(np.uint8))):
+            (folder / f"emnist-letters-{split}-{kind}-ubyte").write_bytes(idx(array[:count]))
+    packed = folder / "emnist-letters-train-images.idx3-ubyte.gz"  # as torchvision leaves them
+    packed.write_bytes(gzip.compress(idx(GREY)))
+    samples = listing(tmp_path)
+    assert [sample.split for sample in samples] == ["holdout"] * 3 + ["train"] * 6
+    assert [sample.labels["label"] for sample in samples[3:]] == [str(label) for label in LABELS]
+
+
+def test_npy_files_of_a_folder_belong_together(tmp_path: Path) -> None:
+    for split, count in (("train", 6), ("test", 3)):
+        np.save(tmp_path / f"X_{split}.npy", GREY[:count])
+        np.save(tmp_path / f"y_{split}.npy", LABELS[:count])
+    samples = listing(tmp_path)
+    assert sorted((sample.split, sample.labels["label"]) for sample in samples) == sorted(
+        [*(("train", str(label)) for label in LABELS), *(("holdout", str(label)) for label in LABELS[:3])]
+    )
+    alone = opened(tmp_path / "X_train.npy")
+    assert alone.labels == ()
+    assert "not used: X_test.npy, y_test.npy, y_train.npy beside X_train.npy" in " ".join(alone.notes)
+
+
+def test_npz_files_of_a_folder_are_splits(tmp_path: Path) -> None:
+    for split, count in (("train", 6), ("test", 3)):
+        np.savez(tmp_path / f"{split}.npz", x=GREY[:count], y=LABELS[:count])
+    samples = listing(tmp_path)
+    assert [sample.split for sample in samples] == ["holdout"] * 3 + ["train"] * 6
+    assert {sample.labels["label"] for sample in samples} == {"0", "1", "2"}
+
+
+def test_test_images_without_labels_are_left_out(tmp_path: Path) -> None:
+    header = [f"pixel{n}" for n in range(16)]
+    for split, columns in (("train", ["label", *header]), ("test", header)):
+        rows = [",".join(map(str, range(n, n + len(columns)))) for n in range(4)]
+        (tmp_path / f"{split}.csv").write_text("\n".join([",".join(columns), *rows]))
+    source = opened(tmp_path)
+    assert [sample.labels["label"] for sample in source.samples()] == ["0", "1", "2", "3"]
+    assert "the images of test have no labels, so they are left out (4)" in source.notes
+    assert opened(tmp_path, labels=()).count == 8
+
+
+def test_names_and_measurements_in_a_csv_of_pixels_are_no_labels(tmp_path: Path) -> None:
+    rows = [f"{20 + n},{n % 2},{n}.jpg,{' '.join(['7'] * 16)}" for n in range(30)]
+    (tmp_path / "faces.csv").write_text("\n".join(["age,gender,img_name,pixels", *rows]))
+    source = opened(tmp_path / "faces.csv")
+    assert source.labels == ("gender",)
+    assert "age (30 values), img_name (30 values); ingest.bins divides" in source.notes[0]
+    assert opened(tmp_path / "faces.csv", bins="age:30,40").vocabularies["age"] == ["<30", "30-39", "40+"]
+
+
 def test_fer2013(tmp_path: Path) -> None:
     rows = [f"{n % 2},{' '.join(map(str, GREY[0, :8].ravel()))},{('Training', 'PublicTest')[n // 2]}" for n in range(4)]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
@@ -84,10 +138,12 @@ def test_fer2013(tmp_path: Path) -> None:
 def test_kaggles_mnist(tmp_path: Path) -> None:
     header = ",".join(["label", *(f"pixel{n}" for n in range(16))])
     rows = [",".join([str(n % 2), *map(str, range(16))]) for n in range(4)]
-    (tmp_path / "train.csv").write_text("\n".join([header, *rows]))
-    samples = listing(tmp_path / "train.csv")
-    assert [sample.labels["label"] for sample in samples] == ["0", "1", "0", "1"]
-    assert (np.asarray(samples[0].read())[..., 0] == np.arange(16).reshape(4, 4)).all()
+    places = ",".join(["label", *(f"{row}x{column}" for row in range(1, 5) for column in range(1, 5))])
+    for names in (header, places):
+        (tmp_path / "train.csv").write_text("\n".join([names, *rows]))
+        samples = listing(tmp_path / "train.csv")
+        assert [sample.labels["label"] for sample in samples] == ["0", "1", "0", "1"]
+        assert (np.asarray(samples[0].read())[..., 0] == np.arange(16).reshape(4, 4)).all()
 
 
 def test_what_is_no_array_of_images_is_refused(tmp_path: Path) -> None:
