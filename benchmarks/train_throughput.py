@@ -2,14 +2,15 @@
 
     python benchmarks/train_throughput.py                             # the standard DCGAN-64, batch 64
     python benchmarks/train_throughput.py --torch other/bin/python    # beside PyTorch, run by a Python that has it
-    python benchmarks/train_throughput.py --family compact --batch 256 --set "model.width=64"
+    python benchmarks/train_throughput.py --preset toy --torch other/bin/python       # the default family, penalties
+    python benchmarks/train_throughput.py --preset faces64 --set "model.width=64, train.batch_size=256"
     KERAS_BACKEND=jax python benchmarks/train_throughput.py
 
 FaceForge trains as `faceforge train` does, including shuffling, latents, metrics and several steps per dispatch, in
-float32 and in the precision it chooses on this machine. PyTorch runs a tutorial's loop and a tuned one (see
-`torch_dcgan.py`) in a process that stays warm. Rounds are interleaved and medians are compared. Images are random, and
-models unconditional. FaceForge trains on all visible GPUs and PyTorch on the first one: to compare them, show both one
-GPU (CUDA_VISIBLE_DEVICES=0).
+float32 and in the precision it chooses on this machine. PyTorch trains the same networks by the same recipe, plainly
+and tuned (see `torch_training.py`), in a process that stays warm. Rounds are interleaved and medians are compared.
+Images are random, and models unconditional. FaceForge trains on all visible GPUs and PyTorch on the first one: to
+compare them, show both one GPU (CUDA_VISIBLE_DEVICES=0).
 
 `tflops` and `mfu` are the arithmetic of the networks (`faceforge.models.flops`) per second, and its share of the GPU's
 bfloat16 peak.
@@ -41,8 +42,8 @@ from faceforge.compute import backend
 from faceforge.compute.precision import choose_precision, peak_flops
 from faceforge.config import Config, resolve
 from faceforge.errors import FaceForgeError
-from faceforge.models.build import FAMILIES
 from faceforge.models.spec import ModelSpec
+from faceforge.presets import PRESETS
 from faceforge.training.feed import InMemory
 from faceforge.training.run import Run
 
@@ -55,30 +56,30 @@ Rounds = Callable[[int], float]  # number of steps -> seconds
 def main() -> None:
     """Prints one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch", metavar="PYTHON", help="a Python that has PyTorch; only for the standard DCGAN")
-    parser.add_argument("--family", default="dcgan", choices=FAMILIES)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--torch", metavar="PYTHON", help="a Python that has PyTorch; for presets of dcgan64 and style")
+    parser.add_argument("--preset", default="dcgan64", choices=PRESETS)
+    parser.add_argument("--batch", type=int, help="images per step; default: the preset's, 64 for dcgan64")
     parser.add_argument("--set", default="", metavar="SETTINGS", help="further settings, as for `faceforge train`")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, help="steps per round; default 16, on a GPU 320")
     options = parser.parse_args()
-    if options.torch and (options.family != "dcgan" or options.set):
-        parser.error("--torch supports the standard DCGAN only: omit --family and --set")
     steps = options.steps or (320 if backend.accelerators() else 16)
     try:
-        figures = measure(
-            recipe(options.family, options.batch, options.set, steps), options.torch, options.rounds, steps
-        )
+        config = recipe(options.preset, options.batch, options.set, steps)
+        if options.torch and not (config.model.family == "style" or (options.preset, options.set) == ("dcgan64", "")):
+            parser.error("--torch compares the standard DCGAN-64, or presets of the family style")
+        figures = measure(config, options.torch, options.rounds, steps)
     except FaceForgeError as error:
         parser.error(str(error))
-    print(json.dumps({"family": options.family, "settings": options.set, "batch": options.batch, **figures}))
+    facts = {"preset": options.preset, "settings": options.set, "batch": config.train.batch_size}
+    print(json.dumps(facts | figures))
 
 
-def recipe(family: str, batch: int, settings: str, steps: int) -> Config:
+def recipe(preset: str, batch: int | None, settings: str, steps: int) -> Config:
     """The configuration of a run long enough for `steps` steps per dispatch, or the maximum."""
-    preset = "dcgan64" if family == "dcgan" else "faces64"
+    batch = batch or (64 if preset == "dcgan64" else resolve(preset, settings).train.batch_size)
     fixed = f"train.batch_size={batch}, train.kimg={batch * steps * MARKS / 1000}, train.log_points={MARKS}"
-    return resolve(preset, f"model.family={family}, {fixed}, {settings}")
+    return resolve(preset, f"{fixed}, train.labels=, {settings}")
 
 
 def measure(config: Config, python: str | None, rounds: int, steps: int) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def measure(config: Config, python: str | None, rounds: int, steps: int) -> dict
         facts["versions"] = {"python": platform.python_version(), "keras": keras.__version__, **backend.version()}
         contenders: dict[str, Rounds] = {}
         if python:
-            about, others = stack.enter_context(torch_contenders(python, batch))
+            about, others = stack.enter_context(torch_contenders(python, config))
             facts |= {"torch": about}
             contenders |= others
         runs = {precision: make_run(config, precision) for precision in dict.fromkeys(["float32", chosen])}
@@ -158,9 +159,10 @@ class TorchError(Exception):
 
 
 @contextmanager
-def torch_contenders(python: str, batch: int) -> Iterator[tuple[dict[str, Any], dict[str, Rounds]]]:
-    """Starts `torch_dcgan.py` under another Python; yields its description and its contenders."""
-    command = [python, str(Path(__file__).with_name("torch_dcgan.py")), "--batch", str(batch)]
+def torch_contenders(python: str, config: Config) -> Iterator[tuple[dict[str, Any], dict[str, Rounds]]]:
+    """Starts `torch_training.py` under another Python; yields its description and its contenders."""
+    settings = {"image_size": config.ingest.image_size, **config.model.model_dump(), **config.train.model_dump()}
+    command = [python, str(Path(__file__).with_name("torch_training.py")), json.dumps(settings)]
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     except OSError as error:

@@ -49,10 +49,16 @@ def test_ratios_follow_from_interleaved_rounds(tmp_path: Path) -> None:
     assert rounds == ["torch_float32", *ours] * 2
 
 
-def test_the_other_side_trains_the_standard_network() -> None:
+STYLE = {"image_size": 16, "latent_size": 8, "width": 4, "max_width": 8, "loss": "bce", "gamma": 1.0}
+
+
+@pytest.mark.parametrize(
+    "recipe", [{"family": "dcgan"}, {"family": "style", **STYLE, "learning_rate": 1e-3, "beta1": 0.0, "beta2": 0.9}]
+)
+def test_the_other_side_trains_the_same_networks(recipe: dict[str, object]) -> None:
     pytest.importorskip("torch", reason="PyTorch is not among the development packages")
     requests = "".join(json.dumps({"contender": f"torch_{name}", "steps": 1}) + "\n" for name in ("float32", "none"))
-    command = [sys.executable, str(BENCHMARKS / "torch_dcgan.py"), "--batch", "2"]
+    command = [sys.executable, str(BENCHMARKS / "torch_training.py"), json.dumps({**recipe, "batch_size": 2})]
     finished = subprocess.run(command, input=requests, capture_output=True, text=True, check=True)
     about, trained, unknown = map(json.loads, finished.stdout.splitlines())
     assert about["contenders"][0] == "torch_float32"
