@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from faceforge.errors import FaceForgeError
-from faceforge.tracking.artifacts import check_artifacts
+from faceforge.tracking.artifacts import FILE_BYTES, check_artifacts
 from faceforge.tracking.connection import connect, limited_retries, readable, within
 from faceforge.tracking.find_runs import MODEL_KIND, experiment_id
 from faceforge.tracking.tags import MLFLOW_KIND_TAG
@@ -22,13 +22,16 @@ _VERSION_SECONDS = 10.0
 _OLDEST_SERVER = (3, 0)  # logged models, which registered versions are made from
 
 
-def check_tracking(tracking_uri: str | None, experiment: str, model_name: str | None = None) -> str:
+def check_tracking(
+    tracking_uri: str | None, experiment: str, model_name: str | None = None, file_bytes: int = FILE_BYTES
+) -> str:
     """Checks everything that a tracked run needs of MLflow; writes nothing that stays.
 
     Args:
         tracking_uri: as for `connect`.
         experiment: name; created if missing.
         model_name: registered model that the run will add a version to; None: none.
+        file_bytes: size of the largest file that the run will store, as far as it is known.
 
     Returns:
         The full address.
@@ -52,7 +55,7 @@ def check_tracking(tracking_uri: str | None, experiment: str, model_name: str | 
         _check_right_to_log(client, known.experiment_id, experiment)
         if model_name is not None:
             _check_right_to_register(client, model_name)
-    check_artifacts(known, uri)
+    check_artifacts(known, uri, file_bytes=file_bytes)
     return uri
 
 

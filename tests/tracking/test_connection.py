@@ -4,9 +4,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -83,12 +86,40 @@ def test_what_does_not_answer_is_told_in_one_line(uri: str, told: str) -> None:
 
 
 def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("faceforge.tracking.connection._ANSWER_SECONDS", 1)
+    monkeypatch.setattr("faceforge.tracking.connection._CONNECT_SECONDS", 1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with pytest.raises(FaceForgeError, match="no answer in time"):
             connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faceforge.tracking.connection._CONNECT_SECONDS", 1)
+    ended = threading.Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            with suppress(OSError):
+                while not ended.wait(0.1):
+                    self.wfile.write(b" ")
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match="no answer in time"):
+            connect(f"http://127.0.0.1:{server.server_port}")
+        assert time.monotonic() - began < 5
+        ended.set()
+        server.shutdown()
 
 
 def test_a_file_that_is_no_database_is_refused_at_once_and_left_alone(tmp_path: Path) -> None:
