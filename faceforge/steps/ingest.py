@@ -8,6 +8,7 @@ from pathlib import Path
 from faceforge.config import flatten, labels_option, resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.defaults import model_name_of
+from faceforge.models.size import generator_bytes
 from faceforge.steps.log_data import log_drift, log_image_set
 from faceforge.steps.tracked import Tracking, maybe_tracked
 from faceforge.tracking.artifacts import check_server_reads
@@ -49,7 +50,9 @@ def run_ingest(
     config = resolve(preset, settings)
     ingest_config, label_file = labels_option(config.ingest, labels)
     if tracking is not None and model_name:
-        check_tracking(tracking.uri, tracking.experiment, model_name)  # the pipeline's first step
+        check_tracking(
+            tracking.uri, tracking.experiment, model_name, generator_bytes(config)
+        )  # the pipeline's first step
     with maybe_tracked("ingest", tracking) as run:
         if run is not None:
             check_server_reads(run.run_id)  # before any work

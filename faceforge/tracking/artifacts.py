@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,19 +19,23 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 FILE_BYTES = 4 * 2**20
-DEADLINE = 25.0  # seconds for the whole check
+DEADLINE = 25.0  # seconds for the whole check of such a file
 
 _FOLDER = "faceforge-check"
 _REQUEST_SECONDS = 10
+_SLOWEST = 2**20  # bytes per second of an upload or download that larger files are given time for
 
 
-def check_artifacts(experiment: Experiment, tracking_uri: str, seconds: float = DEADLINE) -> None:
-    """Uploads a file of 4 MB to the experiment's artifact location, downloads it, compares it and deletes it.
+def check_artifacts(
+    experiment: Experiment, tracking_uri: str, seconds: float = DEADLINE, file_bytes: int = FILE_BYTES
+) -> None:
+    """Uploads a file to the experiment's artifact location, downloads it, compares it and deletes it.
 
     Args:
         experiment: whose artifact location is checked.
         tracking_uri: MLflow.
-        seconds: time limit.
+        seconds: time limit for a file of `FILE_BYTES`; a larger one gets more.
+        file_bytes: size of the file, as the largest that will be stored; at least `FILE_BYTES` are sent.
 
     Raises:
         FaceForgeError: the store refuses the file, returns another one, cannot be reached or takes too long; or the
@@ -39,17 +44,20 @@ def check_artifacts(experiment: Experiment, tracking_uri: str, seconds: float = 
     location = experiment.artifact_location
     _refuse_folder_of_server(experiment, tracking_uri)
     problems: list[Exception] = []
+    size = max(file_bytes, FILE_BYTES)
+    more = (size - FILE_BYTES) / _SLOWEST
+    seconds += 2 * more
 
     def check() -> None:
         try:
             with readable(f"artifact store {location}"):
-                _round_trip(location)
+                _round_trip(location, size)
         except Exception as error:
             problems.append(error)
 
     # A thread, because S3 clients retry for minutes, which cannot be configured from here.
     thread = threading.Thread(target=check, name="artifact-check", daemon=True)
-    with limited_retries(seconds=_REQUEST_SECONDS):
+    with limited_retries(seconds=_REQUEST_SECONDS + round(more)):
         thread.start()
         thread.join(seconds)
     if thread.is_alive():
@@ -58,7 +66,7 @@ def check_artifacts(experiment: Experiment, tracking_uri: str, seconds: float = 
             "machine, if the location is no mlflow-artifacts: address) reaches it"
         )
     if problems:
-        raise problems[0]
+        raise _too_large(problems[0], location, size) or problems[0]
 
 
 def check_server_reads(run_id: str) -> None:
@@ -94,10 +102,20 @@ def check_server_reads(run_id: str) -> None:
         )
 
 
-def _round_trip(location: str) -> None:
+def _too_large(problem: Exception, location: str, size: int) -> FaceForgeError | None:
+    """An error for a file that a proxy in front of the store refuses for its size; None for other problems."""
+    if not re.search(r"\b413\b|entity too large|content too large", str(problem), re.IGNORECASE):
+        return None
+    return FaceForgeError(
+        f"artifact store {location} refuses a file of {size / 2**20:.0f} MB, the size of the model's largest: raise the "
+        "limit of the proxy in front of the MLflow server (nginx: client_max_body_size)"
+    )
+
+
+def _round_trip(location: str, size: int) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    repository, name, content = get_artifact_repository(location), uuid4().hex, os.urandom(FILE_BYTES)
+    repository, name, content = get_artifact_repository(location), uuid4().hex, os.urandom(size)
     with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         file = Path(scratch) / name
         file.write_bytes(content)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from faceforge.markdown import code, plain
+
 PUBLIC_URL = "FACEFORGE_MLFLOW_URL"  # environment: address of MLflow for browsers, where programs use another
 LOCAL_UI = "http://localhost:5000"  # where `make mlflow-ui` shows a local database
 _MODELS_VIEW = "?workflowType=machine_learning"  # MLflow's pages otherwise open in the view for language models
@@ -42,13 +44,13 @@ def version_description(
     """
     return "\n".join(
         [
-            f"**{decision}**: {'; '.join(reasons)}",
+            f"**{decision}**: {plain('; '.join(reasons))}",
             "",
-            f"Generative model of the images of `{data}`. `report.html` explains these numbers and shows the pictures.",
+            f"Generative model of the images of {code(data)}. `report.html` explains these numbers and shows the pictures.",
             "",
             "| metric | value | compared with |",
             "|---|---|---|",
-            *(f"| {what} | {value} | {comparison} |" for what, value, comparison in numbers),
+            *(f"| {' | '.join(map(plain, row))} |" for row in numbers),
             "",
             *_how_to_load(f"models:/{name}/{version}"),
         ]
@@ -59,7 +61,7 @@ def model_description(name: str, data: str) -> str:
     """Markdown for a registered model: what it generates, and how to load its champion."""
     return "\n".join(
         [
-            f"Generative model of the images of `{data}`, with a version per pipeline run. `champion` is the version "
+            f"Generative model of the images of {code(data)}, with a version per pipeline run. `champion` is the version "
             "in use, `challenger` the newest that was not rejected, `previous` the champion before.",
             "",
             *_how_to_load(f"models:/{name}@champion"),

@@ -222,13 +222,14 @@ def check_training_locally(parameters: RunParameters) -> tuple[RunParameters, Co
     Raises:
         FaceForgeError: the first problem found.
     """
+    from faceforge.models.size import generator_bytes
     from faceforge.tracking.preflight import check_tracking
     from faceforge.tracking.start import check_start
 
     config = resolve(parameters.preset, parameters.settings)
     checked = parameters.model_copy(update=_checked_source(parameters, config))
     _check_disk()
-    uri = check_tracking(checked.tracking_uri, checked.experiment, checked.model_name)
+    uri = check_tracking(checked.tracking_uri, checked.experiment, checked.model_name, generator_bytes(config))
     changes = {"tracking_uri": _kept_secret(uri)}
     start = check_start(config.train.init_from)
     if start != config.train.init_from:

@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 S3_KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -66,6 +69,37 @@ def client_keys() -> dict[str, str]:
     """The keys as boto3 takes them."""
     names = ("aws_access_key_id", "aws_secret_access_key", "region_name")
     return dict(zip(names, S3_KEYS.values(), strict=True))
+
+
+@contextmanager
+def proxy(server: str, body_bytes: int) -> Iterator[str]:
+    """An HTTP proxy in front of `server` that answers larger bodies with 413, as nginx does; yields its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if len(body) > body_bytes:
+                self.send_error(413)
+                return
+            sent = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            answer = httpx.request(self.command, server + self.path, headers=sent, content=body, timeout=60)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _forward
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.server_port}"
+        finally:
+            listener.shutdown()
 
 
 @contextmanager

@@ -28,3 +28,10 @@ def test_people_may_reach_mlflow_at_another_address_than_programs(monkeypatch: p
     monkeypatch.setenv("FACEFORGE_MLFLOW_URL", "https://mlflow.example/ ")
     assert run_page("http://mlflow.faceforge:5000", "7", "abc").startswith("https://mlflow.example/#/experiments/7/")
     assert version_page("http://mlflow.faceforge:5000", "m", "3").startswith("https://mlflow.example/#/models/m/")
+
+
+def test_names_of_classes_and_sources_have_no_effect_in_descriptions() -> None:
+    text = version_description("m", "1", "hold", ["class '![t](http://b)' is rare"], [("<b>|", "1", "2")], "a`b`.zip")
+    assert r"class '!\[t\](http://b)' is rare" in text
+    assert r"| &lt;b>\| | 1 | 2 |" in text
+    assert "images of `a'b'.zip`" in text

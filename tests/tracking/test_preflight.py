@@ -18,7 +18,7 @@ from faceforge.tracking import databases
 from faceforge.tracking.artifacts import check_artifacts
 from faceforge.tracking.connection import connect
 from faceforge.tracking.preflight import check_model_name, check_server_version, check_tracking
-from tests.tracking.servers import S3_KEYS, free_port, mlflow_server, s3
+from tests.tracking.servers import S3_KEYS, free_port, mlflow_server, proxy, s3
 
 RESOLVER = """
 import os, socket
@@ -166,6 +166,18 @@ def test_a_store_that_nobody_reaches_is_one_line_within_thirty_seconds(tmp_path:
             check_tracking(url, "nowhere", "photos")
         assert time.monotonic() - began < 30
         assert "\n" not in str(caught.value)
+
+
+def test_an_upload_of_the_models_size_is_tried(tmp_path: Path, tracking_uri: str) -> None:
+    store = ("--backend-store-uri", tracking_uri, "--artifacts-destination", str(tmp_path / "store"))
+    with mlflow_server(*store, env={}) as server, proxy(server, 6 * 2**20) as url:
+        assert check_tracking(url, "photos", "photos", file_bytes=5 * 2**20) == url
+        began = time.monotonic()
+        with pytest.raises(FaceForgeError, match=r"refuses a file of 8 MB, .*client_max_body_size") as caught:
+            check_tracking(url, "photos", "photos", file_bytes=8 * 2**20)
+        assert time.monotonic() - began < 30
+    assert "\n" not in str(caught.value)
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
 
 
 def test_files_on_the_servers_own_disk_are_refused(tmp_path: Path, tracking_uri: str) -> None:
