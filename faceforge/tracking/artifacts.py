@@ -107,7 +107,7 @@ def _too_large(problem: Exception, location: str, size: int) -> FaceForgeError |
     if not re.search(r"\b413\b|entity too large|content too large", str(problem), re.IGNORECASE):
         return None
     return FaceForgeError(
-        f"artifact store {location} refuses a file of {size / 2**20:.0f} MB, the size of the model's largest: raise the "
+        f"artifact store {location} refuses a file of {size / 2**20:.0f} MB, as the model's largest will be: raise the "
         "limit of the proxy in front of the MLflow server (nginx: client_max_body_size)"
     )
 
