@@ -20,7 +20,7 @@ from faceforge.errors import FaceForgeError, explain, first_line
 from faceforge.files import atomic_folder
 from faceforge.models.network_file import read_network
 from faceforge.models.privacy import PrivacyStatement
-from faceforge.models.ranges import from_uint8, to_uint8
+from faceforge.models.ranges import from_uint8, with_uint8_output
 from faceforge.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Bundle:
 
     def __init__(self, info: BundleInfo, generator: keras.Model, discriminator: keras.Model | None) -> None:
         self.info, self.generator, self.discriminator = info, generator, discriminator
+        self._uint8_generator: keras.Model | None = None
 
     @staticmethod
     def load(folder: Path) -> Bundle:
@@ -113,9 +114,9 @@ class Bundle:
 
     def generate(self, latents: NDArray[Any], labels: NDArray[Any], batch: int = 256) -> NDArray[np.uint8]:
         """Images uint8 (N, H, W, C) of latents (N, Z) and labels (N, columns)."""
-        images = self._run(self.generator, latents, labels, batch)
-        size = self.info.spec.image_size
-        return to_uint8(images) if len(images) else np.zeros((0, size, size, self.info.spec.channels), np.uint8)
+        if self._uint8_generator is None:
+            self._uint8_generator = with_uint8_output(self.generator)
+        return self._run(self._uint8_generator, latents, labels, batch)
 
     def logits(self, images: NDArray[np.uint8], labels: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
         """The discriminator's logits, float32 (N,), of images uint8 (N, H, W, C) with labels (N, columns).
@@ -127,7 +128,7 @@ class Bundle:
             raise FaceForgeError(NO_DISCRIMINATOR)
         return self._run(self.discriminator, from_uint8(images), labels, batch).reshape(-1)
 
-    def _run(self, network: keras.Model, x: NDArray[Any], labels: NDArray[Any], batch: int) -> NDArray[np.float32]:
+    def _run(self, network: keras.Model, x: NDArray[Any], labels: NDArray[Any], batch: int) -> NDArray[Any]:
         """Outputs in input order; the last of several batches is filled up, so that all batches share one graph."""
         parts = []
         for at in range(0, len(x), batch):
@@ -135,7 +136,9 @@ class Bundle:
             inputs = x[rows].astype(np.float32)
             arguments = [inputs, labels[rows].astype(np.int32)] if self.info.labels else inputs
             parts.append(np.asarray(network.predict_on_batch(arguments)))
-        return np.concatenate(parts)[: len(x)] if parts else np.zeros((0, 1), np.float32)
+        if not parts:
+            return np.zeros((0, *network.output_shape[1:]), network.output.dtype)
+        return np.concatenate(parts)[: len(x)]
 
 
 def _read(path: Path) -> keras.Model:

@@ -5,7 +5,8 @@ import pytest
 
 from faceforge.errors import FaceForgeError
 from faceforge.models.build import build_networks
-from faceforge.models.bundle import Bundle, BundleInfo, from_uint8, to_uint8
+from faceforge.models.bundle import Bundle, BundleInfo
+from faceforge.models.ranges import from_uint8, to_uint8
 from faceforge.models.spec import ModelSpec
 
 
@@ -43,6 +44,15 @@ def test_the_batch_size_does_not_matter(bundle: Bundle) -> None:
     np.testing.assert_allclose(
         bundle.generate(latents, labels, batch=3).astype(int), bundle.generate(latents, labels).astype(int), atol=1
     )
+
+
+def test_images_are_the_rounded_and_clipped_outputs(bundle: Bundle) -> None:
+    bundle.generator.get_layer("image").bias.assign([0.9, -0.9, 0.0])  # many values beyond [-1, 1]
+    latents, labels = np.random.default_rng(0).normal(size=(5, 8)).astype("float32"), np.zeros((5, 1), "int32")
+    outputs = np.asarray(bundle.generator.predict_on_batch([latents, labels]))
+    assert outputs.max() > 1
+    np.testing.assert_array_equal(bundle.generate(latents, labels), to_uint8(outputs))
+    assert bundle.generate(latents[:0], labels[:0]).shape == (0, 32, 32, 3)
 
 
 def test_a_damaged_network_is_reported_in_one_line(tmp_path: Path, bundle: Bundle) -> None:
