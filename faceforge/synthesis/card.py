@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from faceforge.data.imageset.info import DatasetInfo
+from faceforge.markdown import code, plain
 from faceforge.models.privacy import PrivacyStatement
 from faceforge.synthesis.checks import Check
 from faceforge.synthesis.draw import Tally
@@ -50,7 +50,7 @@ def dataset_card(
             "# Synthetic faces",
             "",
             f"{total:,} images of {info.image_size} x {info.image_size} pixels, all made by a generative",
-            f"model (`{source.name}`, sha256 `{source.sha256[:16]}`); none is a photograph.",
+            f"model ({code(source.name)}, sha256 `{source.sha256[:16]}`); none is a photograph.",
             "",
             "## Contents",
             "",
@@ -119,7 +119,7 @@ def _label_check(checks: Sequence[Check], plan: Sequence[Cell], tallies: Sequenc
         for name, found in classes.items()
     ]
     warnings = [
-        f"**Warning**: {_escaped(label_warning(cell.labels, refused, tally.drawn, recall))}"
+        f"**Warning**: {plain(label_warning(cell.labels, refused, tally.drawn, recall))}"
         for cell, tally in zip(plan, tallies, strict=True)
         if (refused := tally.refused.get("labels", 0)) > MANY_REFUSED * tally.drawn
     ]
@@ -173,10 +173,12 @@ def _findings(report: Mapping[str, Any] | None) -> list[str]:
             lines += ["Not measured by the model's evaluation.", ""]
             continue
         lines += [*_table(("measure", "value"), rows), ""]
-        lines += [f"- `{name}`: {text}" for name, text in how.items() if name.startswith(prefixes)]
+        lines += [f"- {code(name)}: {plain(text)}" for name, text in how.items() if name.startswith(prefixes)]
         lines += [""]
     about = ", ".join(f"{name} {count:,}" for name, count in report.get("counts", {}).items())
-    lines += [f"Measured on unfiltered samples of the model; images: {about}. Decision: {decision or 'none'}."]
+    lines += [
+        f"Measured on unfiltered samples of the model; images: {plain(about)}. Decision: {plain(decision) or 'none'}."
+    ]
     return [*lines, "These metrics cannot prove that no training image is recognisable.", ""]
 
 
@@ -194,12 +196,7 @@ def _differential_privacy(statement: PrivacyStatement | None) -> list[str]:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *(map(_escaped, row) for row in rows)]]
-
-
-def _escaped(text: str) -> str:
-    """Text without effect as Markdown or HTML: class names come from users."""
-    return re.sub(r"([\\`*\[\]|<>])", r"\\\1", " ".join(text.split()))
+    return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *(map(plain, row) for row in rows)]]
 
 
 def _reasons(refused: Mapping[str, int]) -> str:

@@ -8,6 +8,7 @@ from faceforge.config import IngestConfig, read_section
 from faceforge.data.preprocess.prepare import RejectedError, prepare_image
 from faceforge.errors import FaceForgeError
 from faceforge.inference.generator import Generator
+from faceforge.markdown import plain
 from faceforge.webapp.generate_page import attribute_boxes
 from faceforge.webapp.pictures import gallery
 from faceforge.webapp.session import choose_model
@@ -46,7 +47,7 @@ def check_page() -> None:
         pixels = prepare_image(file.getvalue(), config).pixels
         probability = float(generator.discriminate(pixels[None], attributes=attributes)[0])
     except (RejectedError, FaceForgeError) as error:
-        st.error(f"{file.name} cannot be used: {error}")
+        st.error(plain(f"{file.name} cannot be used: {error}"))
         return
     left, right = st.columns([1, 3])
     left.html(gallery(pixels[None], ["as the model sees it"], tile=160))

@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from faceforge.inference.generator import Generator, Samples
+from faceforge.markdown import plain
 from faceforge.webapp.generate_page import captions
 from faceforge.webapp.pictures import gallery
 from faceforge.webapp.session import choose_model
@@ -41,7 +42,7 @@ def _one_face(generator: Generator) -> None:
     with right:
         seed = st.number_input("Seed", 0, 2**31 - 1, 1, key="explore-seed")
         attributes = {
-            column: st.select_slider(column, classes, key=f"explore-{column}")
+            column: st.select_slider(plain(column), classes, key=f"explore-{column}")
             for column, classes in generator.labels.items()
         }
         st.caption("These are random directions in latent space; move the sliders to see what they change.")
@@ -54,7 +55,7 @@ def _one_face(generator: Generator) -> None:
     with left:
         st.html(gallery(generator.edit(face, attributes=attributes).images, tile=240))
     for column, classes in generator.labels.items():
-        st.markdown(f"The same face for every **{column}**")
+        st.markdown(f"The same face for every **{plain(column)}**")
         versions = [generator.edit(face, attributes={**attributes, column: name}).images for name in classes]
         st.html(gallery(np.concatenate(versions), classes))
 

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from faceforge.inference.generator import Generator, Samples
+from faceforge.markdown import plain
 from faceforge.webapp.pictures import gallery, grid_png, zipped
 from faceforge.webapp.session import choose_model
 
@@ -51,7 +52,7 @@ def attribute_boxes(generator: Generator, key: str, free: bool = True) -> dict[s
     chosen = {}
     for number, (column, classes) in enumerate(generator.labels.items()):
         box = boxes[number % len(boxes)]
-        chosen[column] = box.selectbox(column, [*([ANY] if free else []), *classes], key=f"{key}-{column}")
+        chosen[column] = box.selectbox(plain(column), [*([ANY] if free else []), *classes], key=f"{key}-{column}")
     return {column: name for column, name in chosen.items() if not (free and name == ANY)}
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from faceforge.errors import FaceForgeError
+from faceforge.markdown import plain
 from faceforge.tracking.browse import Grid, RunSummary, list_runs, read_grid, training_curves, training_grids
 from faceforge.tracking.connection import connect
 from faceforge.webapp.session import options, versions
@@ -21,11 +22,11 @@ def runs_page() -> None:
         connect(options().tracking_uri, create=False)
         runs = list_runs(options().experiment)
     except FaceForgeError as error:
-        st.info(f"MLflow cannot be read ({error}). `make run` creates a local database.")
+        st.info(f"MLflow cannot be read ({plain(str(error))}). `make run` creates a local database.")
         return
     _models()
     if not runs:
-        st.info(f"The experiment **{options().experiment}** has no runs yet.")
+        st.info(f"The experiment **{plain(options().experiment)}** has no runs yet.")
         return
     st.subheader("Runs")
     st.dataframe(pd.DataFrame([_row(run) for run in runs]), hide_index=True)
@@ -44,7 +45,7 @@ def _models() -> None:
         for version in versions()
     ]
     if rows:
-        st.subheader(f"Versions of {options().name}")
+        st.subheader(f"Versions of {plain(options().name)}")
         st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
@@ -62,9 +63,9 @@ def _row(run: RunSummary) -> dict[str, object]:
 
 def _details(run: RunSummary) -> None:
     if run.failure:
-        st.error(run.failure)
+        st.error(plain(run.failure))
     if run.decision:
-        st.markdown(f"**{run.decision}**: {run.reasons}")
+        st.markdown(f"**{plain(run.decision)}**: {plain(run.reasons)}")
     grids = training_grids(run.run_id)
     left, right = st.columns(2)
     with left:

@@ -11,7 +11,9 @@ import streamlit as st
 from faceforge.defaults import EXPERIMENT, MODEL_NAME
 from faceforge.errors import FaceForgeError
 from faceforge.inference.generator import Generator
+from faceforge.markdown import plain
 from faceforge.tracking.connection import connect
+from faceforge.tracking.uri import without_password
 from faceforge.tracking.versions import VersionInfo, list_versions
 
 
@@ -53,7 +55,8 @@ def versions() -> list[VersionInfo]:
 def choose_model() -> Generator:
     """The model selected in the sidebar; without any model, explains how to get one and stops the page."""
     chosen = options()
-    with st.spinner(f"Asking MLflow ({chosen.tracking_uri or 'the local database'}) for models..."):
+    place = plain(without_password(chosen.tracking_uri)) or "the local database"
+    with st.spinner(f"Asking MLflow ({place}) for models..."):
         choices = _model_choices(chosen)
     if not choices:
         st.info(
@@ -65,7 +68,7 @@ def choose_model() -> Generator:
     try:
         return _load(uri, chosen.tracking_uri)
     except FaceForgeError as error:
-        st.error(f"This model cannot be used: {error}")
+        st.error(f"This model cannot be used: {plain(str(error))}")
         st.stop()
 
 

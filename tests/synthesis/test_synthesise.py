@@ -254,4 +254,4 @@ def test_only_complete_sets_are_published(bundle: Path, tmp_path: Path) -> None:
 
 def test_class_names_cannot_inject_markup_into_the_card() -> None:
     row = list(card._table(("labels",), [("<img src=x>|![a](http://b)\n# c",)]))[-1]
-    assert row == r"| \<img src=x\>\|!\[a\](http://b) # c |"
+    assert row == r"| &lt;img src=x>\|!\[a\](http://b) # c |"
