@@ -46,7 +46,8 @@ def version_description(
         [
             f"**{decision}**: {plain('; '.join(reasons))}",
             "",
-            f"Generative model of the images of {code(data)}. `report.html` explains these numbers and shows the pictures.",
+            f"Generative model of the images of {code(data)}. `report.html` explains these numbers and shows the "
+            "pictures.",
             "",
             "| metric | value | compared with |",
             "|---|---|---|",
@@ -61,8 +62,8 @@ def model_description(name: str, data: str) -> str:
     """Markdown for a registered model: what it generates, and how to load its champion."""
     return "\n".join(
         [
-            f"Generative model of the images of {code(data)}, with a version per pipeline run. `champion` is the version "
-            "in use, `challenger` the newest that was not rejected, `previous` the champion before.",
+            f"Generative model of the images of {code(data)}, with a version per pipeline run. `champion` is the "
+            "version in use, `challenger` the newest that was not rejected, `previous` the champion before.",
             "",
             *_how_to_load(f"models:/{name}@champion"),
         ]
