@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.pixels import map_ordered
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.metrics.blocks import map_blocks
 
 SUBSETS, SUBSET_SIZE = 100, 1000
 BLOCK = 1024  # rows and columns of a block of the kernel matrix
@@ -144,7 +144,7 @@ def _block_sum(x: _Rows, y: _Rows, function: BlockFunction) -> Any:
         result = function(kernel, rows, columns)
         return 2 * result if x is y and rows != columns else result
 
-    return sum(map_ordered(value, pairs))
+    return sum(map_blocks(value, pairs))
 
 
 def _check(first: Floats, second: Floats) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.pixels import map_ordered
+from faceforge.evaluation.metrics.blocks import map_blocks
 from faceforge.evaluation.metrics.distances import Points, SquaredDistances
 
 
@@ -37,7 +37,7 @@ def nearest(a: Points, b: Points, *, others: bool = False) -> tuple[Nearest, Nea
 
     rows, columns = np.empty(len(a), np.intp), np.zeros(len(b), np.intp)
     best = np.full(len(b), np.inf, np.float32)
-    for part, found in zip(distances.slices(), map_ordered(search, distances.slices()), strict=True):
+    for part, found in zip(distances.slices(), map_blocks(search, distances.slices()), strict=True):
         rows[part], lowest, values = found
         better = values < best
         best[better], columns[better] = values[better], lowest[better]
@@ -55,10 +55,10 @@ def k_nearest(points: Points, k: int) -> tuple[NDArray[np.float64], NDArray[np.i
     distances = SquaredDistances(points, points)
     candidates = min(k + 4, len(points) - 1)  # a few more, as rounding may change the order
     parts = distances.slices()
-    bounds = np.concatenate(list(map_ordered(lambda part: _bounds(distances, part, candidates), parts)))
+    bounds = np.concatenate(list(map_blocks(lambda part: _bounds(distances, part, candidates), parts)))
     # The matrix is symmetric: a block above the diagonal serves its rows and its columns.
     pairs = [(first, second) for at, first in enumerate(parts) for second in parts[at:]]
-    found = list(map_ordered(lambda pair: _within(distances, *pair, bounds), pairs))
+    found = list(map_blocks(lambda pair: _within(distances, *pair, bounds), pairs))
     rows, columns, values = (np.concatenate([part[number] for part in found]) for number in range(3))
     order = np.lexsort((values, rows))
     starts = np.searchsorted(rows[order], np.arange(len(points)))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.data.pixels import map_ordered
 from faceforge.errors import FaceForgeError
+from faceforge.evaluation.metrics.blocks import map_blocks
 from faceforge.evaluation.metrics.distances import SquaredDistances
 from faceforge.evaluation.metrics.neighbours import k_nearest
 
@@ -69,7 +69,7 @@ def overlaps(real: Floats, fake: Floats, ks: Sequence[int]) -> list[Overlap]:
             counts.append((inside.sum(axis=0), int(recalled.sum()), int(inside.any(axis=1).sum())))
         return counts
 
-    blocks = list(map_ordered(count, distances.slices()))
+    blocks = list(map_blocks(count, distances.slices()))
     results = []
     for position, k in enumerate(ks):
         balls = np.sum([block[position][0] for block in blocks], axis=0)  # around each sample
