@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     "faces64-gpu": {
-        "summary": "the same with networks of 16 M weights, for a modern GPU; not yet measured on one",
+        "summary": "the same with networks of 16 M weights, for a GPU; 4000 kimg are about five minutes on an H200",
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
         "model": {"family": "style", "latent_size": 64, "width": 64, "max_width": 512},
