@@ -64,7 +64,12 @@ def connect(tracking_uri: str | None = None, create: bool = True) -> str:
     mlflow.set_registry_uri(uri)
     os.environ.pop(_REGISTRY, None)  # set by MLflow; child processes find the registry by the tracking URI
     with limited_retries(), readable(f"MLflow at {without_password(uri)}"):
-        within(_CONNECT_SECONDS, lambda: mlflow.MlflowClient().search_experiments(max_results=1))
+        client = mlflow.MlflowClient()  # on a busy machine, its imports alone may take longer than a server may
+
+        def ask() -> object:
+            return client.search_experiments(max_results=1)
+
+        within(_CONNECT_SECONDS, ask) if scheme in ("http", "https") else ask()
     return uri
 
 
