@@ -133,6 +133,12 @@ def suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
+def before_dot(path: str) -> str:
+    """A path up to the first dot of its last part: what WebDataset calls the key of a sample."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{name.partition('.')[0]}"
+
+
 def printable(name: str) -> str:
     """A file name as text that can be stored and printed: invalid UTF-8 and control characters are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

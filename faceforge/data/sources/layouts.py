@@ -7,13 +7,16 @@ Where folders are no classes, files called like the images and tables whose name
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from faceforge.config import IngestConfig
+from faceforge.data.preprocess.formats import IMAGE_SUFFIXES
 from faceforge.data.sources.annotations import Annotations
 from faceforge.data.sources.celeba import CelebaLabels, is_celeba
+from faceforge.data.sources.classes import MAX_CLASSES
 from faceforge.data.sources.exports.coco import read_coco
 from faceforge.data.sources.exports.cvat import read_cvat
 from faceforge.data.sources.exports.label_studio import read_label_studio
@@ -22,11 +25,11 @@ from faceforge.data.sources.exports.stylegan import read_stylegan
 from faceforge.data.sources.exports.voc import read_voc
 from faceforge.data.sources.exports.yolo import read_yolo
 from faceforge.data.sources.file_names import NameLabels
-from faceforge.data.sources.files import Files, suffix
+from faceforge.data.sources.files import Files, before_dot, suffix
 from faceforge.data.sources.folders import read_document
 from faceforge.data.sources.samples import stamp
 from faceforge.data.sources.table_labels import LabelTable, Listing, TableLabels
-from faceforge.data.sources.text_tables import TABLE_SUFFIXES, read_table
+from faceforge.data.sources.text_tables import TABLE_SUFFIXES, decode_text, read_table
 from faceforge.data.sources.tree import FolderLabels
 from faceforge.errors import FaceForgeError
 
@@ -94,8 +97,38 @@ def _named_table(file: Path, files: Files) -> LabelTable:
 
 
 def _usual_tables(files: Files) -> list[LabelTable]:
-    """Tables called `labels` or `metadata`, at the top or, as Hugging Face demands, in the folder of each split."""
-    return [_table(files, path) for path in _usual_paths(files)]
+    """Tables called `labels` or `metadata`, at the top or, as Hugging Face demands, in the folder of each split.
+
+    A list of the classes whose folders hold the images, and a JSON object that describes the data set, are no tables.
+    """
+    return [_table(files, path) for path in _usual_paths(files) if not _describes(files, path)]
+
+
+def _describes(files: Files, path: str) -> bool:
+    """Whether a document is about the classes or the data set, not about single images."""
+    if suffix(path) not in {".txt", ".csv", ".tsv", ".json"}:
+        return False
+    text, _ = decode_text(files.read(path), path)
+    if suffix(path) == ".json":
+        return _is_description(text, _known(files))
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > MAX_CLASSES + 1:
+        return False
+    folders = {folder for image in files.usable() for folder in image.split("/")[:-1]}
+    cells = {cell.strip() for line in lines for cell in re.split(r"[,;\t ]", line)}
+    about_images = len(lines) > len(folders) + 1 or any(suffix(cell) in IMAGE_SUFFIXES for cell in cells)
+    return len(folders & cells) > 1 and not about_images
+
+
+def _is_description(text: str, images: frozenset[str]) -> bool:
+    """Whether a JSON text is one object of plain values, whose keys are not the names of images."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(content, dict) or any(isinstance(value, dict | list) for value in content.values()):
+        return False
+    return not any(suffix(key) in IMAGE_SUFFIXES or key in images for key in content)
 
 
 def _usual_paths(files: Files) -> list[str]:
@@ -115,9 +148,9 @@ def _usual_paths(files: Files) -> list[str]:
 def _fitting_tables(files: Files) -> list[LabelTable]:
     """Tables with other names, if most of their names fit images, or most images are in them."""
     tables: list[LabelTable] = []
-    images = {path.rpartition("/")[2].partition(".")[0] for path in files.paths}  # files called so belong to one image
+    images = {before_dot(path).rpartition("/")[2] for path in files.paths}  # files called so belong to one image
     candidates = (path for path in files.documents if _is_table(path) and not _NO_LABELS.fullmatch(_stem(path)))
-    paths = [path for path in candidates if path.rpartition("/")[2].partition(".")[0] not in images]
+    paths = [path for path in candidates if before_dot(path).rpartition("/")[2] not in images]
     for path in paths[:_TABLES_AT_MOST]:
         try:
             table = _table(files, path)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import PurePosixPath
 
-from faceforge.data.sources.files import Files
+from faceforge.data.sources.files import Files, before_dot
 
 _MASKS = re.compile(
     r"(.*[-_ ])?(masks?|segmentations?|segmentation(class|object)|mask[-_]anno|labelmaps?|parsing|trimaps?|mattes?"
@@ -55,8 +55,10 @@ def mask_files(files: Files) -> frozenset[str]:
     found = {path: match[1] for path in files.usable() if (match := _MASK_FILE.fullmatch(path))}
     if not found:
         return frozenset()
-    stems = {path.rpartition(".")[0] for path in files.usable() if path not in found}
+    images = [path for path in files.usable() if path not in found]
+    stems = {path.rpartition(".")[0] for path in images}
+    stems |= {before_dot(path) for path in images}  # in WebDataset, `1.input.png` has the mask `1.mask.png`
     owners = set(found.values())
-    if not owners <= stems or len(owners) < 0.9 * len(stems):
+    if not owners <= stems or len(owners) < 0.9 * len(images):
         return frozenset()
     return frozenset(found)

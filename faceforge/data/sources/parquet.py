@@ -146,13 +146,25 @@ class ParquetSource(Source):
 
     def _split_column(self, existing: Sequence[Column]) -> tuple[Column, dict[str | None, Split]] | None:
         """The column that gives official splits, and the split of each of its values."""
+        by_value = self._columns_of_splits(existing)
         for column in existing:
             by_name = split_column(column.name, ("train",)) or split_column(column.name, ("1",))
-            if not by_name or column.many:
+            if column.many or not (by_name or column.name in by_value):
                 continue
             if splits := split_column(column.name, self._counts([column])[column.name]):
                 return column, splits
         return None
+
+    def _columns_of_splits(self, existing: Sequence[Column]) -> set[str]:
+        """The columns of text whose first values are all names of splits."""
+        schema = self._schemas[0]
+        stored = [column for column in existing if len(column.path) == 1 and column.name in schema.names]
+        texts = [column for column in stored if not column.many and _is_text(schema.field(column.name).type)]
+        batch = next(self._batches(texts, self._files[:1]), None) if texts else None
+        if batch is None:
+            return set()
+        values = {column.name: batch.column(column.name).unique().to_pylist() for column in texts}
+        return {name for name, found in values.items() if found and all(split_called(value or "") for value in found)}
 
     def _splits(self) -> set[Split | None]:
         return set(self._split[1].values()) if self._split else set()
@@ -290,6 +302,11 @@ def _partition_values(path: str, schema: pa.Schema) -> dict[str, str | None]:
     matches = [PARTITION.fullmatch(part) for part in PurePosixPath(path).parts[:-1]]
     pairs = {match[1]: partition_value(match[2]) for match in matches if match}
     return {key: value for key, value in pairs.items() if key not in schema.names}
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _value_counts(array: Any, column: Column) -> list[tuple[Any, int]]:

@@ -148,7 +148,12 @@ def _reported(path: str) -> Iterator[None]:
 def _system(url: str) -> tuple[Any, str]:
     import fsspec
 
-    system, path = fsspec.core.url_to_fs(url)
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except TypeError:  # a protocol such as reference://, whose file system needs more than an address
+        raise FaceForgeError(
+            f"{url.partition('://')[0]}:// is no protocol that names files; fetch them first"
+        ) from None
     return system, path
 
 

@@ -24,6 +24,7 @@ _FLAGS: dict[str, Split] = {  # columns of yes and no
     **dict.fromkeys(("is_train", "is_training", "train", "training"), "train"),
     **dict.fromkeys(("is_test", "is_valid", "is_val", "is_validation", "is_holdout"), "holdout"),
 }
+_SHOWN = 4
 _YES, _NO = {"1", "true", "yes"}, {"0", "false", "no"}
 
 
@@ -33,11 +34,17 @@ def split_called(name: str) -> Split | None:
     return _NAMES.get(words[0]) if len(words) == 1 else None
 
 
-def split_column(name: str, values: Iterable[str | None]) -> dict[str | None, Split] | None:
+def split_column(name: str, values: Iterable[str | None], others: bool = False) -> dict[str | None, Split] | None:
     """Value -> split of a table's column, if the column gives the official split; None otherwise.
 
-    Columns called like `split`, `partition` or `usage` give it when all of their values name splits (or, as in CelebA,
-    are 0, 1 and 2), and columns called like `is_valid` (fastai) when all are yes or no.
+    Any column gives it when all of its values name splits and both splits are among them; columns called like `split`,
+    `partition` or `usage` also with one split, or when they are 0, 1 and 2 as in CelebA; and columns called like
+    `is_valid` (fastai) when all are yes or no.
+
+    Args:
+        name: of the column.
+        values: of the column.
+        others: in a column called like `split`, allow values that name no split, such as `extra`.
     """
     distinct = {value for value in values if value is not None}
     column = name.strip().lower()
@@ -47,12 +54,23 @@ def split_column(name: str, values: Iterable[str | None]) -> dict[str | None, Sp
         flagged: Split = _FLAGS[column]
         other: Split = "holdout" if flagged == "train" else "train"
         return {value: flagged if value.lower() in _YES else other for value in distinct}
+    splits = {value: split_called(value) for value in distinct}
+    named: dict[str | None, Split] = {value: split for value, split in splits.items() if split}
+    both = len(set(named.values())) > 1
     if column not in SPLIT_COLUMNS:
-        return None
+        return named if both and len(named) == len(distinct) else None
     if distinct == _CELEBA.keys() or (column == "partition" and "0" in distinct and distinct <= _CELEBA.keys()):
         return {value: split_called(_CELEBA[value]) or "train" for value in distinct}
-    splits = {value: split_called(value) for value in distinct}
-    return {value: split for value, split in splits.items() if split} if all(splits.values()) else None
+    return named if len(named) == len(distinct) or (others and both) else None
+
+
+def unclear_split(name: str, values: Iterable[str | None]) -> str:
+    """A note on a column called like `split` whose values do not say which are for training; '' for other columns."""
+    shown = sorted({value for value in values if value is not None})
+    if name.strip().lower() not in SPLIT_COLUMNS or len(shown) < 2:
+        return ""
+    listed = ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
+    return f"column {name!r} ({listed}) does not say which images are held out, so the holdout is chosen by content"
 
 
 def official_splits(splits: Collection[Split | None]) -> tuple[bool, tuple[str, ...]]:

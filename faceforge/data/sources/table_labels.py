@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from faceforge.config import IngestConfig
 from faceforge.data.imageset.info import Split
 from faceforge.data.preprocess.crop import Box
+from faceforge.data.preprocess.formats import IMAGE_SUFFIXES
 from faceforge.data.sources.annotations import Annotations
 from faceforge.data.sources.bins import parse_bins
 from faceforge.data.sources.classes import are_numbers, identifying_columns
 from faceforge.data.sources.columns import Column, choose, from_schema, leaf
-from faceforge.data.sources.files import Files, printable
+from faceforge.data.sources.files import Files, printable, suffix
 from faceforge.data.sources.matching import clean_name, identity_key, match_names
 from faceforge.data.sources.samples import Sample
 from faceforge.data.sources.split_lists import split_of_file
-from faceforge.data.sources.splits import split_column
+from faceforge.data.sources.splits import split_column, unclear_split
 from faceforge.data.sources.tree import SplitFolders
 from faceforge.errors import FaceForgeError
 
@@ -40,6 +41,7 @@ _TECHNICAL = frozenset(  # columns about files and boxes, and splits by numbers:
 _IDENTITY = re.compile(
     r"(subject|person|identity|patient|participant|individual|celebrity|user)([-_ ]?(id|name|no))?", re.I
 )
+_NUMBERS = frozenset({"id", "name", "index"})  # file columns that are often numbers or names of something else
 _SAMPLE = 100  # rows that show whether a column can hold the names of images
 
 
@@ -156,6 +158,7 @@ class TableLabels(Annotations):
         self._name = " and ".join(listing.table.name for listing in self._listings[:3])
         self._folders = SplitFolders(files)
         self._split = [self._official(listing) for listing in self._listings]
+        self._outside = self._in_no_split()
         chosen, notes = self._choose(files, config)
         self.labels = tuple(column.name for column in chosen)
         self._values = {
@@ -172,13 +175,15 @@ class TableLabels(Annotations):
         self._listed = {path for listing in self._listings for path in listing.rows}
         if self.labels:
             self._folders.leave_out_unlabelled(files, self._any_label)
-        self.notes = (*self._folders.notes, *self._reading_notes(listings), *notes)
+        self.notes = (*self._folders.notes, *self._reading_notes(listings), *self._split_notes(), *notes)
         if self.labels:
             names = (name for listing in self._listings for name in self._unmatched(listing))
             self.absent = sorted(dict.fromkeys(names))
 
     def includes(self, path: str) -> bool:
         """Whether it lies where images of the data set lie, or is listed elsewhere."""
+        if path in self._outside:
+            return False
         return self._folders.includes(path) or (path in self._listed and not self._folders.is_unlabelled(path))
 
     def annotate(self, path: str) -> Sample:
@@ -219,10 +224,10 @@ class TableLabels(Annotations):
         requested: Sequence[str] | None = config.labels
         notes: tuple[str, ...] = ()
         if requested is None:
-            official = {split[2] for split in self._split if split is not None}
             bins = parse_bins(config.bins)
-            simple = [c for c in columns.values() if not c.many and c.name not in {*official, config.group}]
-            counts = {column.name: self._counts(column) for column in simple}
+            counts = {c.name: self._counts(c) for c in columns.values() if not c.many and c.name != config.group}
+            counts = {name: found for name, found in counts.items() if not split_column(name, found, others=True)}
+            simple = [columns[name] for name in counts]
             left_out, notes = identifying_columns(counts, len({p for x in self._listings for p in x.rows}), bins)
             technical = [c.name for c in simple if c.name.lower() in _TECHNICAL and c.name not in {*left_out, *bins}]
             if technical:
@@ -266,9 +271,21 @@ class TableLabels(Annotations):
     def _official(listing: Listing) -> tuple[Mapping[str | None, Split], Values, str] | None:
         """The split of each value of the column that gives official splits, its values, and its name."""
         for column in listing.columns:
-            if not column.many and (splits := split_column(column.name, (values := listing.values(column)).classes)):
+            if column.many:
+                continue
+            values = listing.values(column)
+            if splits := split_column(column.name, values.classes, others=True):
                 return splits, values, column.name
         return None
+
+    def _in_no_split(self) -> dict[str, str]:
+        """Path -> value of the split column, of images for which it names no split although it does for others."""
+        found: dict[str, str] = {}
+        for listing, official in zip(self._listings, self._split, strict=True):
+            if official is not None:
+                values = ((path, official[1][row]) for path, row in listing.rows.items())
+                found |= {path: value for path, value in values if value is not None and value not in official[0]}
+        return found
 
     def _unmatched(self, listing: Listing) -> list[str]:
         matched = set(listing.rows.values())
@@ -279,6 +296,16 @@ class TableLabels(Annotations):
             if name:
                 first.setdefault(clean_name(str(name)), row)
         return [inside + name for name, row in first.items() if row not in matched]
+
+    def _split_notes(self) -> list[str]:
+        notes: list[str] = []
+        if self._outside:
+            listed = ", ".join(sorted(set(self._outside.values())))
+            notes.append(f"images of the splits {listed} are left out ({len(self._outside):,})")
+        for listing, official in zip(self._listings, self._split, strict=True):
+            columns = (column for column in listing.columns if official is None and not column.many)
+            notes += filter(None, (unclear_split(column.name, listing.values(column).classes) for column in columns))
+        return notes
 
     @staticmethod
     def _reading_notes(listings: Sequence[Listing]) -> list[str]:
@@ -294,16 +321,21 @@ class TableLabels(Annotations):
 
 
 def _candidates(data: pa.Table, keys: set[str]) -> list[str]:
-    """Columns that may hold the names of images, the likeliest first."""
+    """Columns that may hold the names of images, the likeliest first.
+
+    Names with the suffix of an image come before others: numbers of rows can look like the names of numbered images.
+    """
     step = max(data.num_rows // _SAMPLE, 1)
     texts = [f.name for f in data.schema if any(check(_value_type(f.type)) for check in _MAY_BE_NAMES)]
-    named = [name for name in texts if name.strip().lower().replace(" ", "_") in FILE_COLUMNS]
-    ordered = [*named, *(name for name in texts if name not in named)]
-    plausible = [
-        name
-        for name in ordered
-        if any(identity_key(str(v)) in keys for v in data.column(name)[::step].to_pylist() if v is not None)
-    ]
+    values = {name: [str(v) for v in data.column(name)[::step].to_pylist() if v is not None] for name in texts}
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        plain = name.strip().lower().replace(" ", "_")
+        bare = not any(suffix(value) in IMAGE_SUFFIXES for value in values[name])
+        return bare, plain not in FILE_COLUMNS, plain in _NUMBERS
+
+    ordered = sorted(texts, key=rank)
+    plausible = [name for name in ordered if any(identity_key(value) in keys for value in values[name])]
     return plausible or ordered[:1]
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Container, Sequence
 
 import pyarrow as pa
 
 from faceforge.data.preprocess.formats import IMAGE_SUFFIXES
-from faceforge.data.sources.classes import class_name
 from faceforge.data.sources.files import suffix
+from faceforge.data.sources.json_tables import read_json
 from faceforge.data.sources.parquet_file import check_text, open_parquet_file
 from faceforge.errors import FaceForgeError, first_line
 
@@ -30,8 +28,6 @@ _BOMS = (  # byte order marks
 )
 _FALLBACK = "cp1252"
 _LONGEST_HEADER = 2**20  # bytes
-_IMAGE_OBJECTS = frozenset({"image", "img", "photo", "picture", "file"})
-_NAMES_IN_OBJECTS = ("path", "file_name", "filename", "file", "name", "url", "src")
 
 
 def read_table(content: bytes, name: str, known: Container[str] = ()) -> tuple[pa.Table, tuple[str, ...]]:
@@ -56,7 +52,8 @@ def read_table(content: bytes, name: str, known: Container[str] = ()) -> tuple[p
             raise FaceForgeError(f"label file {name} is not readable Parquet: {first_line(error)}") from None
         notes: tuple[str, ...] = ()
     elif ending in {".json", ".jsonl", ".ndjson"}:
-        table, notes = _read_json(content, name)
+        text, notes = decode_text(content, name)
+        table = read_json(text, name, known)
     else:
         table, notes = _read_separated(content, name, known)
     if not table.num_rows:
@@ -83,52 +80,6 @@ def decode_text(content: bytes, name: str) -> tuple[str, tuple[str, ...]]:
         return content.decode(_FALLBACK), (f"{name} is not UTF-8 and was read as Windows-1252; save it as UTF-8",)
     except UnicodeDecodeError:
         raise FaceForgeError(f"label file {name} cannot be read as UTF-8 ({fault}); save it as UTF-8") from None
-
-
-def table_of(records: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """A table of records, whose columns are all keys that occur; values of mixed types become text."""
-    rows = list(records)
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
-
-
-def _array(values: list[Any]) -> pa.Array:
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError):  # of mixed types
-        plain = (json.dumps(value) if isinstance(value, list | dict) else class_name(value) for value in values)
-        return pa.array(list(plain), pa.string())
-
-
-def _read_json(content: bytes, name: str) -> tuple[pa.Table, tuple[str, ...]]:
-    """A list of objects, alone or in an object; one object a line; or an object for each file name."""
-    text, notes = decode_text(content, name)
-    try:
-        if text.lstrip().startswith("[") or suffix(name) == ".json":
-            rows = json.loads(text)
-        else:
-            rows = [json.loads(line) for line in io.StringIO(text) if line.strip()]
-    except (ValueError, RecursionError) as error:
-        raise FaceForgeError(f"label file {name} is not readable JSON: {first_line(error)}") from None
-    if isinstance(rows, dict) and rows and all(suffix(key) in IMAGE_SUFFIXES for key in rows):
-        values = ((key, value if isinstance(value, dict) else {"label": value}) for key, value in rows.items())
-        rows = [{"file_name": key, **value} for key, value in values]
-    if isinstance(rows, dict):
-        lists = [value for value in rows.values() if isinstance(value, list)]
-        rows = lists[0] if len(lists) == 1 else rows
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise FaceForgeError(f"label file {name} holds no objects with a file name and labels")
-    return table_of(map(_with_plain_name, rows)), notes
-
-
-def _with_plain_name(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with the name of its image as text, where it is in an object: `{"image": {"path": "1.png"}}`."""
-    nested = {key: value for key, value in row.items() if key.lower() in _IMAGE_OBJECTS and isinstance(value, dict)}
-    names = {
-        key: next((value[n] for n in _NAMES_IN_OBJECTS if isinstance(value.get(n), str)), None)
-        for key, value in nested.items()
-    }
-    return row | {key: name for key, name in names.items() if name}
 
 
 def _read_separated(content: bytes, name: str, known: Container[str]) -> tuple[pa.Table, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from faceforge.data.sources.samples import Sample
 from faceforge.data.sources.split_lists import split_of_file
 from tests.data.conftest import MakeFolder
 from tests.data.sources.conftest import labels_of, listing, opened, picture, problems_of
+from tests.data.sources.test_archives import write_tar
 
 SEXES = ("man", "woman")
 
@@ -208,3 +209,15 @@ def test_json_in_a_folder_of_its_own(make_folder: MakeFolder) -> None:
         face = {"faceId": f"id{n}", "faceAttributes": {"gender": SEXES[n % 2], "emotion": {"anger": 0.1 * n}}}
         (root / "json" / f"0000{n}.json").write_text(json.dumps([face]))
     assert [sample.labels["gender"] for sample in listing(root, labels=("gender",))] == [*SEXES, *SEXES]
+
+
+def test_several_images_of_one_webdataset_key(tmp_path: Path) -> None:
+    content: dict[str, bytes] = {}
+    for n in range(4):
+        content |= {f"{n}.input.png": picture(n), f"{n}.mask.png": picture(10 + n), f"{n}.cls": str(n % 2).encode()}
+    (tmp_path / "set").mkdir()
+    write_tar(tmp_path / "set" / "train-0.tar", content)
+    samples = listing(tmp_path / "set")
+    assert [(sample.path, sample.labels["label"]) for sample in samples] == [
+        (f"train-0/{n}.input.png", str(n % 2)) for n in range(4)
+    ]

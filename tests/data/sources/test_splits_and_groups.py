@@ -31,7 +31,9 @@ def test_columns_that_give_splits() -> None:
     assert split_column("partition", ["0", "1", "2"]) == {"0": "train", "1": "holdout", "2": "holdout"}
     assert split_column("is_valid", ["True", "False"]) == {"True": "holdout", "False": "train"}
     assert split_column("split", ["train", "cat"]) is None
-    assert split_column("mood", ["train", "test"]) is None
+    assert split_column("mood", ["train", "test"]) == {"train": "train", "test": "holdout"}
+    assert split_column("mood", ["train", "trainer"]) is None
+    assert split_column("vehicle", ["train", None]) is None
     assert split_column("split", ["1", "3"]) is None
     assert split_column("split", ["0", "1"]) is None  # which of them is train?
 
@@ -144,3 +146,34 @@ def test_groups_on_both_sides_of_official_splits_are_mentioned(make_folder: Make
     assert opened(root, group="{person}_{n}").notes == (
         "1 groups have images on both sides of the official split, which is kept",
     )
+
+
+@pytest.mark.parametrize("column", ["Dataset", "mode", "split"])
+def test_any_column_of_splits_is_the_official_split(make_folder: MakeFolder, column: str) -> None:
+    root = make_folder(*(f"{n}.png" for n in range(4)))
+    values = ("Train", "train", "Test", "val")
+    rows = [f"{n}.png,{value},{'ab'[n % 2]}" for n, value in enumerate(values)]
+    (root / "list.csv").write_text("\n".join([f"file,{column},mood", *rows]))
+    source = opened(root)
+    assert [sample.split for sample in source.samples()] == ["train", "train", "holdout", "holdout"]
+    assert source.labels == ("mood",)
+    (root / "list.csv").write_text("\n".join(f"{value},gs://bucket/{n}.png,{n % 2}" for n, value in enumerate(values)))
+    assert [sample.split for sample in listing(root)] == ["train", "train", "holdout", "holdout"]  # without header
+
+
+def test_values_of_a_split_column_that_name_no_split(make_folder: MakeFolder) -> None:
+    root = make_folder(*(f"{n}.png" for n in range(6)))
+    rows = [f"{n}.png,{('train', 'test', 'extra')[n % 3]},{'ab'[n % 2]}" for n in range(6)]
+    (root / "list.csv").write_text("\n".join(["file,split,mood", *rows]))
+    source = opened(root)
+    assert [sample.path for sample in source.samples()] == ["0.png", "1.png", "3.png", "4.png"]
+    assert "images of the splits extra are left out (2)" in source.notes
+    (root / "list.csv").write_text("\n".join(row.replace("split", "fold") for row in ["file,split,mood", *rows]))
+    numbers = [f"{n}.png,{n % 3},{'ab'[n % 2]}" for n in range(6)]
+    (root / "list.csv").write_text("\n".join(["file,fold,mood", *numbers, "7.png,3,a"]))
+    assert "column 'fold' (0, 1, 2, 3) does not say which images are held out" in " ".join(opened(root).notes)
+
+
+def test_a_column_of_splits_in_parquet_whatever_its_name(tmp_path: Path) -> None:
+    file = parquet(tmp_path / "a.parquet", phase_of_study=["train", "train", "test", "val"], label=[0, 1, 0, 1])
+    assert [sample.split for sample in listing(file)] == ["train", "train", "holdout", "holdout"]

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from faceforge.data.sources.files import Files
+from faceforge.data.sources.files import Files, before_dot
+from faceforge.data.sources.json_tables import table_of
+from faceforge.data.sources.masks import mask_files
 from faceforge.data.sources.table_labels import LabelTable
-from faceforge.data.sources.text_tables import table_of
 
 _SUFFIXES = ("json", "cls", "txt")
 _TECHNICAL = frozenset({"file_name", "key", "sha256", "md5", "uid"})
@@ -22,20 +23,22 @@ def read_sidecars(files: Files) -> list[LabelTable]:
     text in KEY.txt is the column `text`. [] if there are no such files.
     """
     documents = [path for path in files.documents if path.rpartition(".")[2] in _SUFFIXES]
-    images = _images_of(documents, files.paths, _key) or _images_elsewhere(documents, files.paths)
+    masks = mask_files(files)
+    paths = [path for path in files.paths if path not in masks]
+    images = _images_of(documents, paths, before_dot) or _images_elsewhere(documents, paths)
     if not images:
         return []
-    values: dict[str, dict[str, Any]] = {path: {} for path in files.paths}
+    values: dict[str, dict[str, Any]] = {path: {} for path in paths}
     numbers: dict[str, str] = {}
     for path, content in files.read_many(images):
-        image, kind = images[path], path.rpartition(".")[2]
-        text = content.decode("utf-8", "replace").strip()
-        if kind == "json":
-            values[image] |= _fields(text)
-        elif kind == "cls":
-            numbers[image] = text
-        else:
-            values[image]["text"] = text
+        kind, text = path.rpartition(".")[2], content.decode("utf-8", "replace").strip()
+        for image in images[path]:
+            if kind == "json":
+                values[image] |= _fields(text)
+            elif kind == "cls":
+                numbers[image] = text
+            else:
+                values[image]["text"] = text
     if not any(key != "text" for row in values.values() for key in row):
         for image, text in numbers.items():
             values[image]["label"] = text
@@ -46,24 +49,19 @@ def read_sidecars(files: Files) -> list[LabelTable]:
     return [LabelTable(f"KEY.{endings}", table_of(rows), key="file_name", documents=tuple(images))]
 
 
-def _images_of(documents: Iterable[str], images: Iterable[str], key: Callable[[str], str]) -> dict[str, str]:
-    """Document -> the only image with an equal key."""
+def _images_of(documents: Iterable[str], images: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    """Document -> the images with an equal key."""
     with_key: dict[str, list[str]] = defaultdict(list)
     for image in images:
         with_key[key(image)].append(image)
-    return {path: with_key[key(path)][0] for path in documents if len(with_key.get(key(path), ())) == 1}
+    return {path: with_key[key(path)] for path in documents if key(path) in with_key}
 
 
-def _images_elsewhere(documents: Sequence[str], images: Iterable[str]) -> dict[str, str]:
+def _images_elsewhere(documents: Sequence[str], images: Iterable[str]) -> dict[str, list[str]]:
     """Document -> the only image of that name in another folder, if most documents are called like images."""
-    found = _images_of(documents, images, lambda path: _key(path).rpartition("/")[2])
+    found = _images_of(documents, images, lambda path: before_dot(path).rpartition("/")[2])
+    found = {path: owners for path, owners in found.items() if len(owners) == 1}
     return found if 2 * len(found) >= len(documents) else {}
-
-
-def _key(path: str) -> str:
-    """A path up to the first dot of its last part."""
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{name.partition('.')[0]}"
 
 
 def _fields(text: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from faceforge.data.sources.files import Files
+from faceforge.data.sources.json_tables import table_of
 from faceforge.data.sources.table_labels import LabelTable
-from faceforge.data.sources.text_tables import table_of
 from faceforge.errors import FaceForgeError
 
 NAME = "dataset.json"
