@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceforge.steps.log_study import MlflowStudyLog
-from faceforge.steps.search import hand_over
 from faceforge.steps.tracked import Tracking
 from faceforge.tuning.plan import parse_plan
-from faceforge.tuning.workers import Worker, repeat_trials
+from faceforge.tuning.workers import Worker, copy_trials, repeat_trials
 
 
 def run_repeat(
@@ -41,4 +40,4 @@ def run_repeat(
     plan = parse_plan(preset, settings, budget, space, seeds)
     folder = work or Path(f"{out}.work")
     repeat_trials(plan, shared, chosen, folder, Worker(worker, workers), MlflowStudyLog(tracking))
-    hand_over(folder, out)
+    copy_trials(folder, out)

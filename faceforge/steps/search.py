@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
-from faceforge.files import atomic_folder
 from faceforge.steps.log_study import MlflowStudyLog
 from faceforge.steps.tracked import Tracking
 from faceforge.tuning.plan import parse_plan
-from faceforge.tuning.workers import TRIALS, Worker, search_trials
+from faceforge.tuning.workers import Worker, copy_trials, search_trials
 
 
 def run_search(
@@ -51,11 +49,4 @@ def run_search(
     folder = work or Path(f"{out}.work")
     log = MlflowStudyLog(tracking)
     search_trials(plan, shared, folder, Worker(worker, workers), log, study=tracking.run_key)
-    hand_over(folder, out)
-
-
-def hand_over(folder: Path, out: Path) -> None:
-    """Copies a worker's trials to its output."""
-    (folder / TRIALS).mkdir(exist_ok=True)
-    with atomic_folder(out) as partial:
-        shutil.copytree(folder / TRIALS, partial / TRIALS)
+    copy_trials(folder, out)

@@ -18,6 +18,7 @@ from faceforge.config import resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.reference import comparable
+from faceforge.files import atomic_folder
 from faceforge.tuning.data import carve_validation
 from faceforge.tuning.finalists import affordable_seeds, choose_finalists, rank
 from faceforge.tuning.outcome import StudyOutcome
@@ -151,6 +152,13 @@ def select(
     for folder in (chosen, *repeated):
         shutil.copytree(folder / TRIALS, out / TRIALS, dirs_exist_ok=True)
     return conclude(plan, images, _runner(plan, shared, out, None), results, finalists)
+
+
+def copy_trials(folder: Path, out: Path) -> None:
+    """Copies the trials of a worker's folder to the output of its task, at once or not at all."""
+    (folder / TRIALS).mkdir(exist_ok=True)
+    with atomic_folder(out) as partial:
+        shutil.copytree(folder / TRIALS, partial / TRIALS)
 
 
 def read_results(folders: Sequence[Path]) -> list[TrialResult]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from faceforge.config import Config, as_json, preset_names, resolve
 from faceforge.defaults import CHAMPION_URI, EXPERIMENT, PRESET, SOURCE, model_name_of
@@ -16,6 +16,33 @@ from faceforge.tracking.uri import has_password
 
 if TYPE_CHECKING:
     from faceforge.synthesis.options import SynthesisConfig
+
+
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _without_credentials(source: str) -> str:
+    """The same source; a FaceForgeError, which unlike a ValueError does not repeat it, if it holds a password."""
+    from faceforge.data.sources.remote import refuse_credentials
+
+    refuse_credentials(source, stored=True)
+    return source
+
+
+def _registrable(name: str) -> str:
+    try:
+        check_model_name(name)
+    except FaceForgeError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+Text = Annotated[str, AfterValidator(_not_empty)]
+Source = Annotated[Text, AfterValidator(_without_credentials)]
+ModelName = Annotated[Text, AfterValidator(_registrable)]
 
 
 class _Parameters(BaseModel):
@@ -32,12 +59,14 @@ class RunParameters(_Parameters):
 
     pipeline: ClassVar[str] = "training"
 
-    source: str = Field(default=SOURCE, description="Images, as for faceforge ingest.")
+    source: Source = Field(default=SOURCE, description="Images, as for faceforge ingest.")
     labels: str = Field(default="", description="Label columns (a,b) or a CSV or Parquet file with a file-name column.")
     preset: str = Field(default=PRESET, description=f"One of: {', '.join(preset_names())}.")
     settings: str = Field(default="", description="Override a setting, SECTION.FIELD=VALUE; repeatable.")
-    model_name: str = Field(default="", description="Name in the model registry; default: named after the source.")
-    experiment: str = Field(default=EXPERIMENT, description="MLflow experiment.")
+    model_name: ModelName = Field(
+        default="", description="Name in the model registry; default: named after the source."
+    )
+    experiment: Text = Field(default=EXPERIMENT, description="MLflow experiment.")
     tracking_uri: str = Field(default="", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
 
     @model_validator(mode="before")
@@ -50,38 +79,19 @@ class RunParameters(_Parameters):
         """The name of the model, used in the run's display name."""
         return self.model_name
 
-    @field_validator("model_name", "experiment", "source")
-    @classmethod
-    def _named(cls, value: str) -> str:
-        return _not_empty(value)
-
-    @field_validator("source")
-    @classmethod
-    def _source(cls, value: str) -> str:
-        return _without_credentials(value)
-
-    @field_validator("model_name")
-    @classmethod
-    def _model_name(cls, value: str) -> str:
-        try:
-            check_model_name(value)
-        except FaceForgeError as error:
-            raise ValueError(str(error)) from None
-        return value
-
 
 class SynthesisParameters(_Parameters):
     """Parameters of a run that makes a synthetic image set (`generate`, `check`, `publish`)."""
 
     pipeline: ClassVar[str] = "synthesis"
 
-    model: str = Field(default=CHAMPION_URI, description="As for faceforge generate.")
+    model: Text = Field(default=CHAMPION_URI, description="As for faceforge generate.")
     data: str = Field(default="", description="Image set of real images, for balancing and for the check.")
-    settings: str = Field(
+    settings: Text = Field(
         default="per_class=500", description="Options of the set, NAME=VALUE: count, per_class, balance, ..."
     )
     destination: str = Field(default="", description="Folder or s3://..., gs://...; default: artifacts of the run.")
-    experiment: str = Field(default=EXPERIMENT, description="MLflow experiment.")
+    experiment: Text = Field(default=EXPERIMENT, description="MLflow experiment.")
     tracking_uri: str = Field(default="", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
 
     @property
@@ -89,41 +99,26 @@ class SynthesisParameters(_Parameters):
         """The name of the model, used in the run's display name."""
         return self.model
 
-    @field_validator("model", "experiment", "settings")
-    @classmethod
-    def _named(cls, value: str) -> str:
-        return _not_empty(value)
-
 
 class TuningParameters(_Parameters):
     """Parameters of a search for better settings of a preset."""
 
     pipeline: ClassVar[str] = "tuning"
 
-    source: str = Field(default=SOURCE, description="Images, as for faceforge ingest.")
+    source: Source = Field(default=SOURCE, description="Images, as for faceforge ingest.")
     labels: str = Field(default="", description="Label columns (a,b) or a CSV or Parquet file with a file-name column.")
     preset: str = Field(default=PRESET, description=f"Where the search starts; one of: {', '.join(preset_names())}.")
     settings: str = Field(default="", description="Setting that is the same in all trials; repeatable.")
     budget: str = Field(default="30min", description="Training in all, by all workers: 10min, 2h or 200kimg.")
     space: str = Field(default="", description="TOML file with the settings to vary; default: those of the preset.")
     seeds: str = Field(default="3", description="Seeds to train the best settings with.")
-    experiment: str = Field(default=EXPERIMENT, description="MLflow experiment.")
+    experiment: Text = Field(default=EXPERIMENT, description="MLflow experiment.")
     tracking_uri: str = Field(default="", description="MLflow; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
 
     @property
     def title(self) -> str:
         """The preset, used in the run's display name."""
         return f"tuning {self.preset}"
-
-    @field_validator("source", "experiment")
-    @classmethod
-    def _named(cls, value: str) -> str:
-        return _not_empty(value)
-
-    @field_validator("source")
-    @classmethod
-    def _source(cls, value: str) -> str:
-        return _without_credentials(value)
 
 
 PipelineParameters = RunParameters | SynthesisParameters | TuningParameters
@@ -181,20 +176,6 @@ def _validated(kind: type[AnyParameters], values: dict[str, str]) -> AnyParamete
             known = ", ".join(kind.model_fields)
             raise FaceForgeError(f"pipeline parameter {name!r} does not exist; parameters: {known}") from None
         raise FaceForgeError(explain(error)) from None
-
-
-def _without_credentials(source: str) -> str:
-    """The same source; a FaceForgeError, which unlike a ValueError does not repeat it, if it holds a password."""
-    from faceforge.data.sources.remote import refuse_credentials
-
-    refuse_credentials(source, stored=True)
-    return source
-
-
-def _not_empty(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be empty")
-    return value
 
 
 def check_locally(parameters: PipelineParameters) -> tuple[PipelineParameters, BaseModel]:
