@@ -5,8 +5,10 @@
 
 Starts `faceforge serve` on this machine and asks it from threads of this process, each over a connection of its own,
 each as fast as it is answered; a client that is told to come back (429) waits a tenth of a second. Clients and server
-share the processor. Exit code 1: an answer was neither 200 nor 429, or the server's memory grew by more than a tenth
-between the first third and the end of a load.
+share the processor. Before and after each load, the network alone draws batches of 256 in a process of its own:
+`share_of_network` is the service's rate divided by that of the network, and `p99_in_batches` its 99th percentile
+divided by the time of such a batch. Exit code 1: an answer was neither 200 nor 429, or the server's memory grew by more
+than a tenth between the first third and the end of a load.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import argparse
 import http.client
 import json
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,6 +33,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 GROWTH = 1.1  # of the server's memory during a load, at most
+BATCH = 256  # images of a call of the network alone
 
 
 def main() -> int:
@@ -41,14 +45,21 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=4, help="per request")
     parser.add_argument("--accept", default="application/json")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rate", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.rate:
+        print(draw_alone(options.model, options.seconds))
+        return 0
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or fresh_onnx(Path(folder))
         for batch in map(int, options.batches.split(",")):
             for clients in map(int, options.clients.split(",")):
+                alone = [network_rate(model)]
                 with running_server(model, batch) as url:
                     result = load(url, clients, options.images, options.accept, options.seconds)
+                alone.append(network_rate(model))
+                result |= beside(result, statistics.mean(alone))
                 first, last = result["server_mib"][1:]
                 failed |= last > first * GROWTH or bool(set(result["statuses"]) - {"200", "429"})
                 print(json.dumps({"batch": batch, "clients": clients, **result}), flush=True)
@@ -64,6 +75,38 @@ def fresh_onnx(folder: Path) -> str:
     path = folder / "generator.onnx"
     subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(path)], check=True)
     return str(path)
+
+
+def network_rate(model: str) -> float:
+    """Images per second of the network alone."""
+    command = [sys.executable, __file__, "--rate", "--model", model, "--seconds", "3"]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    return float(finished.stdout)
+
+
+def draw_alone(model: str, seconds: float) -> float:
+    """Images per second over at least `seconds`, after a warm-up."""
+    from faceforge.inference.generator import Generator
+    from faceforge.models.sampling import cycle_labels, draw_latents
+
+    network = Generator.load(model).bundle
+    latents = draw_latents(0, BATCH, network.info.spec.latent_size)
+    labels = cycle_labels(network.info.labels, BATCH)
+    network.generate(latents, labels, BATCH)
+    began, calls = time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        network.generate(latents, labels, BATCH)
+        calls += 1
+    return calls * BATCH / (time.monotonic() - began)
+
+
+def beside(result: dict[str, Any], network: float) -> dict[str, float]:
+    """The service beside the network alone, whose rate is given in images per second."""
+    return {
+        "network_images_per_second": round(network, 1),
+        "share_of_network": round(result["images_per_second"] / network, 2),
+        "p99_in_batches": round(result["p99_ms"] / 1000 / (BATCH / network), 2),
+    }
 
 
 @contextmanager

@@ -76,6 +76,8 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _SILENT
         options.add_session_config_entry("session.use_env_allocators", "1")
+        # Threads that wait for the next call by spinning would take the cores from those that encode and answer.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             metadata = session.get_modelmeta().custom_metadata_map
