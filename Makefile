@@ -128,7 +128,8 @@ locks: ## Resolve the dependencies again (needs uv)
 	lock dev --extra dev --extra server --extra cpu $(ALL_EXTRAS) --constraint locks/cpu.txt; \
 	lock core --extra core --extra pipeline --extra server --extra build --constraint locks/dev.txt; \
 	lock serve --extra cpu --extra serve --extra lite --constraint locks/dev.txt; \
-	lock lite --extra lite --constraint locks/cpu.txt
+	lock lite --extra lite --constraint locks/cpu.txt; \
+	lock heic --extra heic --constraint locks/cpu.txt
 
 # The security checker pins much of what the pipeline pins, to other versions.
 $(VENV)-checkov/.installed: locks/checkov.txt
