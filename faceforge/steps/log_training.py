@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from faceforge.config import Config
     from faceforge.tracking.runs import StepRun
 
+_ON_PARENT = ("training/images_seen", "training/seconds")  # beside the losses and, after evaluate, the key metrics
+
 
 def log_training(
     run: StepRun, config: Config, start: Start, work: Path, train: Callable[[MlflowObserver], Path]
@@ -43,7 +45,9 @@ def log_training(
         bundle = train(MlflowObserver(logger, run, work))
         facts = json.loads((bundle / "bundle.json").read_text())["training"]
         metrics = {f"training/{name}": float(value) for name, value in facts.items() if _is_number(value)}
-        logger.call("summary", lambda: run.headline(metrics=metrics))
+        logger.call("summary", lambda: run.log_metrics(metrics))
+        shown = {name: value for name, value in metrics.items() if name in _ON_PARENT}
+        logger.call("summary", lambda: run.headline(metrics=shown))
         logger.call("file", lambda: run.log_artifacts(bundle / "bundle.json"))
     return bundle
 

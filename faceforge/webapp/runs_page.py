@@ -30,8 +30,19 @@ def runs_page() -> None:
         return
     st.subheader("Runs")
     st.dataframe(pd.DataFrame([_row(run) for run in runs]), hide_index=True)
-    chosen = st.selectbox("Run", runs, format_func=lambda run: f"{run.name} · {run.decision or run.status.lower()}")
+    chosen = st.selectbox("Run", runs, format_func=_title)
     _details(chosen)
+
+
+def _title(run: RunSummary) -> str:
+    """Name with the outcome, which names of evaluated runs end with."""
+    outcome = run.decision or run.status.lower()
+    return run.name if run.name.endswith(f" · {outcome}") else f"{run.name} · {outcome}"
+
+
+def _minute(time: str) -> str:
+    """`2026-11-22 09:07` of `2026-11-22T09:07:31+00:00`."""
+    return time[:16].replace("T", " ")
 
 
 def _models() -> None:
@@ -40,7 +51,7 @@ def _models() -> None:
             "version": version.version,
             "aliases": ", ".join(version.aliases),
             "decision": version.decision,
-            "created": version.created,
+            "created (UTC)": _minute(version.created),
         }
         for version in versions()
     ]
@@ -53,7 +64,7 @@ def _row(run: RunSummary) -> dict[str, object]:
     headline = {name: run.metrics[name] for name in _HEADLINE if name in run.metrics}
     return {
         "run": run.name,
-        "started": run.started,
+        "started (UTC)": _minute(run.started),
         "status": run.status.lower(),
         "decision": run.decision,
         "model": run.model,

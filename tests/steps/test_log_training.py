@@ -54,7 +54,7 @@ def test_a_second_attempt_delivers_what_the_first_could_not(
             point(tmp_path, observer, seen)
         observer.on_grid(GRID, 32, "interpolations")
         (tmp_path / "bundle").mkdir()
-        (tmp_path / "bundle/bundle.json").write_text(json.dumps({"training": {"seconds": 5, "place": "here"}}))
+        (tmp_path / "bundle/bundle.json").write_text(json.dumps({"training": {"seconds": 5, "devices": 1, "place": "here"}}))
         return tmp_path / "bundle"
 
     with pytest.raises(KeyboardInterrupt), step_run("train", run_key="k1", experiment="faces") as run:
@@ -74,6 +74,7 @@ def test_a_second_attempt_delivers_what_the_first_could_not(
     assert own.params["batch_size"] == str(CONFIG.train.batch_size)
     assert own.tags["training.resumed_at_step"] == "2"
     assert own.tags["faceforge.started_from"] == parent.tags["faceforge.started_from"] == "models:/faceforge/3"
-    assert parent.metrics == {"training/seconds": 5.0}
+    assert parent.metrics == {"training/seconds": 5.0}  # the parent has few metrics, the step all
+    assert own.metrics == {"loss": 4.0, "training/seconds": 5.0, "training/devices": 1.0}
     assert [file.path for file in client.list_artifacts(run.run_id) if not file.is_dir] == ["bundle.json"]
     assert "not delivered" not in capsys.readouterr().err

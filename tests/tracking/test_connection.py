@@ -169,7 +169,7 @@ def test_a_real_server_opened_on_the_database_of_local_steps_shows_and_continues
 
 
 def _wait_until_healthy(uri: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(900):
         assert server.poll() is None, "the server died"
         try:
             with urllib.request.urlopen(f"{uri}/health", timeout=2):
