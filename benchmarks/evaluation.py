@@ -1,20 +1,19 @@
-"""Speed of FID, KID, precision and recall and the FID network, beside reference implementations; one run, medians.
+"""Speed of FID, KID, precision and recall and the FID network, beside other programs; one run, medians.
 
     python benchmarks/evaluation.py
-    python benchmarks/evaluation.py --peer ~/torch-venv/bin/python     # one that has torch and torch-fidelity
+    python benchmarks/evaluation.py --peer ~/torch-venv/bin/python     # one that has torch, torch-fidelity and prdc
 
 Frechet distance: ours against pytorch-fid's formula (scipy's sqrtm) at 2,048 dimensions, of rank 2,048 and of rank 999.
-KID: ours against torch-fidelity's formula in numpy and float32, 100 subsets of 1,000. Precision, recall, density and
-coverage for k = 3 and 5: ours against prdc's formula (scikit-learn's distances), and the largest relative difference of
-their values from float64. Network: images of 64 px through ours in float32 and bfloat16, and through torch-fidelity's
-in the peer's Python, same batch, random weights. Rounds are interleaved.
+KID: ours against torch-fidelity, 100 subsets of 1,000. Precision, recall, density and coverage for k = 5: ours against
+prdc. Nearest neighbours in both directions: ours against scikit-learn. Network: images of 64 px through ours in float32
+and bfloat16, and through torch-fidelity's, same batch, random weights. The packages run in the peer's Python
+(`evaluation_peer.py`); rounds are interleaved. `pairwise_relative_difference` is the largest relative difference of our
+values from the packages' formulas in float64.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import os
 import statistics
@@ -25,7 +24,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock, patch
 
 import numpy as np
 
@@ -41,22 +39,22 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=2048)
     parser.add_argument("--samples", type=int, default=10_000, help="rows of each kind for KID, precision and recall")
     parser.add_argument("--only", choices=("formulas", "pairwise", "network"), help="one part of it")
-    parser.add_argument("--peer", default=sys.executable, help="Python that has torch and torch-fidelity")
-    parser.add_argument("--serve-peer", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peer", default=sys.executable, help="Python that has torch, torch-fidelity and prdc")
     options = parser.parse_args()
-    if options.serve_peer:
-        serve_peer(options.images)
-        return
+    peer = start_peer(options.peer, options.images, options.samples, options.dimensions)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "formulas": partial(formulas, options.dimensions, options.rounds),
-        "pairwise": partial(pairwise, options.samples, options.dimensions, options.rounds),
-        "network": partial(network, options.images, options.rounds, options.peer),
+        "pairwise": partial(pairwise, options.samples, options.dimensions, options.rounds, peer),
+        "network": partial(network, options.images, options.rounds, peer),
     }
     results = {name: getattr(options, name) for name in ("rounds", "images", "samples", "dimensions")}
     for name, part in parts.items():
         if options.only in (None, name):
             results |= part()
-    print(json.dumps(results))
+    if peer[0] is not None:
+        peer[0].kill()
+        peer[0].wait()
+    print(json.dumps(results | {"peer": peer[1]}))
 
 
 def formulas(dimensions: int, rounds: int) -> dict[str, Any]:
@@ -78,30 +76,37 @@ def formulas(dimensions: int, rounds: int) -> dict[str, Any]:
     return ratios(interleaved(contenders, rounds))
 
 
-def pairwise(count: int, dimensions: int, rounds: int) -> dict[str, Any]:
+def pairwise(count: int, dimensions: int, rounds: int, peer: tuple[Any, list[str]]) -> dict[str, Any]:
     """Seconds of KID and of precision, recall, density and coverage, and how far the values are from float64."""
     from faceforge.evaluation.metrics.kernel import SUBSET_SIZE, SUBSETS, kernel_distance
-    from faceforge.evaluation.metrics.precision_recall import overlaps
+    from faceforge.evaluation.metrics.neighbours import nearest
+    from faceforge.evaluation.metrics.precision_recall import overlap
 
-    rng = np.random.default_rng(0)
-    # As Inception's: at least 0, of mean 0.4, with few large values.
-    real, fake = (rng.gamma(0.5, scale, (count, dimensions)).astype(np.float32) for scale in (0.8, 0.82))
+    real, fake = features(count, dimensions)
     size = min(SUBSET_SIZE, count)
     contenders: dict[str, Callable[[], Any]] = {
         "kid": partial(kernel_distance, real, fake, 0, SUBSETS, size),
-        "kid_reference": partial(reference_kid, real, fake, SUBSETS, size),
-        "prdc": partial(overlaps, real, fake, (3, 5)),
-        "prdc_reference": lambda: [reference_prdc(real, fake, k) for k in (3, 5)],
+        "prdc": partial(overlap, real, fake, 5),
+        "neighbours": partial(nearest, real, fake),
+        "neighbours_reference": partial(reference_nearest, real, fake),
     }
+    process, able = peer
+    contenders |= {f"{name}_reference": partial(ask, process, name) for name in ("kid", "prdc") if name in able}
     seconds = interleaved(contenders, rounds)
     subset = slice(min(count, 2000))
     ours, exact = ([*kid, *np.ravel(prdc)] for kid, prdc in (
-        (kernel_distance(real[subset], fake[subset], 0, 10, size), overlaps(real[subset], fake[subset], (3, 5))),
+        (kernel_distance(real[subset], fake[subset], 0, 10, size), overlap(real[subset], fake[subset], 5)),
         (reference_kid(real[subset].astype(np.float64), fake[subset].astype(np.float64), 10, size),
-         [reference_prdc(real[subset].astype(np.float64), fake[subset].astype(np.float64), k) for k in (3, 5)]),
+         reference_prdc(real[subset].astype(np.float64), fake[subset].astype(np.float64), 5)),
     ))  # fmt: skip
     differences = np.abs(np.array(ours) - exact) / np.maximum(np.abs(exact), 1e-12)
     return ratios(seconds) | {"pairwise_relative_difference": float(f"{differences.max():.2g}")}
+
+
+def features(count: int, dimensions: int) -> Any:
+    """Two sets (count, dimensions) like Inception's features: at least 0, of mean 0.4, with few large values."""
+    rng = np.random.default_rng(0)
+    return tuple(rng.gamma(0.5, scale, (count, dimensions)).astype(np.float32) for scale in (0.8, 0.82))
 
 
 def ratios(seconds: dict[str, float]) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def ratios(seconds: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def network(count: int, rounds: int, peer: str) -> dict[str, Any]:
+def network(count: int, rounds: int, peer: tuple[Any, list[str]]) -> dict[str, Any]:
     """Images a second through the networks."""
     from faceforge.evaluation.inception.extractor import Inception
     from faceforge.evaluation.inception.weights import WeightsFile
@@ -123,17 +128,15 @@ def network(count: int, rounds: int, peer: str) -> dict[str, Any]:
     contenders: dict[str, Callable[[], Any]] = {}
     for precision in ("float32", "bfloat16"):
         contenders[precision] = partial(Inception(file, precision, weights).features, images)
-    process, reason = start_peer(peer, count)
-    if process is not None:
-        contenders["torch_fidelity"] = partial(ask, process)
+    process, able = peer
+    if "network" in able:
+        contenders["torch_fidelity"] = partial(ask, process, "network")
     rates = {name: round(count / seconds, 1) for name, seconds in interleaved(contenders, rounds).items()}
-    if process is not None:
-        process.terminate()
     results: dict[str, Any] = {f"{name}_images_per_second": rate for name, rate in rates.items()}
-    if process is None:
-        return results | {"torch_fidelity": f"skipped: {reason}"}
-    best = max(rates["float32"], rates["bfloat16"])
-    return results | {"network_times_faster": round(best / rates["torch_fidelity"], 1)}
+    if "torch_fidelity" in rates:
+        best = max(rates["float32"], rates["bfloat16"])
+        results["network_times_faster"] = round(best / rates["torch_fidelity"], 1)
+    return results
 
 
 def interleaved(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -188,6 +191,16 @@ def reference_prdc(real: Any, fake: Any, k: int) -> tuple[float, float, float, f
     return float(inside.any(axis=0).mean()), float(recall), float(inside.sum(axis=0).mean() / k), float(coverage)
 
 
+def reference_nearest(real: Any, fake: Any) -> Any:
+    """With scikit-learn, by brute force, as it chooses itself at so many dimensions; both directions."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return [
+        NearestNeighbors(n_neighbors=1, algorithm="brute", n_jobs=-1).fit(points).kneighbors(others)
+        for points, others in ((real, fake), (fake, real))
+    ]
+
+
 def reference_mmd2(first: Any, second: Any) -> float:
     """As torch-fidelity computes it."""
     size = first.shape[1]
@@ -208,50 +221,26 @@ def random_weights() -> dict[str, Any]:
     return weights
 
 
-def start_peer(python: str, count: int) -> tuple[subprocess.Popen[str] | None, str]:
-    """This file in another Python, waiting for lines; or why not."""
-    command = [python, __file__, "--serve-peer", "--images", str(count)]
+def start_peer(python: str, *settings: int) -> tuple[subprocess.Popen[str] | None, list[str]]:
+    """`evaluation_peer.py` in another Python, waiting for lines, and the names of what it can compute."""
+    command = [python, str(Path(__file__).with_name("evaluation_peer.py")), *map(str, settings)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    reason = process.stdout.readline().strip()
-    if reason != "ready":
+    names = process.stdout.readline().split()
+    if not names:
+        process.kill()
         process.wait()
-        return None, reason or f"{python} failed"
-    return process, ""
+        return None, []
+    return process, names
 
 
-def ask(process: subprocess.Popen[str]) -> None:
-    """One round of the peer."""
+def ask(process: subprocess.Popen[str], name: str) -> None:
+    """Waits until the peer has computed something once."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("go\n")
+    process.stdin.write(f"{name}\n")
     process.stdin.flush()
-    process.stdout.readline()
-
-
-def serve_peer(count: int) -> None:
-    """Computes features with torch-fidelity's network whenever a line comes in."""
-    for name in ("torch", "torch_fidelity"):
-        if importlib.util.find_spec(name) is None:
-            print(f"{name} is not installed in {sys.executable}", flush=True)
-            return
-    if importlib.util.find_spec("torchvision") is None:  # imported by the package, not needed by this network
-        names = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.datasets")
-        sys.modules.update({name: MagicMock() for name in names})
-    torch = importlib.import_module("torch")
-    extractors = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
-    rng = np.random.default_rng(0)
-    images = torch.from_numpy(rng.integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)).permute(0, 3, 1, 2).contiguous()
-    # Its constructor wants a file of weights; speed does not depend on them.
-    with patch("torch.load"), patch.object(extractors.FeatureExtractorInceptionV3, "load_state_dict"):
-        extractor = extractors.FeatureExtractorInceptionV3("peer", ["2048"], feature_extractor_weights_path="none")
-    extractor.eval()
-    print("ready", flush=True)
-    with torch.no_grad():
-        for _ in sys.stdin:
-            for batch in images.split(64):
-                extractor(batch)
-            print("done", flush=True)
+    assert process.stdout.readline(), "the peer has stopped"
 
 
 if __name__ == "__main__":

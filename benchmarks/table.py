@@ -1,7 +1,7 @@
 """One table: what FaceForge does, what others do, and the ratio; every row from one run on this machine.
 
-    python benchmarks/table.py                          # about ten minutes on two cores
-    python benchmarks/table.py --torch PYTHON           # also beside PyTorch and torch-fidelity, which this Python has
+    python benchmarks/table.py                          # about half an hour on two cores
+    python benchmarks/table.py --torch PYTHON           # also beside PyTorch, torch-fidelity and prdc in this Python
     python benchmarks/table.py --only evaluation --quick
 
 Runs the other benchmarks of this folder, whose descriptions say what is compared. Within a row both sides were measured
@@ -23,6 +23,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+TUNED = {
+    "torch_bfloat16": "PyTorch, bfloat16, channels_last",
+    "torch_compiled": "PyTorch, bfloat16, channels_last, compiled",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Row:
 def main() -> None:
     """Prints the table, a row as soon as it is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch", default="", metavar="PYTHON", help="a Python that has PyTorch (and torch-fidelity)")
+    parser.add_argument("--torch", default="", metavar="PYTHON", help="a Python that has PyTorch, torch-fidelity, prdc")
     parser.add_argument("--only", default="", choices=["", *PARTS])
     parser.add_argument(
         "--quick", action="store_true", help="fewer rounds and images: rough figures in a minute or two"
@@ -67,15 +71,17 @@ def main() -> None:
 
 
 def training(torch: str, quick: bool) -> Iterator[Row]:
-    """The standard DCGAN-64."""
+    """The standard DCGAN-64, and the default family with its penalties."""
     arguments = ["--rounds", "2", "--steps", "2"] if quick else []
-    (found,) = script("train_throughput.py", *arguments, *(["--torch", torch] if torch else []))
-    rates = found["images_per_second"]
-    best = list(rates)[-1]
-    yield Row("training, DCGAN-64, float32", "images/s", rates["faceforge_float32"], "PyTorch as in tutorials",
-              rates.get("torch_float32"))  # fmt: skip
-    yield Row("training, DCGAN-64, fastest precision", "images/s", rates[best], "PyTorch, bfloat16, channels_last",
-              rates.get("torch_compiled") or rates.get("torch_bfloat16"))  # fmt: skip
+    for preset, what in {"dcgan64": "DCGAN-64", "toy": "default family, preset toy"}.items():
+        peer = ["--torch", torch] if torch else []
+        (found,) = script("train_throughput.py", "--preset", preset, *arguments, *peer)
+        rates = found["images_per_second"]
+        tuned = max((name for name in rates if name in TUNED), key=rates.get, default="torch_bfloat16")
+        yield Row(f"training, {what}, float32", "images/s", rates["faceforge_float32"], "PyTorch, plain",
+                  rates.get("torch_float32"))  # fmt: skip
+        yield Row(f"training, {what}, fastest precision", "images/s", list(rates.values())[-1], TUNED[tuned],
+                  rates.get(tuned))  # fmt: skip
 
 
 def evaluation(torch: str, quick: bool) -> Iterator[Row]:
@@ -86,22 +92,33 @@ def evaluation(torch: str, quick: bool) -> Iterator[Row]:
     peers = {
         "frechet": ("Frechet distance", "pytorch-fid's formula"),
         "frechet_singular": ("Frechet distance, few images", "pytorch-fid's formula"),
-        "kid": (f"KID, {count}", "torch-fidelity's formula"),
-        "prdc": (f"precision, recall, density, coverage, {count}", "prdc's formula"),
+        "kid": (f"KID, {count}", "torch-fidelity"),
+        "prdc": (f"precision, recall, density, coverage, {count}", "prdc"),
+        "neighbours": (f"nearest neighbours, both ways, {count}", "scikit-learn"),
     }
     for name, (what, peer) in peers.items():
-        yield Row(what, "s", found[f"{name}_seconds"], peer, found[f"{name}_reference_seconds"])
+        yield Row(what, "s", found[f"{name}_seconds"], peer, found.get(f"{name}_reference_seconds"))
     best = max(found["float32_images_per_second"], found["bfloat16_images_per_second"])
     yield Row("FID network, 64 px", "images/s", best, "torch-fidelity", found.get("torch_fidelity_images_per_second"))
 
 
 def ingest(torch: str, quick: bool) -> Iterator[Row]:
-    """A folder of JPEG files to a data set."""
-    (found,) = script("ingest.py", *(["--count", "500", "--rounds", "1"] if quick else []))
+    """Folders of JPEG files to data sets."""
+    few = ["--count", "500", "--rounds", "1"] if quick else []
+    large = ["--width", "1024", "--height", "1024", "--count", "1000", *few]
     peers = {"tfds": "TFDS ImageFolder", "datasets": "Hugging Face datasets", "bare": "bare loop, writes nothing"}
-    for name, peer in peers.items():
-        rates = found.get("faceforge_images_per_second"), found.get(f"{name}_images_per_second")
-        yield Row("ingest, 178 x 218 to 64 px", "images/s", rates[0], peer, rates[1])
+    for size, arguments in {"178 x 218": few, "1024 x 1024": large}.items():
+        (found,) = script("ingest.py", *arguments)
+        for name, peer in peers.items():
+            rates = found.get("faceforge_images_per_second"), found.get(f"{name}_images_per_second")
+            yield Row(f"ingest, {size} to 64 px", "images/s", rates[0], peer, rates[1])
+
+
+def serving(torch: str, quick: bool) -> Iterator[Row]:
+    """DCGAN-64 by onnxruntime, 64 clients."""
+    (found,) = script("serving.py", "--clients", "64", "--batches", "256", *(["--seconds", "2"] if quick else []))
+    rates = found["images_per_second"], found["network_images_per_second"]
+    yield Row("HTTP service, DCGAN-64, 64 clients", "images/s", rates[0], "its network alone", rates[1])
 
 
 def sampling(torch: str, quick: bool) -> Iterator[Row]:
@@ -131,6 +148,7 @@ PARTS: dict[str, Callable[[str, bool], Iterator[Row]]] = {
     "evaluation": evaluation,
     "ingest": ingest,
     "sampling": sampling,
+    "serving": serving,
 }
 
 
