@@ -52,6 +52,6 @@ patch="[
   {\"op\": \"add\", \"path\": \"$pod/args\", \"value\": $(quoted "$@")}
 ]"
 where=(-n "${NAMESPACE:-kubeflow}")
-kubectl create job "$name" "${where[@]}" --from=cronjob/faceforge-workers --dry-run=client -o json |
-    kubectl patch --local -f - --type=json -p "$patch" -o json |
-    kubectl "${finish[@]}" "${where[@]}"
+job=$(kubectl create job "$name" "${where[@]}" --from=cronjob/faceforge-workers --dry-run=client -o json 2>/dev/null) ||
+    refuse "the cluster's cronjob/faceforge-workers cannot be read, see: kubectl get cronjob ${where[*]}"
+kubectl patch --local -f - --type=json -p "$patch" -o json <<<"$job" | kubectl "${finish[@]}" "${where[@]}"

@@ -197,13 +197,13 @@ def compile_settings(**options: object) -> CompileSettings:
         raise FaceForgeError(f"compile option {explain(error)}") from None
     if settings.retries and not settings.checkpoint_root:
         raise FaceForgeError(
-            "compile option retries needs checkpoint_claim, or a bucket as checkpoint_path: "
+            "--retries needs --checkpoint-claim NAME or a bucket as --checkpoint-path: "
             "a retried pod starts with an empty disk"
         )
     if settings.workers > 1 and not settings.checkpoint_root:
         raise FaceForgeError(
-            "compile option workers needs checkpoint_claim, or a bucket as checkpoint_path: the workers meet there"
+            "--workers needs --checkpoint-claim NAME or a bucket as --checkpoint-path: the workers meet there"
         )
     if settings.checkpoint_claim and "://" in settings.checkpoint_path:
-        raise FaceForgeError("compile option checkpoint_claim cannot be mounted at a bucket; use one or the other")
+        raise FaceForgeError("--checkpoint-claim cannot be mounted at a bucket; leave it out, or give a folder as path")
     return settings

@@ -104,6 +104,18 @@ def test_invalid_arguments_are_refused(
     assert job is None
 
 
+def test_a_cluster_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "kubectl").write_text("#!/bin/sh\necho 'no server answers' >&2\nexit 1\n")
+    (tmp_path / "kubectl").chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "NAMESPACE": "team"}
+    command = [str(SCRIPT), "faces-1", "4", "--dry-run", "--data", "/data/faces"]
+    found = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert found.returncode == 2
+    assert found.stdout == ""
+    (line,) = found.stderr.splitlines()
+    assert line.endswith("cannot be read, see: kubectl get cronjob -n team")
+
+
 def test_workers_share_volumes_of_their_own(render: Callable[[str], str]) -> None:
     """So that the component can be added later: the access modes of a bound claim cannot be changed."""
     claims = {

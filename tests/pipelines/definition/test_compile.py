@@ -289,7 +289,7 @@ def test_retries_apply_to_every_step_without_a_deadline_of_an_hour(tmp_path: Pat
         (["--secret", "mlflow"], "not of the form name:KEY=VARIABLE"),
         (["--toleration", "a:Sometimes"], "not of the form key=value:NoSchedule"),
         (["--node-selector", "gpu"], "not of the form label=value"),
-        (["--retries", "2"], "retries needs checkpoint_claim"),
+        (["--retries", "2"], "--retries needs --checkpoint-claim"),
         (["--checkpoint-claim", "c", "--checkpoint-path", "s3://faces"], "cannot be mounted at a bucket"),
     ],
 )

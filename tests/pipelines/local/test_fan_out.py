@@ -77,4 +77,4 @@ def test_workers_train_beside_the_step_that_keeps_the_model(tmp_path: Path) -> N
 def test_workers_need_a_place_to_meet(tmp_path: Path) -> None:
     result = CliRunner().invoke(pipeline, ["compile", "--output", str(tmp_path / "p.yaml"), "--workers", "2"])
     assert result.exit_code == 2
-    assert "workers needs checkpoint_claim, or a bucket" in result.output
+    assert "--workers needs --checkpoint-claim NAME or a bucket" in result.output
