@@ -14,9 +14,9 @@ import re
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from faceforge.errors import FaceForgeError, explain
+from faceforge.errors import FaceForgeError, explain, without_passwords
 from faceforge.presets import PRESETS
 
 ImageSize = Literal[32, 64, 128, 256]
@@ -29,6 +29,13 @@ class Section(BaseModel):
     """A frozen group of fields that refuses unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_password(cls, value: Any) -> Any:
+        if isinstance(value, str) and without_passwords(value) != value:
+            raise ValueError("settings are stored with the run; give the address without user and password")
+        return value
 
 
 AnySection = TypeVar("AnySection", bound=Section)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 EXIT_CODE = 2
 INTERRUPTED = 130  # stopped from outside, as shells count it
 TRY_LATER = 75  # EX_TEMPFAIL of sysexits.h
+_PASSWORD = re.compile(r"(:/{1,2}[^\s/:@'\"]*):[^\s'\"]+@")
 _FILE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG}  # the user's to mend
 
 
@@ -47,7 +49,15 @@ def explain(error: ValidationError) -> str:
         return message  # of a rule about several fields: the message names them
     if not place or problem["type"] in ("missing", "extra_forbidden"):
         return ": ".join(filter(None, (place, message)))
-    return f"{place} = {_shortened(problem['input'])}: {message}"
+    return without_passwords(f"{place} = {_shortened(problem['input'])}: {message}")
+
+
+def without_passwords(text: str) -> str:
+    """A text with the passwords of all addresses in it masked, such as `http://bob:***@host`.
+
+    A path that was made of an address (`http:/bob:...`) counts as well. A password may hold `@`: the last one counts.
+    """
+    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def _shortened(value: object) -> str:
@@ -84,4 +94,4 @@ def guarded(unavailable: int = EXIT_CODE) -> Iterator[None]:
 
 
 def _report(message: str) -> None:
-    print(f"{coloured('error:', 'red', sys.stderr)} {message}", file=sys.stderr, flush=True)
+    print(f"{coloured('error:', 'red', sys.stderr)} {without_passwords(message)}", file=sys.stderr, flush=True)

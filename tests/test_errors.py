@@ -16,6 +16,13 @@ class _OddError(FaceForgeError):
     "error, code, told",
     [
         (FaceForgeError("no such folder"), 2, "error: no such folder\n"),
+        (FaceForgeError("http://bob:pa@s:s@host/x is away"), 2, "error: http://bob:***@host/x is away\n"),
+        (FaceForgeError("set http:/bob:pass@host:9/x"), 2, "error: set http:/bob:***@host:9/x\n"),
+        (
+            FaceForgeError("models:/toy@champion of http://host:80/x"),
+            2,
+            "error: models:/toy@champion of http://host:80/x\n",
+        ),
         (_OddError("ended elsewhere"), 7, "error: ended elsewhere\n"),
         (OSError(28, "No space left on device", "out/a.png"), 2, "error: out/a.png: No space left on device\n"),
         (PermissionError(13, "Permission denied"), 2, "error: Permission denied\n"),

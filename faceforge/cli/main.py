@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 import faceforge
+from faceforge.errors import FaceForgeError, guarded
 from faceforge.presets import PRESETS
 
 _COMMANDS = (
@@ -48,6 +49,10 @@ def main() -> None:
       faceforge train --data work/data --out work/model --preset faces64
       faceforge pipeline run --source toyfaces --preset toy
     """
+    with guarded():
+        for argument in sys.argv[1:]:
+            if argument != argument.encode(errors="replace").decode():
+                raise FaceForgeError(f"{argument!r} is not valid UTF-8; rename the file or folder")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,11 @@ def rollback(name: str, reason: str = "", *, by: str = "") -> Event:
         chosen_version(client, model, target)
         if error := _unreadable(name, target):
             raise FaceForgeError(f"{name} cannot go back to version {target}: {error}; promote another")
+        model = registered_model(client, name)  # others may have moved it while the bundle was read
+        if (moved := alias_of(model, CHAMPION)) != champion:
+            raise FaceForgeError(
+                f"{name} has got another champion meanwhile, version {moved}; roll back again to undo it"
+            )
         return _move(client, model, "rollback", target, older[0], reason, by)
 
 
@@ -188,6 +193,9 @@ def _promote(name: str, version: str, reason: str, by: str, action: str, forced:
             raise FaceForgeError(f"{name} version {number} cannot be promoted: {error}")
         if action == "approve":
             client.set_model_version_tag(name, number, APPROVAL_TAG, f"approved by {by or _user()}")
+        model = registered_model(client, name)  # others may have moved it while the bundle was read
+        if number == alias_of(model, CHAMPION):
+            return None
         return _move(client, model, action, number, alias_of(model, CHAMPION), reason, by)
 
 

@@ -45,6 +45,9 @@ def credentials_to_environment(uri: str) -> str:
     """Moves user and password of an http address to MLflow's environment variables; returns the address without them.
 
     White space around the variables' values, as a secret file's last newline, is removed.
+
+    Raises:
+        FaceForgeError: one of the variables holds a control character.
     """
     if (plain := without_account(uri)) != uri:
         user, _, password = urlsplit(uri).netloc.rpartition("@")[0].partition(":")
@@ -55,6 +58,8 @@ def credentials_to_environment(uri: str) -> str:
     for name in CREDENTIALS:
         if name in os.environ:
             os.environ[name] = os.environ[name].strip()
+            if not os.environ[name].isprintable():  # requests would repeat it in its error
+                raise FaceForgeError(f"{name} contains a line break or another control character; remove it")
     return uri
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -127,3 +129,10 @@ def test_documented_make_targets_exist() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for name in re.findall(r"(?:^    |`)make ([a-z-]+)", page.read_text(), re.M):
             assert name in targets, f"{page.name}: make {name}"
+
+
+def test_a_name_that_is_not_utf8_is_refused_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "faceforge.cli.main", "ingest", "toyfaces", "--out", b"o\xff"]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert ran.stderr == "error: 'o\\udcff' is not valid UTF-8; rename the file or folder\n"

@@ -152,3 +152,24 @@ def test_events_are_short_lines_and_older_ones_are_still_read(tracking_uri: str)
         old,
         Event("2026-01-02T00:00:00.000000+00:00", "approve", "2", "1", "bob", "a · b"),
     ]
+
+
+def test_a_move_by_somebody_else_meanwhile_is_seen(
+    versions: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(NAME, "1")
+
+    def somebody_else(name: str, version: str) -> str:
+        monkeypatch.setattr(promotion, "_unreadable", lambda name, version: "")
+        promote(NAME, "2", by="eve")
+        return ""
+
+    monkeypatch.setattr(promotion, "_unreadable", somebody_else)
+    promote(NAME, "4")
+    assert [(event.version, event.before) for event in history(NAME)] == [("1", ""), ("2", "1"), ("4", "2")]
+    assert aliases(versions) == {"champion": "4", "previous": "2"}
+    promote(NAME, "1")
+    monkeypatch.setattr(promotion, "_unreadable", somebody_else)
+    with pytest.raises(FaceForgeError, match="faces has got another champion meanwhile, version 2"):
+        rollback(NAME)
+    assert aliases(versions) == {"champion": "2", "previous": "1"}

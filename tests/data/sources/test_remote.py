@@ -83,6 +83,7 @@ def test_what_is_not_behind_http_is_told(server: str, tmp_path: Path) -> None:
     (tmp_path / "www" / "text.parquet").write_text("text")
     refuse("text.parquet is not a readable Parquet file", f"{server}/text.parquet")
     refuse("out of reach", "http://127.0.0.1:9/faces.parquet")
+    refuse("reference:// is no protocol that names files", "reference://faces.parquet")
 
 
 def test_folders_and_patterns_in_a_store(tmp_path: Path) -> None:
