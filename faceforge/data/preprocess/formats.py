@@ -80,5 +80,8 @@ def unreadable_content(data: bytes) -> str:
 
 def _advice(name: str) -> str:
     if name == "HEIC" and HEIF not in readable_formats():
-        return "HEIC needs the package pillow-heif (`pip install '.[heic]'` in a checkout); or convert it to JPEG"
+        return (
+            "HEIC needs the package pillow-heif (`.venv/bin/pip install -r locks/heic.txt` in a checkout); "
+            "or convert it to JPEG"
+        )
     return f"{name} files are not read; convert it to JPEG or PNG"

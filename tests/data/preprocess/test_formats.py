@@ -52,7 +52,7 @@ def test_readable_and_other_suffixes_have_no_problem() -> None:
 
 def test_heic_without_its_plugin_is_rejected_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "readable_formats", lambda: formats.FORMATS)
-    assert "pip install '.[heic]'" in unreadable_content(HEIC)
+    assert "pip install -r locks/heic.txt" in unreadable_content(HEIC)
 
 
 def test_heic_with_its_plugin_is_read() -> None:
