@@ -26,6 +26,7 @@ class Progress:
         self._title, self._total, self._unit = title, total, unit
         self._start, self._done_before, self._done = time.monotonic(), done, done
         self._last_line = self._start
+        self._printed = -1  # finished units in the last line
         self._every = float(os.environ.get(EVERY_VARIABLE) or LINE_EVERY_SECONDS)
         self._bar = (
             tqdm(total=total, initial=done, desc=title, unit=unit, unit_scale=True, dynamic_ncols=True)
@@ -50,11 +51,11 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif kind is None:
+        elif kind is None and self._printed != self._done:
             self._print_line("")
 
     def _print_line(self, note: str) -> None:
-        self._last_line = time.monotonic()
+        self._last_line, self._printed = time.monotonic(), self._done
         seconds = max(self._last_line - self._start, 1e-9)
         rate = (self._done - self._done_before) / seconds
         left = (self._total - self._done) / rate if rate > 0 else float("inf")
