@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 30.0
 """Time that a step has to save its state after SIGINT or SIGTERM."""
 
+_NO_MLFLOW_LINKS = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"  # two lines per run; the summary has its own
+
 
 class PipelineFailedError(FaceForgeError):
     """A step has failed; the message has its name, the reason and the path of the log."""
@@ -134,7 +136,7 @@ def _execute(folder: RunFolder, lock: int, console: Console, containers: StepCon
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "GIT_PYTHON_REFRESH": "quiet",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines per step; the summary names the server
+        _NO_MLFLOW_LINKS: "true",
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(folder.scratch),
@@ -259,6 +261,7 @@ def _finish_parent(folder: RunFolder, parameters: PipelineParameters, status: St
     """Ends the parent MLflow run (steps end their own). An unreachable MLflow must not hide the outcome of the run."""
     from faceforge.tracking.runs import finish_parent
 
+    os.environ.setdefault(_NO_MLFLOW_LINKS, "true")
     try:
         finish_parent(folder.key, status, parameters.experiment, reason)
     except Exception as error:
