@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.pixels import from_bytes
+from faceforge.evaluation.diagnostics.holdout_distances import holdout_distances
 from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.synthesis.checks import COPY_QUANTILE
 from faceforge.synthesis.copies import nearest_distance, thumbnails
@@ -21,6 +22,7 @@ MIN_OF_CLASS = 10  # images of a combination of classes, below which its diversi
 LABEL_AGREEMENT, REAL_ACCURACY = "synthetic/label_agreement", "synthetic/real_label_accuracy"
 DISTANCE, REAL_DISTANCE = "synthetic/distance", "synthetic/distance_real"
 COPIES, REPEATS = "synthetic/copies", "synthetic/repeats"
+DCR_SHARE, NNDR_TRAIN, NNDR_HOLDOUT = "synthetic/dcr_share", "synthetic/nndr_train", "synthetic/nndr_holdout"
 DIVERSITY, LOWEST_DIVERSITY = "synthetic/diversity", "synthetic/diversity_lowest"
 
 DESCRIPTIONS = {
@@ -33,6 +35,11 @@ DESCRIPTIONS = {
     REAL_DISTANCE: "the same for real holdout images",
     COPIES: "share of the images that are closer to a training image, or its mirror image, than 99 % of the real"
     " holdout images are (thumbnails of 16 x 16 pixels); 1 % is what unseen real images give",
+    DCR_SHARE: "share of the images that are closer to a training image than to any holdout image, equal numbers of"
+    " both (thumbnails); 0.5 = nothing memorised, 1 = all are closer to a training image (DCR share)",
+    NNDR_TRAIN: "mean over the images of distance to the nearest training image / distance to the second nearest"
+    f" (thumbnails); clearly below {NNDR_HOLDOUT} = images single out training images (NNDR)",
+    NNDR_HOLDOUT: "the same to holdout images, which the model was not trained on",
     REPEATS: "share of the images whose pixels another image of the set has",
     DIVERSITY: "root mean square distance between the images of a combination of classes (thumbnails), divided by that"
     " between real training images of the same classes; mean over the combinations",
@@ -112,8 +119,13 @@ def _against_real(images: ImageSet, data: ImageSet) -> dict[str, float]:
     own, train = thumbnails(images), thumbnails(data)
     metrics: dict[str, float] = {}
     if data.info.counts["holdout"].total >= 1 / COPY_QUANTILE:
-        limit = np.quantile(nearest_distance(thumbnails(data, "holdout"), train), COPY_QUANTILE)
+        holdout = thumbnails(data, "holdout")
+        limit = np.quantile(nearest_distance(holdout, train), COPY_QUANTILE)
         metrics[COPIES] = float((nearest_distance(own, train) < limit).mean())
+        flat = [part.reshape(len(part), -1).astype(np.float32) for part in (train, holdout, own)]
+        compared = holdout_distances(*flat, space="pixels")
+        for name in (DCR_SHARE, NNDR_TRAIN, NNDR_HOLDOUT):
+            metrics[name] = compared[f"{name.replace('synthetic', 'privacy')}_pixels"]
     columns = [column for column in images.info.labels if column in data.info.labels]
     made, real = _spreads(images, own, columns), _spreads(data, train, columns)
     ratios = [made[names] / real[names] for names in made if real.get(names)]

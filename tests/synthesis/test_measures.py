@@ -44,6 +44,16 @@ def test_fresh_drawings_are_as_good_as_real_ones(data: ImageSet, tmp_path: Path)
     assert found[m.COPIES] < 0.05
     assert 0.9 < found[m.DIVERSITY] < 1.1
     assert m.LABEL_AGREEMENT not in found
+    assert found[m.DCR_SHARE] == pytest.approx(0.5, abs=0.12)
+    assert found[m.NNDR_TRAIN] == pytest.approx(found[m.NNDR_HOLDOUT], abs=0.05)
+
+
+def test_distances_show_that_all_images_are_copies(data: ImageSet, tmp_path: Path) -> None:
+    found = measure_set(written(tmp_path / "set", *data.load("train")), data, None).metrics
+    # As many training images are compared as there are holdout images, so some of the copies lack their original.
+    compared = data.info.counts["holdout"].total / data.info.counts["train"].total
+    assert found[m.DCR_SHARE] == pytest.approx(0.5 + compared / 2, abs=0.1)
+    assert found[m.NNDR_TRAIN] == pytest.approx((1 - compared) * found[m.NNDR_HOLDOUT], abs=0.1)
 
 
 def test_copies_repeats_and_lack_of_variety_are_seen(data: ImageSet, tmp_path: Path) -> None:
