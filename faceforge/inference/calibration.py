@@ -8,6 +8,7 @@ its logits are comparable within a combination of labels only: hence one slope a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,9 +99,18 @@ def read_calibration(report: Path) -> Calibration | None:
         return None
     try:
         content = json.loads(report.read_bytes()).get("calibration")
-        return Calibration(**content) if content else None
-    except (ValueError, TypeError, AttributeError):
+        calibration = Calibration(**content) if content else None
+        if calibration is not None and not _is_plausible(calibration):
+            raise ValueError
+        return calibration
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise FaceForgeError(f"{report} is not the report of an evaluation; remove it or evaluate again") from None
+
+
+def _is_plausible(calibration: Calibration) -> bool:
+    """Whether all values are finite numbers; a report may come from a stranger."""
+    values = [calibration.slope, calibration.offset, *calibration.offsets.values()]
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def calibration_error(probability: NDArray[np.floating], real: NDArray[np.bool_]) -> float:
