@@ -133,6 +133,11 @@ def suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
+def stems(files: Files) -> frozenset[str]:
+    """The names of the images without folder and suffix."""
+    return frozenset(path.rpartition("/")[2].rpartition(".")[0] for path in files.paths)
+
+
 def before_dot(path: str) -> str:
     """A path up to the first dot of its last part: what WebDataset calls the key of a sample."""
     folder, slash, name = path.rpartition("/")

@@ -7,16 +7,14 @@ Where folders are no classes, files called like the images and tables whose name
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from faceforge.config import IngestConfig
-from faceforge.data.preprocess.formats import IMAGE_SUFFIXES
 from faceforge.data.sources.annotations import Annotations
 from faceforge.data.sources.celeba import CelebaLabels, is_celeba
-from faceforge.data.sources.classes import MAX_CLASSES
+from faceforge.data.sources.descriptions import describes_data_set
 from faceforge.data.sources.exports.coco import read_coco
 from faceforge.data.sources.exports.cvat import read_cvat
 from faceforge.data.sources.exports.label_studio import read_label_studio
@@ -25,11 +23,11 @@ from faceforge.data.sources.exports.stylegan import read_stylegan
 from faceforge.data.sources.exports.voc import read_voc
 from faceforge.data.sources.exports.yolo import read_yolo
 from faceforge.data.sources.file_names import NameLabels
-from faceforge.data.sources.files import Files, before_dot, suffix
+from faceforge.data.sources.files import Files, before_dot, stems, suffix
 from faceforge.data.sources.folders import read_document
 from faceforge.data.sources.samples import stamp
 from faceforge.data.sources.table_labels import LabelTable, Listing, TableLabels
-from faceforge.data.sources.text_tables import TABLE_SUFFIXES, decode_text, read_table
+from faceforge.data.sources.text_tables import TABLE_SUFFIXES, read_table
 from faceforge.data.sources.tree import FolderLabels
 from faceforge.errors import FaceForgeError
 
@@ -92,43 +90,17 @@ def _recognised(files: Files, config: IngestConfig) -> Annotations:
 
 
 def _named_table(file: Path, files: Files) -> LabelTable:
-    data, notes = read_table(read_document(file), file.name, _known(files))
+    data, notes = read_table(read_document(file), file.name, stems(files))
     return LabelTable(file.name, data, notes=notes, stamps={file.name: stamp(file)})
 
 
 def _usual_tables(files: Files) -> list[LabelTable]:
     """Tables called `labels` or `metadata`, at the top or, as Hugging Face demands, in the folder of each split.
 
-    A list of the classes whose folders hold the images, and a JSON object that describes the data set, are no tables.
+    A list of the classes whose folders hold the images, metadata without labels, and a JSON object that describes the
+    data set, are no tables.
     """
-    return [_table(files, path) for path in _usual_paths(files) if not _describes(files, path)]
-
-
-def _describes(files: Files, path: str) -> bool:
-    """Whether a document is about the classes or the data set, not about single images."""
-    if suffix(path) not in {".txt", ".csv", ".tsv", ".json"}:
-        return False
-    text, _ = decode_text(files.read(path), path)
-    if suffix(path) == ".json":
-        return _is_description(text, _known(files))
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > MAX_CLASSES + 1:
-        return False
-    folders = {folder for image in files.usable() for folder in image.split("/")[:-1]}
-    cells = {cell.strip() for line in lines for cell in re.split(r"[,;\t ]", line)}
-    about_images = len(lines) > len(folders) + 1 or any(suffix(cell) in IMAGE_SUFFIXES for cell in cells)
-    return len(folders & cells) > 1 and not about_images
-
-
-def _is_description(text: str, images: frozenset[str]) -> bool:
-    """Whether a JSON text is one object of plain values, whose keys are not the names of images."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    if not isinstance(content, dict) or any(isinstance(value, dict | list) for value in content.values()):
-        return False
-    return not any(suffix(key) in IMAGE_SUFFIXES or key in images for key in content)
+    return [_table(files, path) for path in _usual_paths(files) if not describes_data_set(files, path)]
 
 
 def _usual_paths(files: Files) -> list[str]:
@@ -163,12 +135,8 @@ def _fitting_tables(files: Files) -> list[LabelTable]:
 
 
 def _table(files: Files, path: str) -> LabelTable:
-    data, notes = read_table(files.read(path), path, _known(files))
+    data, notes = read_table(files.read(path), path, stems(files))
     return LabelTable(path, data, folder=path.rpartition("/")[0], documents=(path,), notes=notes)
-
-
-def _known(files: Files) -> frozenset[str]:
-    return frozenset(path.rpartition("/")[2].rpartition(".")[0] for path in files.paths)
 
 
 def _is_table(path: str) -> bool:

@@ -24,7 +24,7 @@ from faceforge.data.sources.files import Files, printable, suffix
 from faceforge.data.sources.matching import clean_name, identity_key, match_names
 from faceforge.data.sources.samples import Sample
 from faceforge.data.sources.split_lists import split_of_file
-from faceforge.data.sources.splits import split_column, unclear_split
+from faceforge.data.sources.splits import SPLIT_COLUMNS, split_column, unclear_split
 from faceforge.data.sources.tree import SplitFolders
 from faceforge.errors import FaceForgeError
 
@@ -303,6 +303,8 @@ class TableLabels(Annotations):
             listed = ", ".join(sorted(set(self._outside.values())))
             notes.append(f"images of the splits {listed} are left out ({len(self._outside):,})")
         for listing, official in zip(self._listings, self._split, strict=True):
+            if official is not None and official[2].strip().lower() not in SPLIT_COLUMNS:
+                notes.append(f"column {official[2]!r} gives the official split")
             columns = (column for column in listing.columns if official is None and not column.many)
             notes += filter(None, (unclear_split(column.name, listing.values(column).classes) for column in columns))
         return notes

@@ -146,6 +146,15 @@ def test_what_generate_writes_is_read_again(tmp_path: Path, form: Any) -> None:
         assert opened(tmp_path / form).vocabularies in ({}, {COLUMN: list(EXPRESSIONS)})
 
 
+@pytest.mark.parametrize("form", ["folder", "webdataset", "coco"])
+def test_what_generate_writes_without_labels_is_read_again(tmp_path: Path, form: Any) -> None:
+    images, _ = draw_toyfaces(6)
+    none = np.zeros((6, 0), np.int32)
+    made = write_image_set(tmp_path / "set", {"train": (images, none), "holdout": (images[:2], none[:2])}, {})
+    write_format(made, form, tmp_path / form)
+    assert [(sample.labels, sample.problem) for sample in listing(tmp_path / form)] == [({}, "")] * 6
+
+
 def test_coco(make_folder: MakeFolder) -> None:
     root = make_folder("train/1.png", "train/2.png", "valid/3.png")
     for split, numbers in (("train", (1, 2)), ("valid", (3,))):

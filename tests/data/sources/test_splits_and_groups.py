@@ -157,6 +157,7 @@ def test_any_column_of_splits_is_the_official_split(make_folder: MakeFolder, col
     source = opened(root)
     assert [sample.split for sample in source.samples()] == ["train", "train", "holdout", "holdout"]
     assert source.labels == ("mood",)
+    assert source.notes == ((f"column {column!r} gives the official split",) if column != "split" else ())
     (root / "list.csv").write_text("\n".join(f"{value},gs://bucket/{n}.png,{n % 2}" for n, value in enumerate(values)))
     assert [sample.split for sample in listing(root)] == ["train", "train", "holdout", "holdout"]  # without header
 
