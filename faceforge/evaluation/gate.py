@@ -18,6 +18,7 @@ from faceforge.evaluation.metrics.comparison import AGREEMENT, FRECHET, RECALL, 
 
 REAL_ACCURACY = "domain/real_label_accuracy"
 COPIES = ("privacy/copies_pixels", "privacy/copies_features")
+PARTIAL_COPIES = ("privacy/copies_parts", "privacy/copies_blends")
 COPIES_LIMIT, NEAR_EXACT = "privacy/copies_limit", "privacy/near_exact_copies"
 FLOORS = (f"{FRECHET}_floor", f"{RECALL}_floor")
 
@@ -91,7 +92,11 @@ def decide(
 def _needed(candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> list[str]:
     """Metrics that the decision needs; label metrics if either model has them."""
     labelled = any(name in metrics for metrics in (candidate, champion or {}) for name in (AGREEMENT, REAL_ACCURACY))
-    return [FRECHET, RECALL, *([AGREEMENT, REAL_ACCURACY] if labelled else []), *COPIES, COPIES_LIMIT, NEAR_EXACT]
+    partial = [name for name in PARTIAL_COPIES if name in candidate]
+    return [
+        *(FRECHET, RECALL, *COPIES, COPIES_LIMIT, NEAR_EXACT, *partial),
+        *([AGREEMENT, REAL_ACCURACY] if labelled else []),
+    ]
 
 
 def _beyond_limits(candidate: Mapping[str, float], config: EvaluateConfig) -> list[str]:
@@ -110,8 +115,8 @@ def _beyond_limits(candidate: Mapping[str, float], config: EvaluateConfig) -> li
     failures += [
         f"{name} {candidate[name]:.3f} is above evaluate.max_copies = {config.max_copies:g}: the model reproduces"
         " training images."
-        for name in COPIES
-        if candidate[name] > config.max_copies
+        for name in (*COPIES, *PARTIAL_COPIES)
+        if candidate.get(name, 0) > config.max_copies
     ]
     return failures
 
@@ -121,8 +126,8 @@ def _suspected_copies(candidate: Mapping[str, float], config: EvaluateConfig) ->
     doubts = [
         f"{name} {candidate[name]:.3f} is above {candidate[COPIES_LIMIT]:.3f}, the most that chance gives with unseen"
         " real images: the model reproduces some training images."
-        for name in COPIES
-        if candidate[name] > candidate[COPIES_LIMIT]
+        for name in (*COPIES, *PARTIAL_COPIES)
+        if candidate.get(name, 0) > candidate[COPIES_LIMIT]
     ]
     if candidate[NEAR_EXACT] > config.max_near_exact_copies:
         doubts.append(

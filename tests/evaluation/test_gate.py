@@ -86,6 +86,14 @@ ROWS: dict[str, tuple[dict[str, float], dict[str, float] | None, str, str]] = {
         "reject",
         "reproduces training images",
     ),
+    "copies parts of images": (SOUND | {"privacy/copies_parts": 0.2}, None, "reject", "copies_parts.*max_copies"),
+    "a few more blends than chance gives": (
+        but(SOUND, frechet=5.0) | {"privacy/copies_blends": 0.04},
+        SOUND,
+        "hold",
+        "copies_blends 0.040 is above 0.030",
+    ),
+    "copies of parts are NaN": (SOUND | {"privacy/copies_parts": math.nan}, None, "reject", "not a finite"),
     "copies are NaN": (SOUND | {"privacy/copies_pixels": math.nan}, None, "reject", "not a finite"),
     "copies were not looked for": (
         {name: value for name, value in SOUND.items() if name not in ORIGINAL},

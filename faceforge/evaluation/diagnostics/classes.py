@@ -157,6 +157,7 @@ def class_scores(
         if (fake.codes[:, position] == code).any()
     ]
     distances = detector.distances(fake.images)
+    near_exact = detector.near_exact(distances)
     # With many classes, some exceed a limit by chance: the false alarm rate holds for all of them together.
     false_alarm = FALSE_ALARM / max(len(present), 1)
     scores = []
@@ -182,7 +183,7 @@ def class_scores(
                 ),
                 copies=most.count,
                 copies_limit=most.limit,
-                near_exact_copies=copies[0].near_exact,
+                near_exact_copies=int(near_exact[rows].sum()),
                 **_spread(coarse_pixels(fake.images[rows]), real[0]),
                 frechet=_relative_frechet(fake.features[rows], real[1], others[1]),
                 **_attack("membership", _by_samples(train.images, holdout.images, of_class, fake.images[rows])),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.diagnostics.copies import EXPECTED, CopyDetector, Distances
+from faceforge.evaluation.diagnostics.copies import EXPECTED, WHOLE_IMAGES, CopyDetector, Distances
 from faceforge.evaluation.diagnostics.holdout_distances import DESCRIPTIONS as HOLDOUT_DISTANCES
 from faceforge.evaluation.diagnostics.holdout_distances import holdout_distances
 from faceforge.evaluation.diagnostics.membership import Attack, as_metrics, pixel_views, scores_by_samples
@@ -24,10 +24,10 @@ PAIRS = 12
 
 LIMITS = (
     "These numbers find copies of whole images, also after flips, rotation up to 15 degrees, zoom, shifts, crops, JPEG,"
-    " noise and changes of colour, and a general pull towards the training images. They do not find a person in another"
-    " pose, a copied detail, or what a stronger attack would. Low numbers are no proof of privacy; only training with"
-    " differential privacy gives a guarantee. High numbers mean copying, unless the image set has near duplicates of"
-    " the same pictures."
+    " noise and changes of colour, copied halves and quarters, blends of two images, and a general pull towards the"
+    " training images. They do not find a person in another pose, a small copied detail, or what a stronger attack"
+    " would. Low numbers are no proof of privacy; only training with differential privacy gives a guarantee. High"
+    " numbers mean copying, unless the image set has near duplicates of the same pictures."
 )
 _SPACES = "; pixels: after alignment of 32 px images; features: gradients, colour and texture"
 _PLAIN = "; pixels: of 32 px images, mirrored or not; features: gradients, colour and texture"
@@ -38,11 +38,13 @@ DESCRIPTIONS = {
     "privacy/distance_ratio_...": "median of distance to the nearest training image / distance to the nearest holdout"
     f" image, divided by the same median of unseen real images; 1 = nothing memorised, 0 = copies{_SPACES}",
     "privacy/copies_...": "share of samples closer to a training image, relative to the holdout, than 99 % of unseen"
-    f" real images are; 0.01 = as for unseen images, 1 = all are copies{_SPACES}",
+    f" real images are; 0.01 = as for unseen images, 1 = all are copies{_SPACES}; parts: a half, a quarter or the"
+    " centre, or the brightness of all pixels; blends: of two training images",
     "privacy/copies_limit": "largest share of copies that chance gives with unseen real images in place of samples"
     " (beta-binomial, false alarm rate 0.1 %)",
     "privacy/near_exact_copies": "number of samples less than half as far from a training image, after alignment, as"
-    " any two real images are from each other",
+    " any two real images are from each other, or of which a part, a blend or the features are far closer to training"
+    " images than to the holdout, with a ratio below 0.4 of the least of unseen images",
     "privacy/duplicates_...": "share of samples whose nearest other sample is nearer than for 99 % of as many real"
     f" images; 0.01 = as varied as real images{_PLAIN}",
     "privacy/membership_auc_...": "membership inference with the samples: probability that a training image is nearer"
@@ -95,10 +97,10 @@ def memorisation(
     for space, of_samples in distances.items():
         copies = detector.copies(of_samples, space)
         metrics[f"privacy/copies_{space}"] = copies.share
-        metrics |= _closeness(of_samples, detector.unseen[space], space)
         metrics["privacy/copies_limit"] = copies.limit / copies.samples
-        if space == "pixels":
-            metrics["privacy/near_exact_copies"] = float(copies.near_exact)
+        if space in WHOLE_IMAGES:
+            metrics |= _closeness(of_samples, detector.unseen[space], space)
+    metrics["privacy/near_exact_copies"] = float(detector.near_exact(distances).sum())
     for space, (known, unseen, generated) in _plain_spaces(train, holdout, fake).items():
         metrics |= _duplicates(unseen, generated, space) | _membership(known, unseen, generated, space)
         metrics |= holdout_distances(known[0], unseen[0], generated[0], space)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
-from faceforge.evaluation.gate import COPIES, COPIES_LIMIT, REAL_ACCURACY
+from faceforge.evaluation.gate import COPIES, COPIES_LIMIT, PARTIAL_COPIES, REAL_ACCURACY
 from faceforge.evaluation.metrics.comparison import AGREEMENT, FRECHET, RECALL
 from faceforge.evaluation.report.results import Evaluation, figure
 
@@ -94,8 +94,8 @@ def _share(evaluation: Evaluation, metric: str, title: str, good: float, fair: f
 
 
 def _copies(evaluation: Evaluation, most: float) -> list[KeyFigure]:
-    """The space with more copies."""
-    known = [name for name in COPIES if name in evaluation.metrics]
+    """The space with most copies."""
+    known = [name for name in (*COPIES, *PARTIAL_COPIES) if name in evaluation.metrics]
     if not known:
         return []
     metric = max(known, key=lambda name: evaluation.metrics[name])

@@ -45,20 +45,57 @@ def halved(images: Images, others: Images, axis: int) -> Images:
     return result
 
 
+def blended(images: Images, others: Images, weight: float = 0.5) -> Images:
+    return clipped(weight * images.astype(np.float64) + (1 - weight) * others)
+
+
+def pasted(images: Images, others: Images, rows: slice, columns: slice) -> Images:
+    """Other images, a rectangle of which is a copy."""
+    result = others.copy()
+    result[:, rows, columns] = images[:, rows, columns]
+    return result
+
+
+def blurred(images: Images, deviation: float) -> Images:
+    return np.stack([cv2.GaussianBlur(image, (0, 0), deviation) for image in images])
+
+
+def hue_shifted(images: Images, degrees: int) -> Images:
+    result = []
+    for image in images:
+        colours = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+        colours[..., 0] = (colours[..., 0].astype(int) + degrees // 2) % 180  # OpenCV's hue is in steps of 2 degrees
+        result.append(cv2.cvtColor(colours, cv2.COLOR_HSV2RGB))
+    return np.stack(result)
+
+
+def covered(images: Images) -> Images:
+    """With a black square of a quarter of the edge."""
+    result, edge = images.copy(), images.shape[1]
+    result[:, edge // 8 : 3 * edge // 8, edge // 2 : 3 * edge // 4] = 0
+    return result
+
+
+def halved_resolution(images: Images) -> Images:
+    size = images.shape[1]
+    small = [cv2.resize(image, (size // 2, size // 2), interpolation=cv2.INTER_AREA) for image in images]
+    return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR) for image in small])
+
+
 def clipped(values: NDArray[np.floating]) -> Images:
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
 ATTACKS: dict[str, tuple[float, Callable[[Images], Images]]] = {
     # Name: share of the samples at which it must be caught, and the change.
-    "verbatim": (0.01, lambda images: images),
-    "mirrored": (0.01, lambda images: np.ascontiguousarray(images[:, :, ::-1])),
+    "verbatim": (0.005, lambda images: images),
+    "mirrored": (0.005, lambda images: np.ascontiguousarray(images[:, :, ::-1])),
     "noise of 8 grey levels": (0.02, lambda images: noisy(images, 8)),
     "noise of 16 grey levels": (0.06, lambda images: noisy(images, 16)),
     "colour balance of 15 %": (0.02, lambda images: tinted(images, 0.15)),
     "JPEG of quality 75": (0.06, lambda images: jpeg(images, 75)),
     "rotation of 15 degrees": (0.04, lambda images: moved(images, angle=15)),
-    "zoom of 1.2": (0.06, lambda images: moved(images, zoom=1.2)),
+    "zoom of 1.2": (0.1, lambda images: moved(images, zoom=1.2)),
     "zoom of 0.85": (0.04, lambda images: moved(images, zoom=0.85)),
     "shift of 3 pixels": (0.02, lambda images: moved(images, shift=(3, 0))),
     "shift of 4 and 4 pixels": (0.06, lambda images: moved(images, shift=(4, 4))),
@@ -69,5 +106,44 @@ ATTACKS: dict[str, tuple[float, Callable[[Images], Images]]] = {
     "mirrored, JPEG of quality 75": (0.06, lambda images: jpeg(images[:, :, ::-1].copy(), 75)),
     "rotation of 8 degrees, zoom of 1.1": (0.06, lambda images: moved(images, angle=8, zoom=1.1)),
     "colour balance of 10 %, noise of 8 grey levels": (0.02, lambda images: noisy(tinted(images, 0.1), 8)),
+    "in grey": (0.005, lambda images: np.repeat(images.mean(-1, keepdims=True), 3, -1).astype(np.uint8)),
+    "red and blue exchanged": (0.005, lambda images: images[..., ::-1].copy()),
+    "hue turned by 30 degrees": (0.06, lambda images: hue_shifted(images, 30)),
+    "darker by 30 %": (0.005, lambda images: clipped(images * 0.7)),
+    "contrast of 60 %": (0.005, lambda images: clipped(128 + 0.6 * (images - 128.0))),
+    "gamma of 1.6": (0.02, lambda images: clipped(255 * (images / 255) ** 1.6)),
+    "blurred by 1 pixel": (0.04, lambda images: blurred(images, 1)),
+    "half the resolution": (0.04, halved_resolution),
+    "16 grey levels": (0.005, lambda images: images // 16 * 16 + 8),
+    "a black square of 8 pixels": (0.005, covered),
+    "mirrored, rotation of -15 degrees": (0.02, lambda images: moved(images[:, :, ::-1].copy(), angle=-15)),
+    "rotation of 12 degrees, JPEG of quality 75": (0.04, lambda images: jpeg(moved(images, angle=12), 75)),
+    "shift of 2 and 2 pixels": (0.04, lambda images: moved(images, shift=(2, 2))),
+    "zoom of 1.15, colour balance of 10 %": (0.1, lambda images: tinted(moved(images, zoom=1.15), 0.1)),
+    "crop of 4 pixels all around": (0.15, lambda images: cropped(images, 4)),
     "shift of 2 and 2 pixels, JPEG of quality 75": (0.25, lambda images: jpeg(moved(images, shift=(2, 2)), 75)),
+}
+
+QUARTER, CENTRE, ALL = slice(0, 16), slice(8, 24), slice(None)
+
+PARTIAL: dict[str, tuple[float, Callable[[Images, Images, Images], Images]]] = {
+    # Name: share at which it must be caught; function of training images, others of them, and unseen images.
+    "even blend of two": (0.01, lambda first, second, unseen: blended(first, second)),
+    "even blend of two, mirrored": (0.01, lambda first, second, unseen: blended(first, second)[:, :, ::-1].copy()),
+    "even blend with a mirrored one": (0.1, lambda first, second, unseen: blended(first, second[:, :, ::-1])),
+    "even blend, JPEG of quality 75": (0.1, lambda first, second, unseen: jpeg(blended(first, second), 75)),
+    "blend of 65 % and 35 %": (0.005, lambda first, second, unseen: blended(first, second, 0.65)),
+    "blend of 80 % and 20 %": (0.06, lambda first, second, unseen: blended(first, second, 0.8)),
+    "blend of 70 % and 30 % of an unseen image": (0.06, lambda first, second, unseen: blended(first, unseen, 0.7)),
+    "upper half of one, lower half of another": (0.005, lambda first, second, unseen: halved(first, second, 1)),
+    "upper half": (0.005, lambda first, second, unseen: halved(first, unseen, 1)),
+    "left half": (0.005, lambda first, second, unseen: halved(first, unseen, 2)),
+    "left half, mirrored": (0.005, lambda first, second, unseen: halved(first, unseen, 2)[:, :, ::-1].copy()),
+    "left half, shifted by 2 pixels": (0.005, lambda a, b, unseen: moved(halved(a, unseen, 2), shift=(2, 0))),
+    "left half, JPEG of quality 75": (0.06, lambda first, second, unseen: jpeg(halved(first, unseen, 2), 75)),
+    "upper half, colour balance of 15 %": (0.06, lambda a, b, unseen: tinted(halved(a, unseen, 1), 0.15)),
+    "upper half, noise of 8 grey levels": (0.06, lambda a, b, unseen: noisy(halved(a, unseen, 1), 8)),
+    "a quarter": (0.005, lambda first, second, unseen: pasted(first, unseen, QUARTER, QUARTER)),
+    "the middle 16 x 16 pixels": (0.005, lambda first, second, unseen: pasted(first, unseen, CENTRE, CENTRE)),
+    "the middle rows": (0.005, lambda first, second, unseen: pasted(first, unseen, CENTRE, ALL)),
 }

@@ -22,6 +22,7 @@ from faceforge.evaluation.diagnostics.classes import (
 from faceforge.evaluation.diagnostics.copies import CopyDetector
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.metrics.comparison import Interval
+from tests.evaluation.diagnostics.attacks import halved
 
 LABELS = {COLUMN: list(EXPRESSIONS)}
 RARE = 2
@@ -111,6 +112,8 @@ def test_an_honest_model_passes_with_equal_numbers_of_samples(world: dict[str, A
         ("four fixed faces", "less varied"),
         ("verbatim copies", "copies of training images"),
         ("one in ten verbatim copies", "copies of training images"),
+        ("one in ten mirrored copies", "copies of training images"),
+        ("one in ten copied halves", "copies of training images"),
     ],
 )
 def test_a_broken_rare_class_is_not_promoted(world: dict[str, Any], attack: str, reason: str) -> None:
@@ -122,12 +125,23 @@ def test_a_broken_rare_class_is_not_promoted(world: dict[str, Any], attack: str,
         "four fixed faces": fresh[RARE][:4],
         "verbatim copies": own,
         "one in ten verbatim copies": np.concatenate([fresh[RARE][:108], own]),
+        "one in ten mirrored copies": np.concatenate([fresh[RARE][:108], own[:, :, ::-1]]),
+        "one in ten copied halves": np.concatenate([fresh[RARE][:108], halved(own, fresh[RARE][200:220], axis=2)]),
     }[attack]
     classes = measured(world, samples, true_class=1 if attack == "another class" else RARE)
     decision, reasons = verdict(classes)
     assert decision != "promote"
     assert EXPRESSIONS[RARE] in reasons
     assert reason in reasons
+
+
+def test_a_common_class_of_copies_is_not_promoted(world: dict[str, Any]) -> None:
+    train, codes = world["train"]
+    honest = dict(world["fresh"])
+    copied = world | {"fresh": honest | {0: train[codes[:, 0] == 0][:100]}}
+    decision, reasons = verdict(measured(copied, honest[RARE]))
+    assert decision == "reject"
+    assert EXPRESSIONS[0] in reasons
 
 
 def test_the_worst_class_comes_first(world: dict[str, Any]) -> None:
