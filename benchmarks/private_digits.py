@@ -25,8 +25,9 @@ from faceforge.models.sampling import cycle_labels, draw_latents
 from faceforge.training.train import train_bundle
 
 SETTINGS = (
-    "train.loss=bce, train.gamma=0, train.batch_size=128, train.kimg=200, train.discriminator_steps=2,"
-    " train.learning_rate=2e-3, train.ema_kimg=10, train.precision=float32, model.width=4, model.max_width=16"
+    "train.loss=bce, train.gamma=0, train.batch_size=64, train.kimg=180, train.discriminator_steps=12,"
+    " train.learning_rate=2e-3, train.beta2=0.99, train.dp_clip=0.5, train.ema_kimg=18, train.precision=float32,"
+    " model.width=8, model.max_width=32"
 )
 SAMPLES = 5000
 EDGE = 8  # the classifier sees images averaged to 8 x 8 pixels

@@ -115,15 +115,15 @@ def _classified(images: ImageSet, classifier: DomainClassifier, seed: int) -> di
 
 
 def _against_real(images: ImageSet, data: ImageSet) -> dict[str, float]:
-    """Copies and diversity, of all images."""
+    """Copies, DCR share, NNDR and diversity, of all images."""
     own, train = thumbnails(images), thumbnails(data)
     metrics: dict[str, float] = {}
     if data.info.counts["holdout"].total >= 1 / COPY_QUANTILE:
         holdout = thumbnails(data, "holdout")
         limit = np.quantile(nearest_distance(holdout, train), COPY_QUANTILE)
         metrics[COPIES] = float((nearest_distance(own, train) < limit).mean())
-        flat = [part.reshape(len(part), -1).astype(np.float32) for part in (train, holdout, own)]
-        compared = holdout_distances(*flat, space="pixels")
+        known, unseen, drawn = (part.astype(np.float32) for part in (train, holdout, own))
+        compared = holdout_distances(known, unseen, drawn, "pixels")
         for name in (DCR_SHARE, NNDR_TRAIN, NNDR_HOLDOUT):
             metrics[name] = compared[f"{name.replace('synthetic', 'privacy')}_pixels"]
     columns = [column for column in images.info.labels if column in data.info.labels]
