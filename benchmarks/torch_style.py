@@ -11,7 +11,7 @@ from typing import Any
 
 import torch  # type: ignore[import-not-found]
 from torch import nn
-from torch.nn import functional
+from torch.nn import functional  # type: ignore[import-not-found]
 
 Precision = Callable[[], Any]  # the context to compute in
 

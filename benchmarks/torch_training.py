@@ -28,8 +28,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch  # type: ignore[import-not-found]
-from torch_dcgan import dcgan
-from torch_style import style
+from torch_dcgan import dcgan  # type: ignore[import-not-found]
+from torch_style import style  # type: ignore[import-not-found]
 
 IMAGES = 1024
 CONTENDERS = ["torch_float32", "torch_bfloat16", "torch_compiled"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-FIGURES = {
+FIGURES: dict[str, Any] = {
     "train_throughput.py": {
         "images_per_second": {
             "torch_float32": 50.0,
