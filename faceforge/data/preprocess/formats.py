@@ -79,7 +79,9 @@ def unreadable_content(data: bytes) -> str:
 
 
 def _advice(name: str) -> str:
-    if name == "HEIC" and HEIF not in readable_formats():
+    if name == "HEIC" and HEIF in readable_formats():
+        return "a damaged HEIC file"
+    if name == "HEIC":
         return (
             "HEIC needs the package pillow-heif (`.venv/bin/pip install -r locks/heic.txt` in a checkout); "
             "or convert it to JPEG"

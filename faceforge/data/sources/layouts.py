@@ -25,8 +25,9 @@ from faceforge.data.sources.exports.yolo import read_yolo
 from faceforge.data.sources.file_names import NameLabels
 from faceforge.data.sources.files import Files, before_dot, stems, suffix
 from faceforge.data.sources.folders import read_document
+from faceforge.data.sources.listing import LabelTable, Listing
 from faceforge.data.sources.samples import stamp
-from faceforge.data.sources.table_labels import LabelTable, Listing, TableLabels
+from faceforge.data.sources.table_labels import TableLabels
 from faceforge.data.sources.text_tables import TABLE_SUFFIXES, read_table
 from faceforge.data.sources.tree import FolderLabels
 from faceforge.errors import FaceForgeError

@@ -55,6 +55,11 @@ def test_heic_without_its_plugin_is_rejected_with_advice(monkeypatch: pytest.Mon
     assert "pip install -r locks/heic.txt" in unreadable_content(HEIC)
 
 
+def test_heic_that_its_plugin_cannot_read_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "readable_formats", lambda: (*formats.FORMATS, formats.HEIF))
+    assert unreadable_content(HEIC) == "a damaged HEIC file"
+
+
 def test_heic_with_its_plugin_is_read() -> None:
     pillow_heif = pytest.importorskip("pillow_heif", reason="the extra `heic` is not installed")
     pillow_heif.register_heif_opener()

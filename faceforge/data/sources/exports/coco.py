@@ -10,7 +10,7 @@ from typing import Any
 from faceforge.data.preprocess.crop import Box
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.json_tables import table_of
-from faceforge.data.sources.table_labels import LabelTable
+from faceforge.data.sources.listing import LabelTable
 from faceforge.errors import FaceForgeError
 
 _PARTS = {"images", "annotations", "categories"}

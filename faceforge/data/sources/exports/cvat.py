@@ -9,7 +9,7 @@ from faceforge.data.sources.exports.coco import single
 from faceforge.data.sources.exports.xml import parse_xml
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.json_tables import table_of
-from faceforge.data.sources.table_labels import LabelTable
+from faceforge.data.sources.listing import LabelTable
 
 
 def read_cvat(files: Files) -> list[LabelTable]:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 from faceforge.data.sources.exports.coco import single
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.json_tables import table_of
-from faceforge.data.sources.table_labels import LabelTable
+from faceforge.data.sources.listing import LabelTable
 
 _IMAGE_KEYS = ("image", "img", "image_url", "url", "photo", "picture")
 _SHORT_EXTRAS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"}

@@ -9,8 +9,8 @@ from typing import Any
 
 from faceforge.data.sources.files import Files, before_dot
 from faceforge.data.sources.json_tables import table_of
+from faceforge.data.sources.listing import LabelTable
 from faceforge.data.sources.masks import mask_files
-from faceforge.data.sources.table_labels import LabelTable
 
 _SUFFIXES = ("json", "cls", "txt")
 _TECHNICAL = frozenset({"file_name", "key", "sha256", "md5", "uid"})

@@ -6,7 +6,7 @@ import json
 
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.json_tables import table_of
-from faceforge.data.sources.table_labels import LabelTable
+from faceforge.data.sources.listing import LabelTable
 from faceforge.errors import FaceForgeError
 
 NAME = "dataset.json"

@@ -11,8 +11,8 @@ from faceforge.data.sources.exports.coco import largest_box, single
 from faceforge.data.sources.exports.xml import parse_xml
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.json_tables import table_of
+from faceforge.data.sources.listing import LabelTable
 from faceforge.data.sources.splits import split_called
-from faceforge.data.sources.table_labels import LabelTable
 from faceforge.data.sources.text_tables import decode_text
 
 

@@ -9,7 +9,7 @@ from faceforge.data.preprocess.crop import Box
 from faceforge.data.sources.exports.coco import largest_box
 from faceforge.data.sources.files import Files, suffix
 from faceforge.data.sources.json_tables import table_of
-from faceforge.data.sources.table_labels import LabelTable
+from faceforge.data.sources.listing import LabelTable
 from faceforge.data.sources.text_tables import decode_text
 
 _LISTS = ("classes.txt", "obj.names", "coco.names", "predefined_classes.txt")
