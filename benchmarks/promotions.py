@@ -79,6 +79,7 @@ class Clients:
         connection = connect(self._url)
         while not self._stop.is_set():
             if (number := self._next()) is None:
+                connection.close()  # the server closes idle ones; the next request opens it again
                 self._stop.wait(0.05)
                 continue
             body = json.dumps({"num_images": 4, "seed": number})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -97,7 +98,11 @@ class Loader:
 
     def _run(self) -> None:
         try:
-            self._load(resolve_source(self._source, self._tracking_uri))
+            address = resolve_source(self._source, self._tracking_uri)
+            if not address.endswith(".onnx"):
+                import keras  # noqa: F401
+            gc.freeze()  # the libraries' objects: each collection that includes them stops the server for 0.3 s
+            self._load(address)
         except Exception as error:
             self._on_failure(error)
             return
@@ -109,6 +114,7 @@ class Loader:
             name = resolve_source(self._source, self._tracking_uri)
             if self.served is not None and name != self.served.name:
                 self._load(name)
+                gc.collect()  # networks are cyclic garbage, which Python would keep for a long time
         except FaceForgeError as error:
             self._on_load(False)
             _log.warning("%s; still serving %s", error, self.served.name if self.served else "nothing")
