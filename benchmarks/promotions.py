@@ -1,6 +1,6 @@
 """A server under load while its registry promotes one version after another.
 
-    python benchmarks/promotions.py --model work/model/bundle      # 5,000 requests, 32 clients, 100 promotions
+    python -m benchmarks.promotions --model work/model/bundle      # 5,000 requests, 32 clients, 100 promotions
 
 Registers the bundle twice in a fresh registry, starts `faceforge serve` on its champion, and promotes the other version
 as soon as the server answers with the promoted one. Requests are spread evenly over the promotions. A client that is
@@ -29,9 +29,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-from serving import GROWTH, ask, connect, resident
-
+from benchmarks.serving import GROWTH, ask, connect, resident
 from faceforge.inference.registration import register_bundle
 from faceforge.tracking.connection import connect as connect_registry
 from faceforge.tracking.promotion import promote

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -39,7 +40,7 @@ def _restore(wanted: dict[str, str]) -> None:
     os.environ.update(wanted)
 
 
-def _bundle(folder: Path, labels: dict[str, list[str]], channels: int) -> Path:
+def _bundle(folder: Path, labels: dict[str, list[str]], channels: Literal[1, 3]) -> Path:
     from faceforge.models.build import build_networks
     from faceforge.models.bundle import Bundle, BundleInfo
     from faceforge.models.spec import ModelSpec
@@ -66,7 +67,7 @@ def _bundle(folder: Path, labels: dict[str, list[str]], channels: int) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_bundle() -> Callable[[Path, dict[str, list[str]], int], Path]:
+def make_bundle() -> Callable[[Path, dict[str, list[str]], Literal[1, 3]], Path]:
     """Call with a folder, label columns and channels: an untrained bundle."""
     return _bundle
 

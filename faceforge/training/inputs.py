@@ -44,11 +44,13 @@ def check_inputs(data: Path, config: Config) -> TrainingInputs:
         )
     if recipe.dp_epsilon:
         check_private(dataset.info, recipe, data)
-    spec = ModelSpec(
-        **config.model.model_dump(),
-        image_size=dataset.info.image_size,
-        channels=dataset.info.channels,
-        classes=tuple(len(classes) for classes in labels.values()),
+    spec = ModelSpec.model_validate(
+        {
+            **config.model.model_dump(),
+            "image_size": dataset.info.image_size,
+            "channels": dataset.info.channels,
+            "classes": tuple(len(classes) for classes in labels.values()),
+        }
     )
     fingerprint = {
         "dataset": dataset.info.digest,

@@ -132,7 +132,7 @@ def test_documented_make_targets_exist() -> None:
 
 
 def test_a_name_that_is_not_utf8_is_refused_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "faceforge.cli.main", "ingest", "toyfaces", "--out", b"o\xff"]
+    command: list[str | bytes] = [sys.executable, "-m", "faceforge.cli.main", "ingest", "toyfaces", "--out", b"o\xff"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 2
     assert ran.stderr == "error: 'o\\udcff' is not valid UTF-8; rename the file or folder\n"

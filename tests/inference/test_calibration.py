@@ -59,8 +59,8 @@ def test_survives_a_report(tmp_path: Path) -> None:
     report.write_text(json.dumps({"metrics": {}}))
     assert read_calibration(report) is None
     hostile = ('"x", "offset": 0', '1e999, "offset": 0', '1, "offset": NaN', '1, "offset": 0, "offsets": [1]')
-    hostile += ('1, "offset": 0, "offsets": {"0": "x"}', '1, "offset": 0, "offsets": {"0": {}}', "9" * 5000)
-    calibrations = [f'{{"calibration": {{"slope": {values}}}}}' for values in hostile]
+    more = ('1, "offset": 0, "offsets": {"0": "x"}', '1, "offset": 0, "offsets": {"0": {}}', "9" * 5000)
+    calibrations = [f'{{"calibration": {{"slope": {values}}}}}' for values in (*hostile, *more)]
     for nonsense in ("{", "[]", "[" * 100_000, '{"calibration": {"incline": 1}}', '{"calibration": 7}', *calibrations):
         report.write_text(nonsense)
         with pytest.raises(FaceForgeError, match="report.json is not the report"):

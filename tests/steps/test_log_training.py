@@ -54,7 +54,9 @@ def test_a_second_attempt_delivers_what_the_first_could_not(
             point(tmp_path, observer, seen)
         observer.on_grid(GRID, 32, "interpolations")
         (tmp_path / "bundle").mkdir()
-        (tmp_path / "bundle/bundle.json").write_text(json.dumps({"training": {"seconds": 5, "devices": 1, "place": "here"}}))
+        (tmp_path / "bundle/bundle.json").write_text(
+            json.dumps({"training": {"seconds": 5, "devices": 1, "place": "here"}})
+        )
         return tmp_path / "bundle"
 
     with pytest.raises(KeyboardInterrupt), step_run("train", run_key="k1", experiment="faces") as run:
