@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 import faceforge
+from faceforge.cli.groups import CommandGroup
 from faceforge.errors import FaceForgeError, guarded
 from faceforge.presets import PRESETS
 
@@ -19,7 +20,7 @@ _COMMANDS = (
 _PRESETS = "\b\nPresets:\n" + "\n".join(f"  {name:<12} {values['summary']}" for name, values in PRESETS.items())
 
 
-class _Commands(click.Group):
+class _Commands(CommandGroup):
     """Imports a command when it is asked for; packages above this one add commands by entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -45,7 +46,7 @@ def main() -> None:
 
     \b
     Examples:
-      faceforge ingest photos/ --out work/data --set ingest.image_size=64
+      faceforge ingest photos/ --out work/data --preset faces64
       faceforge train --data work/data --out work/model --preset faces64
       faceforge pipeline run --source toyfaces --preset toy
     """

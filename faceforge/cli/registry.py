@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from faceforge.cli.groups import CommandGroup
 from faceforge.cli.options import Command, connected, json_option, model_name_option, tracking_uri_option, with_options
 from faceforge.tracking.tags import APPROVAL_TAG, DATASET_TAG, PARENT_RUN_TAG, PROMOTED_TAG, REVISION_TAG
 
@@ -24,7 +25,7 @@ def _options(command: Command) -> Command:
     return with_options(command, model_name_option, tracking_uri_option)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def registry() -> None:
     """List, compare, promote and roll back model versions.
 

@@ -43,7 +43,13 @@ def _settings_options(command: Command) -> Command:
 )
 @_settings_options
 def compile_(which: str | None, output: Path | None, **options: Any) -> None:
-    """Compile a pipeline to YAML; the options configure its pods, never what it computes."""
+    """Compile a pipeline to YAML; the options configure its pods, never what it computes.
+
+    \b
+    Examples:
+      faceforge pipeline compile --output build/faceforge.yaml --gpu 1 --train-image registry.example/train:1.0-gpu
+      faceforge pipeline compile --output build/faceforge.yaml --cpu 4 --memory 8Gi --data-claim photos
+    """
     from pipelines.definition.compile import compile_pipeline
     from pipelines.definition.compile_settings import compile_settings
     from pipelines.definition.definitions import DEFINITIONS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import BaseModel
 
+from faceforge.cli.groups import CommandGroup
 from faceforge.errors import guarded
 from pipelines.definition.parameters import (
     PipelineParameters,
@@ -44,7 +45,7 @@ class OneLineErrorsCommand(_OneLineErrors, click.Command):
     """A command that reports a `FaceForgeError` as one line."""
 
 
-class OneLineErrorsGroup(_OneLineErrors, click.Group):
+class OneLineErrorsGroup(_OneLineErrors, CommandGroup):
     """A group of commands that report a `FaceForgeError` as one line."""
 
 

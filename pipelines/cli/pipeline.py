@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
 @click.group(cls=OneLineErrorsGroup)
 def pipeline() -> None:
-    """Compile a pipeline, run it on this machine, or submit it to a cluster."""
+    """Compile a pipeline, run it on this machine, or submit it to a cluster.
+
+    \b
+    Examples:
+      faceforge pipeline run --source photos.zip --preset faces64
+      faceforge pipeline compile --output build/faceforge.yaml --gpu 1
+      faceforge pipeline submit --package build/faceforge.yaml --source s3://faces/photos --preset faces64
+      faceforge pipeline runs
+    """
 
 
 pipeline.add_command(compile_)
@@ -60,7 +68,14 @@ pipeline.add_command(tune)
     help="Compiled pipeline; default: compile it now.",
 )
 def run(parameters: RunParameters, runs: Path, fresh: bool, runner: str, network: str, package: Path | None) -> None:
-    """Run the pipeline on this machine; an unfinished run with the same parameters is continued."""
+    """Run the pipeline on this machine; an unfinished run with the same parameters is continued.
+
+    \b
+    Examples:
+      faceforge pipeline run
+      faceforge pipeline run --source faces.parquet --labels gender,age_group --preset faces64
+      faceforge pipeline run --source photos.zip --preset faces64 --set ingest.crop=face --set train.kimg=100
+    """
     from pipelines.local.run import run_local
     from pipelines.local.terminal import Terminal
 
@@ -75,7 +90,13 @@ def run(parameters: RunParameters, runs: Path, fresh: bool, runner: str, network
 @package_option
 @click.option("--run-key", default="", help="Continue the checkpoints and MLflow runs of this earlier run key.")
 def submit(parameters: RunParameters, server: Server, follow: Follow, package: Path | None, run_key: str) -> None:
-    """Submit the compiled pipeline to Kubeflow Pipelines and follow the run to its end."""
+    """Submit the compiled pipeline to Kubeflow Pipelines and follow the run to its end.
+
+    \b
+    Examples:
+      faceforge pipeline submit --source s3://faces/photos --preset faces64 --tracking-uri http://mlflow.mlflow:5000
+      faceforge pipeline submit --package build/faceforge.yaml --source /data/photos --detach
+    """
     from pipelines.cluster.submit import submit as submit_run
     from pipelines.definition.compile import COMMITTED
 
@@ -87,7 +108,12 @@ def submit(parameters: RunParameters, server: Server, follow: Follow, package: P
 @server_options
 @watch_options
 def watch(run_id: str, server: Server, follow: Follow) -> None:
-    """Follow a submitted run to its end; the exit code is 0 only if it has succeeded."""
+    """Follow a submitted run to its end; the exit code is 0 only if it has succeeded.
+
+    \b
+    Example:
+      faceforge pipeline watch 0b1e6c2a-5f0e-4a55-9d3c-3a2f3f6a9d10 --timeout 3600
+    """
     follow.watch(run_id, server)
 
 
@@ -95,7 +121,12 @@ def watch(run_id: str, server: Server, follow: Follow) -> None:
 @server_options
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Number of runs.")
 def runs(server: Server, limit: int) -> None:
-    """List the latest runs on the server, newest first."""
+    """List the latest runs on the server, newest first.
+
+    \b
+    Example:
+      faceforge pipeline runs --limit 5
+    """
     from pipelines.cluster.connection import connect
     from pipelines.cluster.runs import find_runs, table
 
@@ -111,7 +142,12 @@ def runs(server: Server, limit: int) -> None:
 @click.option("--all", "everything", is_flag=True, help="Also print the informational lines of Kubeflow.")
 @server_options
 def logs(run_id: str, step: str, tail: int, everything: bool, server: Server) -> None:
-    """Print the logs of a run's steps; of pods that are gone, the archived logs."""
+    """Print the logs of a run's steps; of pods that are gone, the archived logs.
+
+    \b
+    Example:
+      faceforge pipeline logs 0b1e6c2a-5f0e-4a55-9d3c-3a2f3f6a9d10 --step train --tail 50
+    """
     from pipelines.cluster.logs import read_logs
 
     for name, line in read_logs(run_id, server, step=step, tail=tail, everything=everything):
@@ -122,7 +158,12 @@ def logs(run_id: str, step: str, tail: int, everything: bool, server: Server) ->
 @click.argument("run_id")
 @server_options
 def retry(run_id: str, server: Server) -> None:
-    """Run the failed steps of a run again; training resumes from its last checkpoint where there is a volume."""
+    """Run the failed steps of a run again; training resumes from its last checkpoint where there is a volume.
+
+    \b
+    Example:
+      faceforge pipeline retry 0b1e6c2a-5f0e-4a55-9d3c-3a2f3f6a9d10
+    """
     from pipelines.cluster.runs import retry as retry_run
 
     retry_run(run_id, server)
@@ -147,7 +188,11 @@ def terminate(run_id: str, server: Server) -> None:
 def close(run_id: str | None, tracking_uri: str, server: Server) -> None:
     """End the MLflow run of a finished pipeline run that its last step could not end, for example after a retry.
 
-    Without RUN_ID: all of them.
+    Without RUN_ID, the MLflow runs of all such pipeline runs are ended.
+
+    \b
+    Example:
+      faceforge pipeline close --tracking-uri http://localhost:5000
     """
     from pipelines.cluster.close import close_one, close_stale
     from pipelines.cluster.connection import connect

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from faceforge.cli.groups import CommandGroup
 from pipelines.cli.options import (
     Follow,
     package_option,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pipelines.definition.parameters import SynthesisParameters
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def synthesis() -> None:
     """Generate, check and publish a synthetic image set with a registered model.
 
