@@ -61,15 +61,17 @@ def _describe(run: StepRun, name: str, version: str, decision: str, evaluation: 
     from faceforge.tracking.versions import mlflow_client
 
     source = evaluation.data.get("source", "").rpartition("/")[2] or "an image set"
+    keys = key_figures(evaluation)
+    summary = [(key.metric.rpartition("/")[2].replace("_", " "), key.value) for key in keys]
     numbers = [
         (
             f"{key.title} (`{key.metric}`)",
             f"{key.value}, {key.light}",
             "; ".join(filter(None, (key.against_real, key.against_champion, f"{key.better} is better"))),
         )
-        for key in key_figures(evaluation)
+        for key in keys
     ]
-    text = version_description(name, version, decision, evaluation.decision.reasons, numbers, source)
+    text = version_description(name, version, decision, evaluation.decision.reasons, summary, numbers, source)
     run.describe(text)
     with readable("MLflow registry"):
         client = mlflow_client()

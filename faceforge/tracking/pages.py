@@ -30,21 +30,33 @@ def server_page(uri: str) -> str:
 
 
 def version_description(
-    name: str, version: str, decision: str, reasons: Sequence[str], numbers: Sequence[tuple[str, str, str]], data: str
+    name: str,
+    version: str,
+    decision: str,
+    reasons: Sequence[str],
+    summary: Sequence[tuple[str, str]],
+    numbers: Sequence[tuple[str, str, str]],
+    data: str,
 ) -> str:
     """Markdown for a model version and its run: decision with reasons, key figures, how to load the model.
+
+    MLflow folds a description after its first lines and lists a run's metrics in the order in which they were first
+    logged, losses before the evaluation, so a summary of the key figures stands in the first lines.
 
     Args:
         name: registered model.
         version: its number.
         decision: promote, hold or reject.
         reasons: of the decision.
+        summary: short names of the key figures and their values.
         numbers: rows of the table: what is measured, its value, what it compares with.
         data: the source of the training images, in a few words.
     """
     return "\n".join(
         [
             f"**{decision}**: {plain('; '.join(reasons))}",
+            "",
+            " · ".join(f"{plain(metric)} **{plain(value)}**" for metric, value in summary),
             "",
             f"Generative model of the images of {code(data)}. `report.html` explains these numbers and shows the "
             "pictures.",

@@ -17,8 +17,9 @@ def test_pages_are_those_of_the_server_or_of_the_local_ui() -> None:
 
 def test_a_description_says_decision_numbers_and_how_to_load() -> None:
     numbers = [("distance", "1.235, good", "twice that of real images"), ("variety", "50%, poor", "real images: 89%")]
-    text = version_description("photos", "3", "hold", ["too blurred", "and dark"], numbers, "photos.zip")
-    assert text.startswith("**hold**: too blurred; and dark\n")
+    summary = [("frechet", "1.235"), ("recall", "50%")]
+    text = version_description("photos", "3", "hold", ["too blurred", "and dark"], summary, numbers, "photos.zip")
+    assert text.startswith("**hold**: too blurred; and dark\n\nfrechet **1.235** · recall **50%**\n")
     assert re.findall(r"^\| (.+) \| (.+) \| (.+) \|$", text, re.MULTILINE)[1:] == numbers
     assert 'Generator.load("models:/photos/3")' in text
     assert 'Generator.load("models:/photos@champion")' in model_description("photos", "photos.zip")
@@ -31,7 +32,9 @@ def test_people_may_reach_mlflow_at_another_address_than_programs(monkeypatch: p
 
 
 def test_names_of_classes_and_sources_have_no_effect_in_descriptions() -> None:
-    text = version_description("m", "1", "hold", ["class '![t](http://b)' is rare"], [("<b>|", "1", "2")], "a`b`.zip")
+    text = version_description(
+        "m", "1", "hold", ["class '![t](http://b)' is rare"], [], [("<b>|", "1", "2")], "a`b`.zip"
+    )
     assert r"class '!\[t\](http://b)' is rare" in text
     assert r"| &lt;b>\| | 1 | 2 |" in text
     assert "images of `a'b'.zip`" in text
