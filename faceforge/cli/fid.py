@@ -44,7 +44,13 @@ LINES = {
 @click.option(
     "--face", is_flag=True, help="Distance in a face embedding instead (extra `faces`; at most 1,000 images)."
 )
-@click.option("--min-samples", type=click.IntRange(2), default=2048, show_default=True, help="Refuse FID below this.")
+@click.option(
+    "--min-samples",
+    type=click.IntRange(2),
+    default=2048,
+    show_default=True,
+    help="Refuse FID of fewer images than this.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),

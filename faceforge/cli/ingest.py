@@ -33,7 +33,7 @@ def ingest(
     settings: tuple[str, ...],
     **mlflow: str,
 ) -> None:
-    """Make an image set of SOURCE.
+    """Make an image set from SOURCE.
 
     \b
     SOURCE is one of

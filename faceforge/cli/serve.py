@@ -29,7 +29,7 @@ KEY_VARIABLE = "FACEFORGE_API_KEY"
     default=64,
     show_default=True,
     type=click.IntRange(1, 1024),
-    help="Most requests in progress.",
+    help="Most requests in progress at once.",
 )
 @click.option(
     "--batch",
@@ -44,7 +44,7 @@ KEY_VARIABLE = "FACEFORGE_API_KEY"
     default=10.0,
     show_default=True,
     type=click.FloatRange(0.1),
-    help="Seconds between checks of ALIAS.",
+    help="Seconds between checks whether ALIAS has moved.",
 )
 @click.option(
     "--root-path",
@@ -72,7 +72,8 @@ def serve(
 ) -> None:
     """Serve a model over HTTP: generate, interpolate, rate images.
 
-    With FACEFORGE_API_KEY in the environment clients must send it in the header X-API-Key, or as Authorization: Bearer.
+    With FACEFORGE_API_KEY in the environment, clients must send it in the header X-API-Key, or as
+    Authorization: Bearer.
 
     \b
     Examples:

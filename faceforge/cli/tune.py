@@ -14,7 +14,10 @@ from faceforge.errors import guarded
 @data_option
 @out_option
 @click.option(
-    "--budget", required=True, metavar="AMOUNT", help="Training in all: 10min, 2h, or 200kimg (thousands of images)."
+    "--budget",
+    required=True,
+    metavar="AMOUNT",
+    help="Training of the whole search: 10min, 2h, or 200kimg (thousands of images).",
 )
 @click.option(
     "--space",

@@ -26,7 +26,7 @@ _SETTINGS = {
 @experiment_option
 @tracking_uri_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 = all.")
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 def ui(host: str, port: int, **options: str) -> None:
     """Start the web app: generate and check faces, explore latents, browse runs.
 

@@ -157,7 +157,7 @@ def pause(name: str, server: Server) -> None:
 @click.argument("name")
 @server_options
 def resume(name: str, server: Server) -> None:
-    """Resume a paused schedule; runs that were due while it was paused are not made up for."""
+    """Resume a paused schedule; runs that were due while it was paused are skipped."""
     _switch(name, server, active=True)
 
 

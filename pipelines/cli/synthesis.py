@@ -38,7 +38,7 @@ def synthesis() -> None:
 @click.option("--runs", default="runs", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--fresh", is_flag=True, help="Start a new run even if there is an unfinished one to continue.")
 def run(parameters: SynthesisParameters, runs: Path, fresh: bool) -> None:
-    """Run it on this machine; an unfinished run with the same parameters is continued."""
+    """Run the synthesis pipeline on this machine; an unfinished run with the same parameters is continued."""
     from pipelines.local.run import run_local
     from pipelines.local.terminal import Terminal
 
@@ -51,7 +51,7 @@ def run(parameters: SynthesisParameters, runs: Path, fresh: bool) -> None:
 @submit_options
 @package_option
 def submit(parameters: SynthesisParameters, server: Server, follow: Follow, package: Path | None) -> None:
-    """Submit it to Kubeflow Pipelines and follow the run to its end."""
+    """Submit the synthesis pipeline to Kubeflow Pipelines and follow the run to its end."""
     from pipelines.cluster.submit import submit as submit_run
     from pipelines.definition.definitions import SYNTHESIS
 

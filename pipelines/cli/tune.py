@@ -43,7 +43,7 @@ def tune() -> None:
     help="Compiled pipeline; default: compile it now, with one worker.",
 )
 def run(parameters: TuningParameters, runs: Path, fresh: bool, package: Path | None) -> None:
-    """Run it on this machine; an unfinished run with the same parameters is continued."""
+    """Run the tuning pipeline on this machine; an unfinished run with the same parameters is continued."""
     from pipelines.local.run import run_local
     from pipelines.local.terminal import Terminal
 
@@ -56,7 +56,7 @@ def run(parameters: TuningParameters, runs: Path, fresh: bool, package: Path | N
 @submit_options
 @package_option
 def submit(parameters: TuningParameters, server: Server, follow: Follow, package: Path | None) -> None:
-    """Submit it to Kubeflow Pipelines and follow the run to its end."""
+    """Submit the tuning pipeline to Kubeflow Pipelines and follow the run to its end."""
     from pipelines.cluster.submit import submit as submit_run
     from pipelines.definition.definitions import TUNING
 
