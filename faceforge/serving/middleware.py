@@ -6,7 +6,9 @@ import asyncio
 import hmac
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from fastapi.responses import Response
@@ -34,11 +36,13 @@ class Access:
         api_key: key that clients must send; empty: none.
         origins: web pages that browsers may let use the server, such as `https://example.org`.
         root_path: prefix of all paths behind a reverse proxy, such as `/faces`, whether or not the proxy removes it.
+        host: name or address that the server listens on.
     """
 
     api_key: str = ""
     origins: tuple[str, ...] = ()
     root_path: str = ""
+    host: str = "127.0.0.1"
 
 
 class RequestMiddleware:
@@ -49,6 +53,7 @@ class RequestMiddleware:
     ) -> None:
         self._app, self._key, self._requests, self._metrics = app, access.api_key.encode(), requests, metrics
         self._origins, self._root = {origin.encode() for origin in access.origins}, access.root_path
+        self._names = {"localhost", access.host.lower(), *(urlsplit(origin).hostname for origin in access.origins)}
         self._timeout, self._most_open, self._open = limits.timeout, OPEN_PER_PLACE * limits.queue, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +104,12 @@ class RequestMiddleware:
                 "requests from web pages of other sites are refused by a server without an API key; "
                 "--allow-origin allows a site",
             )
+        if not self._key and not self._is_own_name(headers.get(b"host", b"").decode("latin-1")):
+            return problem(
+                403,
+                "the Host header is none of localhost, an IP address and the server's --host; without an API key, "
+                "other names of the server need --allow-origin, such as --allow-origin http://gpu-box:8000",
+            )
         if (charset := _charset(headers)) not in _CHARSETS:
             return problem(415, f"the charset of the body is {charset[:20]}; only utf-8 is accepted")
         if scope["method"] == "POST" and (self._requests.full or self._open >= self._most_open):
@@ -113,6 +124,19 @@ class RequestMiddleware:
         kind, _, token = headers.get(b"authorization", b"").partition(b" ")
         sent = [headers.get(KEY_HEADER.lower().encode(), b""), token.strip() if kind.lower() == b"bearer" else b""]
         return any(hmac.compare_digest(each, self._key) for each in sent)
+
+    def _is_own_name(self, host: str) -> bool:
+        """Whether a Host header names this server.
+
+        The owner of a domain can point it at 127.0.0.1 once a browser shows its page ("DNS rebinding"). To the browser,
+        page and server then have the same origin; only the Host header still differs. IP addresses cannot be redirected
+        this way.
+        """
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return name in self._names or _is_address(name)
 
     def _limited(self, most: int, receive: Receive) -> Receive:
         """`receive` that raises 413 for bodies that are too large and 408 for those that arrive too slowly."""
@@ -133,6 +157,14 @@ class RequestMiddleware:
             return message
 
         return limited
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _charset(headers: dict[bytes, bytes]) -> str:

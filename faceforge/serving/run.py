@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import uvicorn
 
@@ -47,7 +48,7 @@ def serve(
     Raises:
         FaceForgeError: the port is taken, or the model cannot be loaded.
     """
-    limits = limits or Limits()
+    limits, access = limits or Limits(), replace(access or Access(), host=host)
     _checked(source, tracking_uri)
     failures: list[Exception] = []
 

@@ -71,6 +71,32 @@ def test_pages_of_an_allowed_site_may_use_the_server(keyless: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:9", 200),
+        ("192.168.1.20:8000", 200),
+        ("[::1]:8000", 200),
+        ("friend.example", 200),
+        ("rebound.example:8000", 403),
+        ("localhost.rebound.example", 403),
+        ("127.0.0.1@rebound.example", 403),
+        ("[::1", 403),
+        ("", 403),
+    ],
+)
+def test_a_server_without_a_key_refuses_names_that_are_not_its_own(keyless: str, host: str, status: int) -> None:
+    own = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}  # as after DNS rebinding
+    assert httpx.get(f"{keyless}/v1/model", headers=own, timeout=60).status_code == status
+    assert httpx.get(f"{keyless}/readyz", headers={"Host": host}, timeout=60).status_code == 200
+
+
+def test_a_server_with_a_key_has_any_name(url: str) -> None:
+    headers = {b"Host": b"faceforge-serve.faceforge", b"X-API-Key": KEY.encode()}
+    assert httpx.get(f"{url}/v1/model", headers=headers, timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("options", "key", "message"),
     [
         ((), "secret\n", "FACEFORGE_API_KEY contains white space"),

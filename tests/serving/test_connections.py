@@ -38,8 +38,8 @@ def closed(connection: socket.socket, seconds: float) -> bool:
 def test_half_sent_requests_are_closed_and_slow_keep_alive_as_well(serve: Callable[..., Any], onnx_file: Path) -> None:
     url = serve("--model", onnx_file, "--timeout", "1").wait().url
     with connect(url) as silent, connect(url) as half, connect(url) as again:
-        half.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-        again.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        half.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        again.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert again.recv(1000).startswith(b"HTTP/1.1 200")
         again.sendall(b"GET /heal")
         assert all(closed(connection, 5) for connection in (silent, half))
@@ -63,7 +63,7 @@ def test_a_flood_of_connections_leaves_the_server_reachable_and_the_log_short(
     assert int(few.stdout) == 32
     with ExitStack() as stack:
         for _ in range(200):
-            stack.enter_context(connect(server.url)).sendall(b"POST /v1/generate HTTP/1.1\r\nHost: x\r\n")
+            stack.enter_context(connect(server.url)).sendall(b"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\n")
         for _ in range(200):
             connection = stack.enter_context(connect(server.url))
             connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
@@ -106,7 +106,7 @@ def test_shutdown_is_bounded_when_a_request_hangs(onnx_file: Path, tmp_path: Pat
             time.sleep(0.1)
         with connect(url) as connection:
             connection.sendall(
-                b"POST /v1/generate HTTP/1.1\r\nHost: x\r\n"
+                b"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\n"
                 b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
             )
             time.sleep(0.5)

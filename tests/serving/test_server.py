@@ -175,7 +175,7 @@ def test_the_api_key_is_required(serve: Callable[..., Any], onnx_file: Path) -> 
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 10) as slow:
         slow.sendall(
-            "POST /v1/generate HTTP/1.1\r\nHost: x\r\nX-API-Key: köy\r\nContent-Type: application/json\r\n"
+            "POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nX-API-Key: köy\r\nContent-Type: application/json\r\n"
             "Content-Length: 10\r\n\r\n{".encode()
         )
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
@@ -186,8 +186,8 @@ def half_asked(url: str) -> tuple[socket.socket, bytes]:
     host, port = url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)), 30)
     body = b'{"num_images": 3, "seed": 9}'
-    head = f"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    connection.sendall(head.encode() + b"\r\n\r\n" + body[:5])
+    head = "POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+    connection.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:5])
     assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200  # by now the first has been taken up, too
     return connection, body[5:]
 
