@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ class Pod(NamedTuple):
     namespace: str
     labels: dict[str, str]
     namespace_labels: dict[str, str] = {}  # noqa: RUF012
+    address: str = "10.0.0.9"
 
 
 def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -26,7 +28,9 @@ def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
 
 def is_peer(peer: dict[str, Any], pod: Pod, namespace: str) -> bool:
     if "ipBlock" in peer:
-        return False
+        address = ip_address(pod.address)
+        first, *rest = [ip_network(net) for net in (peer["ipBlock"]["cidr"], *peer["ipBlock"].get("except", []))]
+        return address in first and not any(address in net for net in rest)
     if "namespaceSelector" in peer:
         labels = {"kubernetes.io/metadata.name": pod.namespace, **pod.namespace_labels}
         if not matches(peer["namespaceSelector"], labels):
@@ -58,7 +62,7 @@ def reaches(objects: Objects, source: Pod, target: Pod, port: int) -> bool:
     return passes(policies, "Egress", source, target, port) and passes(policies, "Ingress", target, source, port)
 
 
-@pytest.fixture(scope="module", params=["all", "kserve"])
+@pytest.fixture(scope="module", params=["all", "kserve", "gpu"])
 def world(request: pytest.FixtureRequest, render: Callable[[str], str]) -> tuple[Objects, dict[str, Pod]]:
     objects = list(yaml.safe_load_all(render(request.param)))
     ours = {m["labels"]["app.kubernetes.io/name"]: Pod(n, m["labels"]) for n, m, _ in pods(objects)}
@@ -67,7 +71,10 @@ def world(request: pytest.FixtureRequest, render: Callable[[str], str]) -> tuple
         "other": Pod("kubeflow", {"app": "notebook"}),
         "foreign-step": Pod("elsewhere", {"workflows.argoproj.io/workflow": "x"}),
         "dns": Pod("kube-system", {"k8s-app": "kube-dns"}),
-        "outside": Pod("internet", {}),
+        "node-dns": Pod("node", {}, address="169.254.20.10"),
+        "credentials": Pod("cloud", {}, address="169.254.169.254"),
+        "outside": Pod("internet", {}, address="203.0.113.5"),
+        "outside6": Pod("internet", {}, address="2001:db8::5"),
         "client": Pod("ingress", {}, {"faceforge-client": "true"}),
         "prometheus": Pod("monitoring", {"app.kubernetes.io/name": "prometheus"}),
     }
@@ -81,18 +88,21 @@ ALLOWED = {
     ("faceforge-serve", "mlflow", 5000),
     ("mlflow", "postgres", 5432),
     ("mlflow", "objectstore", 8333),
-    ("mlflow", "outside", 5432),  # a managed database, wherever it is
-    ("mlflow", "outside", 443),
     ("client", "faceforge-serve", 8000),
     ("prometheus", "faceforge-serve", 8000),
-    *((name, "dns", 53) for name in ("mlflow", "postgres", "objectstore", "faceforge-serve")),
+    *(
+        (name, dns, 53)
+        for name in ("mlflow", "postgres", "objectstore", "faceforge-serve")
+        for dns in ("dns", "node-dns")
+    ),
 }
 
 
 def test_exactly_these_connections_are_allowed(world: tuple[Objects, dict[str, Pod]]) -> None:
     objects, everyone = world
     inside = {name for name, pod in everyone.items() if pod.namespace == "faceforge"}
-    assert inside == {"mlflow", "postgres", "objectstore", "faceforge-serve"}
+    managed = any(o["metadata"]["name"] == "mlflow-to-managed" for o in objects)
+    assert inside == {"mlflow", "faceforge-serve"} | (set() if managed else {"postgres", "objectstore"})
     found = {
         (source, target, port)
         for source in everyone
@@ -102,11 +112,12 @@ def test_exactly_these_connections_are_allowed(world: tuple[Objects, dict[str, P
         and (source in inside or target in inside)
         and reaches(objects, everyone[source], everyone[target], port)
     }
-    # To any address on 443 and 5432 means to pods of other namespaces too.
-    found -= {("mlflow", name, port) for name in everyone.keys() - inside - {"outside"} for port in (443, 5432)}
+    # A managed database and a bucket may have any address but link-local ones, and so may pods.
+    anywhere = everyone.keys() - inside - {"node-dns", "credentials"} if managed else set()
     monitored = any(o["kind"] == "ServiceMonitor" for o in objects)
     there = everyone.keys() - (set() if monitored else {"prometheus"})
-    assert found == {way for way in ALLOWED if way[0] in there}
+    allowed = {way for way in ALLOWED if way[0] in there and way[1] in everyone}
+    assert found == allowed | {("mlflow", name, port) for name in anywhere for port in (443, 5432)}
 
 
 def test_workers_are_reached_by_workers_alone(render: Callable[[str], str]) -> None:
