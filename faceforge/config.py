@@ -242,6 +242,9 @@ class EvaluateConfig(Section):
     inception_weights: str = Field(
         "", description="weights of the FID network: path, address, or `download`; empty = no inception metrics"
     )
+    face_model: str = Field(
+        "", description="YuNet as an ONNX file, to find faces in samples and holdout images; empty = OpenCV's cascade"
+    )
     classifier_epochs: int = Field(6, ge=1, le=200, description="epochs of the domain classifier on the training split")
     min_label_agreement: Share = Field(0.7, description="reject below this share of the accuracy on the real holdout")
     min_recall: Share = Field(0.0, description="reject below this domain/recall")

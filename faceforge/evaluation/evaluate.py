@@ -12,12 +12,14 @@ from faceforge.config import EvaluateConfig, preset_names, resolve
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.overview.contact_sheet import save_png
 from faceforge.errors import FaceForgeError, first_line
+from faceforge.evaluation.diagnostics import realism
 from faceforge.evaluation.diagnostics.membership import membership_warnings
 from faceforge.evaluation.diagnostics.run import run_diagnostics
 from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.metrics.comparison import Comparison, compare_models
 from faceforge.evaluation.reference import EvaluationReference, comparable, prepare
+from faceforge.evaluation.report.metric_descriptions import DESCRIPTIONS
 from faceforge.evaluation.report.page import Page, illustrate, render
 from faceforge.evaluation.report.pictures import real_and_generated, sample_strips, sheet
 from faceforge.evaluation.report.results import Evaluation, spans
@@ -70,8 +72,10 @@ def evaluate_bundle(
         champion_error: why an existing champion could not be fetched; the decision is then never `promote`.
 
     Raises:
-        FaceForgeError: bundle or image set are absent, do not fit each other, or have too few images.
+        FaceForgeError: bundle or image set are absent, do not fit each other, or have too few images; or
+            `evaluate.face_model` is not a face detector.
     """
+    how = {**DESCRIPTIONS, **realism.descriptions(config.face_model)}
     info, images = BundleInfo.read(bundle), ImageSet.open(data)
     if misfit := _misfit(info, images.info):
         raise FaceForgeError(
@@ -142,6 +146,7 @@ def evaluate_bundle(
         ],
         notes=[*membership_warnings(metrics), *reference.notes, *findings.notes],
         privacy=info.privacy,
+        how=how,
     )
     samples = sample_strips(candidate, config.seed)
     save_png(out / "samples.png", sheet(samples))

@@ -57,11 +57,14 @@ def run_evaluate(
         page: file for another copy of the HTML report; None: no copy.
         champion: bundle to compare with in place of the registry's champion.
     """
+    from faceforge.data.preprocess.face_model import check_face_model
     from faceforge.evaluation.evaluate import evaluate_bundle
     from faceforge.models.bundle import BundleInfo
     from faceforge.tracking.versions import Champion, champion_bundle
 
     config = resolve(preset, settings).evaluate
+    if config.face_model:
+        check_face_model(config.face_model, "evaluate.face_model")
     if champion is not None:
         BundleInfo.read(champion)  # a wrong path is reported before work starts
     with maybe_tracked("evaluate", tracking) as run, tempfile.TemporaryDirectory() as scratch:

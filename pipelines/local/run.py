@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from faceforge.config import Config
+from faceforge.data.preprocess.face_model import check_face_model
 from faceforge.errors import FaceForgeError
 from faceforge.terminal import relative
 from pipelines.definition.definitions import DEFINITIONS
@@ -81,6 +83,8 @@ def run_local(
     checked, config = check_locally(parameters)
     if network:
         check_containers(checked.tracking_uri)
+    elif isinstance(config, Config) and config.evaluate.face_model:  # a container has files of its own
+        check_face_model(config.evaluate.face_model, "evaluate.face_model")
     runs = runs.absolute()
     digest = fingerprint(run_identity(checked, config))
     unfinished = None if fresh else find_unfinished(runs, digest)

@@ -51,23 +51,25 @@ def detect_landmarks(image: Image.Image, model: str) -> tuple[Box, Landmarks]:
 
 
 @lru_cache(maxsize=4)
-def check_face_model(model: str) -> str:
+def check_face_model(model: str, setting: str = "ingest.face_model") -> str:
     """The SHA-256 of a model file that OpenCV can run as a face detector.
+
+    Args:
+        model: path of the file.
+        setting: that names the file; for the message.
 
     Raises:
         FaceForgeError: it does not exist, or is something else.
     """
     if not Path(model).is_file():
         raise FaceForgeError(
-            f"ingest.face_model {model} does not exist; give the path of YuNet, face_detection_yunet_2023mar.onnx of "
+            f"{setting} {model} does not exist; give the path of YuNet, face_detection_yunet_2023mar.onnx of "
             "OpenCV's model zoo"
         )
     try:
         _create(model).detect(np.zeros((_EDGE, _EDGE, 3), np.uint8))
     except Exception as error:  # of OpenCV, whose errors share no useful base
-        raise FaceForgeError(
-            f"ingest.face_model {model} is not YuNet as an ONNX file: {first_line(error, 120)}"
-        ) from None
+        raise FaceForgeError(f"{setting} {model} is not YuNet as an ONNX file: {first_line(error, 120)}") from None
     return sha256_file(Path(model))
 
 

@@ -143,7 +143,7 @@ def _classes(bundle: Bundle, scores: ModelScores, reference: EvaluationReference
 def _realism(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
     edge = reference.holdout.shape[1]
     at_most = min(reference.compared, DETECTED_AT_MOST)
-    result = realism(reference.holdout[:at_most], scores.samples[:at_most])
+    result = realism(reference.holdout[:at_most], scores.samples[:at_most], config.face_model)
     pictures = []
     if len(result.without_face):
         sheet = image_grid(result.without_face, 8, pad=1)

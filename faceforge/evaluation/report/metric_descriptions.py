@@ -31,7 +31,7 @@ DESCRIPTIONS = {
     **discriminator.DESCRIPTIONS,
     **two_sample.DESCRIPTIONS,
     **memorisation.DESCRIPTIONS,
-    **realism.DESCRIPTIONS,
+    **realism.descriptions(),
     **faces.DESCRIPTIONS,
     **collapse.DESCRIPTIONS,
     **train_on_synthetic.DESCRIPTIONS,
@@ -70,7 +70,7 @@ GROUPS = {
     ),
     "realism": (
         "Face detection",
-        "Detection rates of OpenCV's detector of frontal faces, which is independent of this data and model.",
+        "How often a face detector, named below, finds faces. It is independent of this data and model.",
     ),
     "face": (
         "Independent face embedding",

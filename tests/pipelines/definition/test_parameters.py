@@ -61,6 +61,7 @@ def test_a_folder_to_start_from_is_known_to_every_step(
         (["--preset", "huge"], "presets: toy"),
         (["--set", "ingest.image_size=48"], "ingest.image_size"),
         (["--tracking-uri", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
+        (["--set", "evaluate.face_model=no.onnx"], "evaluate.face_model no.onnx does not exist"),
         (["--set", "train.init_from=empty"], "empty is not a model bundle"),
         (["--set", "train.init_from=models:/faceforge/3"], "the registry has no model 'faceforge'"),
     ],
