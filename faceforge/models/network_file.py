@@ -1,7 +1,7 @@
 """Reading a network from a `.keras` file that may come from a stranger.
 
 Keras builds whatever the file describes before it looks at the weights. So the description is checked first: it may use
-the layers of FaceForge's own networks only, and needs no more memory than the weights in the file account for.
+plain layers of Keras only, and may need no more memory than the weights in the file account for.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ _CLASSES = {
     *("Cropping1D", "Flatten", "Permute", "Reshape", "UpSampling2D"),
     *("DTypePolicy", "GlorotUniform", "HeNormal", "Ones", "RandomNormal", "VarianceScaling", "Zeros"),
     *("GetItem", "__slice__"),  # of bundles with several label columns from before Cropping1D took their place
+    # Not of FaceForge's own networks; bundles may hold others.
+    *("Activation", "Average", "AveragePooling2D", "GlobalAveragePooling2D", "GroupNormalization"),
+    *("LayerNormalization", "MaxPooling2D", "Softmax", "Subtract"),
+    *("Constant", "GlorotNormal", "HeUniform", "RandomUniform", "TruncatedNormal"),
 }
 
 
@@ -34,7 +38,7 @@ def read_network(path: Path) -> keras.Model:
     """Reads a network without running code of the file, and without building one that is larger than its weights.
 
     Raises:
-        ValueError: it describes something else than a network of FaceForge, or a larger one than the file holds.
+        ValueError: it describes something else than a network of plain layers, or a larger one than the file holds.
         Exception: the file is damaged; Keras raises many types.
     """
     import keras
@@ -51,7 +55,7 @@ def read_network(path: Path) -> keras.Model:
     description = json.loads(text)
     names = list(_class_names(description))
     if foreign := sorted(set(names) - _CLASSES):
-        raise ValueError(f"it uses {foreign[0][:60]!r}, which no network of FaceForge has")
+        raise ValueError(f"it uses {foreign[0][:60]!r}, which is not among the layers that are read")
     if names.count("Functional") > 1:
         raise ValueError("it has networks inside of its network")
     # Keras initialises weights that a thread has left open later in that thread; the check's own thread has no later.
