@@ -13,7 +13,7 @@ from pathlib import Path
 from faceforge.errors import FaceForgeError
 from faceforge.inference.generator import Generator
 from faceforge.serving.batching import BatchedModel, Batcher
-from faceforge.tracking.model_source import explained, model_address
+from faceforge.tracking.model_source import current_version, model_address
 
 _log = logging.getLogger("uvicorn.error")
 
@@ -46,12 +46,9 @@ def resolve_source(source: str, tracking_uri: str) -> str:
     """
     address = model_address(source)
     if address.startswith("models:"):
-        from faceforge.tracking.connection import connect, current_uri
-        from faceforge.tracking.versions import full_name
+        from faceforge.tracking.connection import current_uri
 
-        with explained(source):
-            connect(tracking_uri or current_uri(), create=False)
-            return full_name(address)
+        return current_version(source, tracking_uri or current_uri())
     if not address.startswith("runs:") and not Path(source).exists():
         raise FaceForgeError(f"{source} does not exist; name a bundle folder, FILE.onnx, or a model in MLflow")
     return address

@@ -54,19 +54,16 @@ def open_model(source: str, report: Path | None = None, tracking_uri: str = "") 
     """
     if report is not None and not (report / "report.json").is_file():
         raise FaceForgeError(f"{report} is not the output of faceforge evaluate: it has no report.json")
-    from faceforge.tracking.model_source import explained, model_address
+    from faceforge.tracking.model_source import current_version, model_address
 
     address = model_address(source)
     with TemporaryDirectory() as scratch:
         name = "onnx" if source.endswith(".onnx") else "bundle"
         path = Path(source)
         if address.startswith("models:"):
-            from faceforge.tracking.connection import connect
-            from faceforge.tracking.versions import download_version, full_name
+            from faceforge.tracking.versions import download_version
 
-            with explained(source):
-                connect(tracking_uri, create=False)
-                name = full_name(address)
+            name = current_version(source, tracking_uri)
             path = download_version(name, Path(scratch)) / "bundle"
         generator = Generator.load(path)
         folders = [report] if report is not None else [path, path.absolute().parent]

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from faceforge.errors import FaceForgeError, UnavailableError
-from faceforge.tracking.connection import readable
+from faceforge.tracking.connection import connect, readable
 from faceforge.tracking.tags import PARENT_RUN_TAG
-from faceforge.tracking.versions import CHAMPION, MODEL_URI, download_version, mlflow_client
+from faceforge.tracking.versions import CHAMPION, MODEL_URI, download_version, full_name, mlflow_client
 
 _NAME = re.compile(r"[^/\\:.@]+")  # of a registered model, and nothing else
 _PLACES = (".", "bundle", "artifacts/bundle")  # of a bundle in what MLflow downloads
@@ -36,6 +36,17 @@ def explained(source: str) -> Iterator[None]:
             f"there is no folder {source!r}, nor a registered model of this name with a champion ({error}); "
             "`make run` trains toyfaces in some minutes: no weights come with FaceForge"
         ) from None
+
+
+def current_version(source: str, tracking_uri: str) -> str:
+    """`models:/NAME/VERSION` of the version that a registered model's name, or `models:/...`, stands for now.
+
+    Raises:
+        FaceForgeError: there is no such version, or the registry does not answer.
+    """
+    with explained(source):
+        connect(tracking_uri, create=False)
+        return full_name(model_address(source))
 
 
 def download_model(address: str, destination: Path) -> Path:
