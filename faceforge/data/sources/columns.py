@@ -16,6 +16,7 @@ from faceforge.data.sources.classes import choose_labels, class_name
 from faceforge.errors import FaceForgeError
 
 USUAL_LABEL = "label"
+TEXT = (pa.types.is_string, pa.types.is_large_string)  # checks for `has_type`
 _NOT_PHOTOGRAPHS = re.compile(r"mask|cond|segm|depth|annot|label", re.IGNORECASE)
 _SHOWN = 40  # columns named in a note
 _MAX_MEMBERS = 200  # classes in lists beyond this are words or names
@@ -162,6 +163,12 @@ def leaf(values: Any, column: Column) -> Any:
     return values
 
 
+def has_type(kind: pa.DataType, *checks: Callable[[pa.DataType], bool]) -> bool:
+    """Whether a type, or for a dictionary that of its values, passes one of the checks."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(check(kind) for check in checks)
+
+
 def _add(columns: list[Column], path: tuple[str, ...], kind: pa.DataType, feature: Any) -> None:
     if pa.types.is_struct(kind):
         for part in kind:
@@ -175,15 +182,7 @@ def _add(columns: list[Column], path: tuple[str, ...], kind: pa.DataType, featur
 
 
 def _is_value(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    checks = (
-        pa.types.is_boolean,
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_string,
-        pa.types.is_large_string,
-    )
-    return any(check(kind) for check in checks)
+    return has_type(kind, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, *TEXT)
 
 
 def _names(feature: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faceforge.data.preprocess.crop import Box
 from faceforge.data.preprocess.formats import IMAGE_SUFFIXES
-from faceforge.data.sources.columns import Column, from_schema, leaf
+from faceforge.data.sources.columns import TEXT, Column, from_schema, has_type, leaf
 from faceforge.data.sources.files import Files, suffix
 from faceforge.data.sources.matching import clean_name, identity_key, match_names
 from faceforge.errors import FaceForgeError
@@ -22,7 +22,7 @@ FILE_COLUMNS = frozenset(
     {"file_name", "filename", "file", "image", "image_id", "path", "img", "image_name", "img_name", "image_path"}
     | {"img_path", "filepath", "file_path", "name", "id", "image_file", "img_file", "images", "photo", "picture"}
 )
-_MAY_BE_NAMES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
+_MAY_BE_NAMES = (*TEXT, pa.types.is_integer)
 _NUMBERS = frozenset({"id", "name", "index"})  # file columns that are often numbers or names of something else
 _SAMPLE = 100  # rows that show whether a column can hold the names of images
 
@@ -128,7 +128,7 @@ def _candidates(data: pa.Table, keys: set[str]) -> list[str]:
     Names with the suffix of an image come before others: numbers of rows can look like the names of numbered images.
     """
     step = max(data.num_rows // _SAMPLE, 1)
-    texts = [f.name for f in data.schema if any(check(_value_type(f.type)) for check in _MAY_BE_NAMES)]
+    texts = [f.name for f in data.schema if has_type(f.type, *_MAY_BE_NAMES)]
     values = {name: [str(v) for v in data.column(name)[::step].to_pylist() if v is not None] for name in texts}
 
     def rank(name: str) -> tuple[bool, bool, bool]:
@@ -139,10 +139,6 @@ def _candidates(data: pa.Table, keys: set[str]) -> list[str]:
     ordered = sorted(texts, key=rank)
     plausible = [name for name in ordered if any(identity_key(value) in keys for value in values[name])]
     return plausible or ordered[:1]
-
-
-def _value_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _without_repeats(table: LabelTable, key: str, names: list[str | None]) -> list[str | None]:

@@ -20,7 +20,16 @@ from faceforge.data.imageset.info import INFO_FILE, SPLITS, Split, is_image_set
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.sources.arrow_files import RowFile, opened, saved_data_sets
 from faceforge.data.sources.classes import LabelRules, choose_labels
-from faceforge.data.sources.columns import Column, choose, choose_image_column, default_labels, from_schema, leaf
+from faceforge.data.sources.columns import (
+    TEXT,
+    Column,
+    choose,
+    choose_image_column,
+    default_labels,
+    from_schema,
+    has_type,
+    leaf,
+)
 from faceforge.data.sources.files import MAX_FILE_BYTES, hidden, printable
 from faceforge.data.sources.folders import problem_of
 from faceforge.data.sources.groups import group_notes
@@ -159,7 +168,7 @@ class ParquetSource(Source):
         """The columns of text whose first values are all names of splits."""
         schema = self._schemas[0]
         stored = [column for column in existing if len(column.path) == 1 and column.name in schema.names]
-        texts = [column for column in stored if not column.many and _is_text(schema.field(column.name).type)]
+        texts = [column for column in stored if not column.many and has_type(schema.field(column.name).type, *TEXT)]
         batch = next(self._batches(texts, self._files[:1]), None) if texts else None
         if batch is None:
             return set()
@@ -302,11 +311,6 @@ def _partition_values(path: str, schema: pa.Schema) -> dict[str, str | None]:
     matches = [PARTITION.fullmatch(part) for part in PurePosixPath(path).parts[:-1]]
     pairs = {match[1]: partition_value(match[2]) for match in matches if match}
     return {key: value for key, value in pairs.items() if key not in schema.names}
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _value_counts(array: Any, column: Column) -> list[tuple[Any, int]]:
