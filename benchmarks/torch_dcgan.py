@@ -31,7 +31,7 @@ class DCGAN(NamedTuple):
         adams: list[Any],
         real: Any,
         latents: Any,
-        precision: Callable[[], Any],
+        precision: Precision,
     ) -> tuple[Any, ...]:
         """One step; the networks may be compiled ones. Logits of real images, fakes, and fakes after the update."""
         g_adam, d_adam = adams

@@ -6,14 +6,12 @@ The recipe is a dict of the sizes and settings of a preset: `image_size`, `laten
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch  # type: ignore[import-not-found]
 from torch import nn
 from torch.nn import functional  # type: ignore[import-not-found]
-
-Precision = Callable[[], Any]  # the context to compute in
+from torch_dcgan import Precision  # type: ignore[import-not-found]
 
 MAPPING = 128  # channels of the mapping network
 DECAY = 0.999  # of the moving average; its value does not matter for speed
@@ -40,7 +38,7 @@ class Style:
         adams: list[Any],
         real: Any,
         latents: Any,
-        precision: Callable[[], Any],
+        precision: Precision,
     ) -> tuple[Any, ...]:
         """One step; the networks may be compiled ones. Logits of real images, fakes, and fakes after the update.
 
@@ -71,9 +69,6 @@ class Style:
         with torch.no_grad():
             torch._foreach_lerp_(self._average, list(self.generator.parameters()), 1 - DECAY)
         return on_real, on_fake, again
-
-
-style = Style
 
 
 class Generator(nn.Module):

@@ -29,11 +29,11 @@ from typing import Any
 
 import torch  # type: ignore[import-not-found]
 from torch_dcgan import dcgan  # type: ignore[import-not-found]
-from torch_style import style  # type: ignore[import-not-found]
+from torch_style import Style  # type: ignore[import-not-found]
 
 IMAGES = 1024
 CONTENDERS = ["torch_float32", "torch_bfloat16", "torch_compiled"]
-FAMILIES: dict[str, Callable[..., Any]] = {"dcgan": dcgan, "style": style}
+FAMILIES: dict[str, Callable[..., Any]] = {"dcgan": dcgan, "style": Style}
 
 
 def main() -> None:

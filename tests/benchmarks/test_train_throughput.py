@@ -9,7 +9,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
-# Answers as `torch_dcgan.py` does: one contender takes half a second for a step, the other cannot run.
+# Answers as `torch_training.py` does: one contender takes half a second for a step, the other cannot run.
 PYTORCH = """#!{python}
 import json, sys
 print(json.dumps({{"version": "9", "device": "none", "contenders": ["torch_float32", "torch_compiled"]}}), flush=True)
