@@ -21,14 +21,19 @@ def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
     return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
-def with_uint8_output(generator: keras.Model) -> keras.Model:
-    """The generator with uint8 images as outputs, by the arithmetic of `to_uint8`.
+def tensor_to_uint8(images: Any) -> Any:
+    """`to_uint8` of a tensor, computed where the tensor is.
 
-    The conversion runs where the network runs. On a GPU the copy to the host is then a quarter as large, and four
-    passes over the pixels by one core are saved, which take longer than the network itself.
+    On a GPU the copy to the host is then a quarter as large, and four passes over the pixels by one core are saved,
+    which take longer than the network itself.
     """
-    import keras
     from keras import ops
 
-    pixels = ops.clip(ops.round((generator.output + 1.0) * 127.5), 0, 255)
-    return keras.Model(generator.inputs, ops.cast(pixels, "uint8"), name="uint8_generator")
+    return ops.cast(ops.clip(ops.round((images + 1.0) * 127.5), 0, 255), "uint8")
+
+
+def with_uint8_output(generator: keras.Model) -> keras.Model:
+    """The generator with uint8 images as outputs, rounded by `tensor_to_uint8`."""
+    import keras
+
+    return keras.Model(generator.inputs, tensor_to_uint8(generator.output), name="uint8_generator")

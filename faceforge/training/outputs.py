@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from faceforge.compute import backend
 from faceforge.data.pixels import Pixels
-from faceforge.models.ranges import from_uint8, to_uint8
+from faceforge.models.ranges import from_uint8, tensor_to_uint8
 from faceforge.models.sampling import draw_latents
 from faceforge.models.spec import BATCH_NORM_MOMENTUM, ModelSpec
 from faceforge.training import spectral
@@ -54,7 +54,7 @@ class Outputs:
             np.asarray(self._jit_generate(state.average, moments, *chunk))
             for chunk in _chunks(latents, labels.reshape(len(latents), -1))
         ]
-        return to_uint8(np.concatenate(images)[: len(latents)])
+        return np.concatenate(images)[: len(latents)]
 
     def logits(self, state: State, images: Pixels, labels: NDArray[np.int32]) -> NDArray[np.float32]:
         """The discriminator's logits (N,) of images uint8 (N, H, W, C)."""
@@ -114,7 +114,7 @@ class Outputs:
 
     def _generate(self, weights: list[Any], moments: list[Any], latents: Any, labels: Any) -> Any:
         inputs = self._inputs(self._generator, latents, labels)
-        return self._generator.stateless_call(weights, moments, inputs, training=False)[0]
+        return tensor_to_uint8(self._generator.stateless_call(weights, moments, inputs, training=False)[0])
 
     def _score(self, weights: list[Any], moments: list[Any], images: Any, labels: Any) -> Any:
         inputs = self._inputs(self._discriminator, images, labels)
