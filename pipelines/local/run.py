@@ -221,9 +221,10 @@ class _Stop:
         self._timer.start()
 
     def _interrupt_step(self) -> bool:
-        """Sends SIGINT to the step's processes; returns False if there is none.
+        """Sends SIGINT to the processes below the worker; returns False if there is none.
 
-        The worker gets no signal: it must continue to read their output.
+        They are those of the step, and the fork server, which ignores the signal. The worker gets no signal: it must
+        continue to read their output.
         """
         import psutil
 

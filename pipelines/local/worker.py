@@ -14,12 +14,14 @@ import signal
 import sys
 import threading
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from pipelines.definition.compile import compile_pipeline
 from pipelines.definition.definitions import CLOSE, DEFINITIONS
 from pipelines.local.containers import docker_runner
+from pipelines.local.processes import process_runner
 from pipelines.local.run_folder import RunFolder
 
 
@@ -28,15 +30,20 @@ def main(folder: RunFolder) -> int:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     warnings.simplefilter("ignore")
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+    state = folder.read()
+    with nullcontext(docker_runner(folder)) if state.get("network") else process_runner() as runner:
+        return _run_pipeline(folder, state, runner)
+
+
+def _run_pipeline(folder: RunFolder, state: dict[str, Any], runner: Any) -> int:
     from kfp import components, local
 
-    state = folder.read()
     if state["compile"]:
         compile_pipeline(folder.package, definition=DEFINITIONS[state.get("pipeline", "training")])
     remove_unfinished(folder.steps)
     pipeline = components.load_component_from_text(with_caching(folder.package.read_text(encoding="utf-8")))
     local.init(
-        runner=docker_runner(folder) if state.get("network") else local.SubprocessRunner(use_venv=False),
+        runner=runner,
         pipeline_root=str(folder.steps),
         # kfp deletes this folder after the run.
         workspace_root=str(folder.scratch / "workspace"),
