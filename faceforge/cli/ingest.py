@@ -38,6 +38,7 @@ def ingest(
     \b
     SOURCE is one of
       toyfaces            drawn faces; toyfaces:neutral=8,glasses=1 for uneven classes
+      toydigits           drawn digits
       digits              the handwritten digits that come with scikit-learn
       tfds:NAME           TensorFlow Datasets; ingest.data_dir names the folder of prepared ones
       a folder            of images, labelled by sub-folder, table, file name or CelebA's lists

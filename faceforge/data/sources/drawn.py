@@ -1,4 +1,4 @@
-"""Sources that need no files: drawn faces, and the digits that come with scikit-learn."""
+"""Sources that need no files: drawn faces, drawn digits, and the digits that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from faceforge.config import IngestConfig
+from faceforge.data.sources import toydigits
 from faceforge.data.sources.classes import check_classes, choose_labels
 from faceforge.data.sources.samples import InMemory, Sample, Source, random_subset
 from faceforge.data.sources.toyfaces import CHUNK, COLUMN, EXPRESSIONS, ToyFaces
@@ -14,6 +15,8 @@ from faceforge.errors import FaceForgeError
 
 TOYFACES = "toyfaces"
 TOYFACES_COUNT = 6000
+TOYDIGITS = "toydigits"
+TOYDIGITS_COUNT = 6000
 DIGITS = "digits"
 
 
@@ -43,6 +46,30 @@ class ToyFacesSource(Source):
     def stamps(self) -> dict[str, str]:
         """The options and the size."""
         return {TOYFACES: f"{self._options} {self._size} px"}
+
+
+class ToyDigitsSource(Source):
+    """Drawn digits at `ingest.image_size`; `ingest.limit` is their number (0 = `TOYDIGITS_COUNT`)."""
+
+    name = TOYDIGITS
+
+    def __init__(self, config: IngestConfig) -> None:
+        self._size = config.image_size
+        self.labels = choose_labels(TOYDIGITS, (toydigits.COLUMN,), config.labels)
+        self.vocabularies = {column: list(toydigits.DIGITS) for column in self.labels}
+        self.count = config.limit or TOYDIGITS_COUNT
+        self._digits = toydigits.ToyDigits(self.count, self._size)
+
+    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """In the order of their numbers."""
+        for number in range(self.count)[start:stop]:
+            digit = toydigits.DIGITS[self._digits.codes[number]]
+            labels: dict[str, str | None] = dict.fromkeys(self.labels, digit)
+            yield Sample(f"{number:06d}", InMemory(self._digits.draw(number)), labels)
+
+    def stamps(self) -> dict[str, str]:
+        """The size."""
+        return {TOYDIGITS: f"{self._size} px"}
 
 
 class DigitsSource(Source):

@@ -10,7 +10,7 @@ from faceforge.data.sources.annotations import FileSource
 from faceforge.data.sources.archives import open_archive
 from faceforge.data.sources.array_parts import array_files
 from faceforge.data.sources.arrays import ArraySource
-from faceforge.data.sources.drawn import DIGITS, TOYFACES, DigitsSource, ToyFacesSource
+from faceforge.data.sources.drawn import DIGITS, TOYDIGITS, TOYFACES, DigitsSource, ToyDigitsSource, ToyFacesSource
 from faceforge.data.sources.file_kinds import describe_file
 from faceforge.data.sources.files import Files
 from faceforge.data.sources.folders import FolderFiles
@@ -24,17 +24,17 @@ from faceforge.data.sources.unused import nothing_to_read
 from faceforge.errors import FaceForgeError
 
 _PREVIEWS = 16  # up to this many images beside the Parquet files of a data set are previews of it
-_KNOWN = "toyfaces, digits, tfds:NAME, a folder, an archive, arrays or Parquet"
+_KNOWN = "toyfaces, toydigits, digits, tfds:NAME, a folder, an archive, arrays or Parquet"
 
 
 def open_source(spec: str, config: IngestConfig, labels_csv: str | None = None) -> Source:
     """Opens a source and checks it without decoding images.
 
     Args:
-        spec: `toyfaces` (or `toyfaces:neutral=8,smiling=1,glasses=1` for unequal classes), `digits`, `tfds:NAME`, a
-            folder of images, a zip or tar archive or a folder of tar archives, a Parquet file or a folder of them, a
-            data set saved by `save_to_disk` or by TFDS, arrays (`.npz`, `.npy`, idx, CSV of pixels), the URL of Parquet
-            files (`s3://...`, `gs://...`, `https://...`), or an image set.
+        spec: `toyfaces` (or `toyfaces:neutral=8,smiling=1,glasses=1` for unequal classes), `toydigits`, `digits`,
+            `tfds:NAME`, a folder of images, a zip or tar archive or a folder of tar archives, a Parquet file or folder
+            of them, a data set saved by `save_to_disk` or by TFDS, arrays (`.npz`, `.npy`, idx, CSV of pixels), the URL
+            of Parquet files (`s3://...`, `gs://...`, `https://...`), or an image set.
         config: which labels to keep and where they come from, how many images to take.
         labels_csv: for image files, a label table (CSV, TSV, JSON, JSON Lines or Parquet); None = see `layouts`.
 
@@ -52,13 +52,15 @@ def open_source(spec: str, config: IngestConfig, labels_csv: str | None = None) 
 
 def is_path(spec: str) -> bool:
     """Whether a source is a local path."""
-    return not is_url(spec) and spec.partition(":")[0] not in {TOYFACES, DIGITS, TFDS}
+    return not is_url(spec) and spec.partition(":")[0] not in {TOYFACES, TOYDIGITS, DIGITS, TFDS}
 
 
 def _open(spec: str, config: IngestConfig, has_table: bool) -> Source | Files:
     kind, _, rest = spec.partition(":")
     if kind == TOYFACES:
         return ToyFacesSource(rest, config)
+    if spec == TOYDIGITS:
+        return ToyDigitsSource(config)
     if spec == DIGITS:
         return DigitsSource(config)
     if kind == TFDS:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.svm import SVC
 
 from tests.data.sources.conftest import listing, opened, refuse
 
@@ -35,6 +36,23 @@ def test_toyfaces_can_be_uneven() -> None:
     assert opened("toyfaces:neutral=9,glasses=1").fingerprint() != opened("toyfaces").fingerprint()
 
 
+def test_toydigits_are_labelled_and_read_by_a_classifier_of_others() -> None:
+    samples = listing("toydigits", limit=500)
+    assert {str(sample.labels["digit"]) for sample in samples} == set("0123456789")
+    pixels = np.stack([np.asarray(sample.read()) for sample in samples])
+    assert (pixels.shape, pixels.dtype) == ((500, 32, 32, 3), np.uint8)
+    assert len(np.unique(pixels, axis=0)) == 500
+    small = pixels[..., 0].reshape(500, 8, 4, 8, 4).mean(axis=(2, 4)).reshape(500, -1)
+    labels = [sample.labels["digit"] for sample in samples]
+    assert SVC().fit(small[:400], labels[:400]).score(small[400:], labels[400:]) > 0.8
+
+
+def test_a_range_of_toydigits_shows_the_same_digits() -> None:
+    whole, part = listing("toydigits", limit=30), list(opened("toydigits", limit=30).samples(10, 20))
+    assert [sample.path for sample in part] == [f"{number:06d}" for number in range(10, 20)]
+    assert all(np.array_equal(a.read(), b.read()) for a, b in zip(whole[10:20], part, strict=True))
+
+
 def test_digits_are_all_there_and_look_like_digits() -> None:
     source = opened("digits")
     samples = listing("digits")
@@ -59,6 +77,7 @@ def test_digits_are_all_there_and_look_like_digits() -> None:
         ("toyfaces:nonsense", {}, "malformed"),
         ("digits", {"labels": ("mood",)}, "names 'mood'.*it has digit"),
         ("digits:3", {}, "does not exist"),
+        ("toydigits", {"labels": ("mood",)}, "names 'mood'.*it has digit"),
     ],
 )
 def test_mistakes_are_told(spec: str, fields: dict[str, Any], match: str) -> None:
