@@ -9,8 +9,17 @@ from threadpoolctl import threadpool_limits
 
 from faceforge.data.pixels import map_ordered
 
+BLOCK = 1024  # rows of a block of a matrix
+STRIP = 64  # rows of features whose float64 copy stays in a core's cache
+
 _Block = TypeVar("_Block")
 _Result = TypeVar("_Result")
+
+
+def slices(count: int, size: int | None = None) -> list[slice]:
+    """`count` rows, `size` at a time; None: those of a block."""
+    size = size or BLOCK
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def map_blocks(function: Callable[[_Block], _Result], blocks: Iterable[_Block]) -> Generator[_Result]:

@@ -6,7 +6,7 @@ models are resampled together: they share the holdout images, and row i of their
 - `domain/frechet`: standard error from the influence of every row (the delta method). At finite counts the distance
   also has a quadratic part, whose variance the delta method counts twice and subsampling three times. The difference of
   the two estimates therefore corrects the interval of a single distance.
-- `domain/recall`: variance of a mean over the holdout images, plus that due to the samples, from random quarters of
+- `domain/recall`: variance of a mean over the holdout images, plus that due to the samples, from random fifths of
   them with recomputed balls, scaled to all samples (Politis & Romano (1994), "Large sample confidence regions based on
   subsamples under minimal assumptions"). A bootstrap would draw rows twice, and a row's copy is its nearest neighbour.
   Larger subsets and the jackknife overstate the variance: up to 1.6 times the standard error.
@@ -112,8 +112,8 @@ def compare_models(
         own[AGREEMENT] = interval(float(candidate.agreement.mean()), _standard_error(candidate.agreement), confidence)
     if champion is not None:
         differences[FRECHET] = interval(*_frechet_gain(*influences), confidence)
-        quarters = subsets and subsets.recall[:, 0] - subsets.recall[:, 1]
-        differences[RECALL] = interval(*_recall(recalled[0] - recalled[1], quarters), confidence)
+        fifths = subsets and subsets.recall[:, 0] - subsets.recall[:, 1]
+        differences[RECALL] = interval(*_recall(recalled[0] - recalled[1], fifths), confidence)
         if candidate.agreement.size and champion.agreement.size:
             paired = candidate.agreement - champion.agreement
             differences[AGREEMENT] = interval(float(paired.mean()), _standard_error(paired), confidence)
@@ -132,7 +132,7 @@ class _Subsets(NamedTuple):
     """Metrics of random subsets."""
 
     frechet: NDArray[np.float64]  # (resamples,), of halves of holdout images and samples, of the candidate
-    recall: NDArray[np.float64]  # (resamples, models), of all holdout images by quarters of the samples
+    recall: NDArray[np.float64]  # (resamples, models), of all holdout images by fifths of the samples
 
     @classmethod
     def draw(cls, real: Floats, models: list[Evidence], resamples: int, seed: int) -> _Subsets:
@@ -145,7 +145,7 @@ class _Subsets(NamedTuple):
                 images, rows = rng.permutation(count), rng.permutation(samples)
                 halves = real[images[: count // 2]], models[0].features[rows[: samples // 2]]
                 frechet[turn] = frechet_from_features(*halves)
-                recall[turn] = [subsampler.recall(images, rows[: samples // 4]) for subsampler in subsamplers]
+                recall[turn] = [subsampler.recall(images, rows[: samples // 5]) for subsampler in subsamplers]
                 progress.advance(1)
         return cls(frechet, recall)
 
@@ -170,11 +170,14 @@ def _frechet_gain(new: FrechetInfluence | None, old: FrechetInfluence | None) ->
     return 1 - ratio, math.sqrt(of_real.var() / len(of_real) + of_samples.var() / len(of_samples))
 
 
-def _recall(recalled: Floats, quarters: Floats | None) -> tuple[float, float]:
-    """A mean over the holdout images and its standard error, from its values for quarters of the samples."""
-    if quarters is None:
+def _recall(recalled: Floats, fifths: Floats | None) -> tuple[float, float]:
+    """A mean over the holdout images and its standard error, from its values for fifths of the samples.
+
+    The variance of fifths, given all samples, is 5 - 1 times that due to all samples.
+    """
+    if fifths is None:
         return float(recalled.mean()), math.nan
-    return float(recalled.mean()), math.hypot(_standard_error(recalled), float(quarters.std(ddof=1)) / 2)
+    return float(recalled.mean()), math.hypot(_standard_error(recalled), float(fifths.std(ddof=1)) / math.sqrt(5 - 1))
 
 
 def _standard_error(values: Floats) -> float:

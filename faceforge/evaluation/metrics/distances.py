@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 1024  # rows of a block
+from faceforge.evaluation.metrics.blocks import STRIP, map_blocks, slices
+
 _ROUNDING = 1e-5  # relative to the largest squared norms; at 2,048 features the error is below 2e-6
 
 Points = NDArray[Any]  # (N, D), floating point features or uint8 pixels
@@ -30,15 +31,15 @@ class SquaredDistances:
         self._a, self._b = a, b
         # Around the centre of the data the norms, and with them the rounding errors, are smallest.
         centre = b.mean(axis=0, dtype=np.float64)
-        left, right = (a - centre).astype(np.float32), (b - centre).astype(np.float32)
-        norms = [np.einsum("ij,ij->i", part, part, dtype=np.float64) for part in (left, right)]
-        self._left = np.column_stack([left, norms[0], np.ones(len(left))]).astype(np.float32)
-        self._right = np.column_stack([-2 * right, np.ones(len(right)), norms[1]]).astype(np.float32)
-        self.tolerance = _ROUNDING * float(norms[0].max() + norms[1].max())
+        self._left, norms = _extended(a, centre)
+        self._right, others = _extended(b, centre)
+        self._right[:, :-2] *= -2
+        self._right[:, [-2, -1]] = self._right[:, [-1, -2]]
+        self.tolerance = _ROUNDING * float(norms.max() + others.max())
 
     def slices(self) -> list[slice]:
-        """Consecutive rows of a, `BLOCK` at a time."""
-        return [slice(start, min(start + BLOCK, len(self._a))) for start in range(0, len(self._a), BLOCK)]
+        """Consecutive rows of a, those of a block at a time."""
+        return slices(len(self._a))
 
     def block(self, rows: slice, columns: slice = slice(None)) -> NDArray[np.float32]:
         """Distances float32 of some rows of a and some rows of b; may be slightly below 0."""
@@ -48,8 +49,27 @@ class SquaredDistances:
     def exact(self, rows: NDArray[np.integer], columns: NDArray[np.integer]) -> NDArray[np.float64]:
         """Distances float64 (P,) of P pairs, from the differences; equal rows are at distance 0."""
         distances = np.empty(len(rows))
-        for start in range(0, len(rows), BLOCK):
-            part = slice(start, start + BLOCK)
+        for part in slices(len(rows), STRIP):
             differences = self._a[rows[part]].astype(np.float64) - self._b[columns[part]]
             distances[part] = np.einsum("ij,ij->i", differences, differences)
         return distances
+
+    def exact_in_parallel(self, rows: NDArray[np.integer], columns: NDArray[np.integer]) -> NDArray[np.float64]:
+        """`exact` by all cores; not for use within `map_blocks`."""
+        parts = map_blocks(lambda part: self.exact(rows[part], columns[part]), slices(len(rows)))
+        return np.concatenate([np.empty(0), *parts])
+
+
+def _extended(points: Points, centre: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Rows (p, |p|^2, 1) of the points p around a centre, float32 (N, D + 2), and |p|^2 in float64."""
+    extended = np.ones((len(points), points.shape[1] + 2), np.float32)
+    norms = np.empty(len(points))
+
+    def fill(rows: slice) -> None:
+        extended[rows, :-2] = points[rows] - centre
+        exact = extended[rows, :-2].astype(np.float64)
+        extended[rows, -2] = norms[rows] = np.einsum("ij,ij->i", exact, exact)
+
+    for _ in map_blocks(fill, slices(len(points), STRIP)):
+        pass
+    return extended, norms

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.metrics.blocks import map_blocks
+from faceforge.evaluation.metrics.blocks import STRIP, map_blocks, slices
 
 SUBSETS, SUBSET_SIZE = 100, 1000
-BLOCK = 1024  # rows and columns of a block of the kernel matrix
 
 Floats = NDArray[np.floating]
 BlockFunction = Callable[[NDArray[np.float64], slice, slice], Any]
@@ -80,10 +79,18 @@ class _Rows:
 
     def __init__(self, features: Floats, centre: NDArray[np.float64]) -> None:
         self.count, dimensions = features.shape
-        exact = features.astype(np.float64)
-        self.scaled = ((exact - centre) / np.sqrt(dimensions)).astype(np.float32)
-        self.offset = (exact @ centre - centre @ centre / 2) / dimensions + 0.5
-        self.own = ((exact**2).sum(axis=1) / dimensions + 1) ** 3  # the kernel of each row with itself
+        self.scaled = np.empty(features.shape, np.float32)
+        self.offset, self.own = np.empty(self.count), np.empty(self.count)
+
+        def prepare(rows: slice) -> None:
+            exact = features[rows].astype(np.float64)
+            self.offset[rows] = (exact @ centre - centre @ centre / 2) / dimensions + 0.5
+            # The kernel of each row with itself.
+            self.own[rows] = (np.einsum("ij,ij->i", exact, exact) / dimensions + 1) ** 3
+            self.scaled[rows] = (exact - centre) / np.sqrt(dimensions)
+
+        for _ in map_blocks(prepare, slices(self.count, STRIP)):
+            pass
 
     def take(self, rows: NDArray[np.integer]) -> _Rows:
         part = object.__new__(_Rows)
@@ -132,8 +139,12 @@ def _membership(rows: NDArray[np.integer], count: int) -> NDArray[np.float64]:
 
 def _block_sum(x: _Rows, y: _Rows, function: BlockFunction) -> Any:
     """The sum of a function of every block of the kernel matrix of two sets; by symmetry for a set with itself."""
-    parts = [[slice(at, min(at + BLOCK, one.count)) for at in range(0, one.count, BLOCK)] for one in (x, y)]
-    pairs = [(rows, columns) for rows in parts[0] for columns in parts[1] if x is not y or columns.start >= rows.start]
+    pairs = [
+        (rows, columns)
+        for rows in slices(x.count)
+        for columns in slices(y.count)
+        if x is not y or columns.start >= rows.start
+    ]
 
     def value(pair: tuple[slice, slice]) -> Any:
         rows, columns = pair

@@ -41,8 +41,8 @@ def nearest(a: Points, b: Points, *, others: bool = False) -> tuple[Nearest, Nea
         rows[part], lowest, values = found
         better = values < best
         best[better], columns[better] = values[better], lowest[better]
-    to_b = np.sqrt(distances.exact(np.arange(len(a)), rows))
-    to_a = np.sqrt(distances.exact(columns, np.arange(len(b))))
+    to_b = np.sqrt(distances.exact_in_parallel(np.arange(len(a)), rows))
+    to_a = np.sqrt(distances.exact_in_parallel(columns, np.arange(len(b))))
     return Nearest(to_b, rows), Nearest(to_a, columns)
 
 
@@ -64,7 +64,7 @@ def k_nearest(points: Points, k: int) -> tuple[NDArray[np.float64], NDArray[np.i
     starts = np.searchsorted(rows[order], np.arange(len(points)))
     chosen = columns[order[starts[:, None] + np.arange(candidates)]]
     own = np.repeat(np.arange(len(points)), candidates)
-    exact = distances.exact(own, chosen.ravel()).reshape(-1, candidates)
+    exact = distances.exact_in_parallel(own, chosen.ravel()).reshape(-1, candidates)
     order = np.argsort(exact, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(exact, order, axis=1), np.take_along_axis(chosen, order, axis=1)
 

@@ -101,7 +101,7 @@ class RecallSubsampler:
             images, samples = np.nonzero(distances.block(rows) < self._radii[:, -1] + distances.tolerance)
             parts.append((images + rows.start, samples))
         self._images, self._samples = (np.concatenate(part) for part in zip(*parts, strict=True))
-        self._squared = distances.exact(self._images, self._samples)
+        self._squared = distances.exact_in_parallel(self._images, self._samples)
         self._counts = len(real), len(fake)
 
     def recall(self, images: NDArray[np.integer], samples: NDArray[np.integer]) -> float:

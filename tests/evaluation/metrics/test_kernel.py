@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.metrics import kernel
+from faceforge.evaluation.metrics import blocks
 from faceforge.evaluation.metrics.kernel import kernel_distance, mmd2
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -16,7 +16,7 @@ EXPECTED = json.loads((REFERENCE / "metric_expected.json").read_text())
 
 @pytest.mark.parametrize("name", list(EXPECTED))
 def test_equals_the_reference_implementation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "BLOCK", 77)
+    monkeypatch.setattr(blocks, "BLOCK", 77)
     rows = EXPECTED[name]["mmd2_n"]
     with np.load(REFERENCE / "metric_features.npz") as features:
         found = mmd2(features[f"{name}_real"][:rows], features[f"{name}_fake"][:rows])

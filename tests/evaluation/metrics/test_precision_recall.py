@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.metrics import distances
+from faceforge.evaluation.metrics import blocks
 from faceforge.evaluation.metrics.precision_recall import overlap
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -17,7 +17,7 @@ EXPECTED = json.loads((REFERENCE / "metric_expected.json").read_text())
 @pytest.mark.parametrize("k", [3, 5])
 @pytest.mark.parametrize("name", list(EXPECTED))
 def test_equals_the_reference_implementation(name: str, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distances, "BLOCK", 77)  # several chunks, the last one shorter
+    monkeypatch.setattr(blocks, "BLOCK", 77)  # several chunks, the last one shorter
     with np.load(REFERENCE / "metric_features.npz") as features:
         found = overlap(features[f"{name}_real"], features[f"{name}_fake"], k=k)
     assert found._asdict() == pytest.approx(EXPECTED[name][f"prdc_k{k}"], rel=1e-6)
