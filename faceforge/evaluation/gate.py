@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.diagnostics.classes import ClassScores
+from faceforge.evaluation.diagnostics.class_scores import ClassScores
 from faceforge.evaluation.metrics.comparison import AGREEMENT, FRECHET, RECALL, Interval
 
 REAL_ACCURACY = "domain/real_label_accuracy"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from faceforge.config import EvaluateConfig
-from faceforge.evaluation.diagnostics.classes import ClassScores
+from faceforge.evaluation.diagnostics.class_scores import ClassScores
 from faceforge.evaluation.gate import Decision, decide
 from faceforge.evaluation.metrics.comparison import Interval
 

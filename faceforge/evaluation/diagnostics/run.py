@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 from faceforge.config import EvaluateConfig
 from faceforge.data.overview.contact_sheet import image_grid
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.diagnostics.classes import (
-    ClassScores,
-    LabelledImages,
-    balanced_rows,
-    class_metrics,
-    class_scores,
-    class_table,
-    requested_labels,
-)
+from faceforge.evaluation.diagnostics.class_scores import ClassScores, class_metrics, class_table
+from faceforge.evaluation.diagnostics.classes import LabelledImages, balanced_rows, class_scores, requested_labels
 from faceforge.evaluation.diagnostics.collapse import collapse, latent_sensitivity
 from faceforge.evaluation.diagnostics.faces import face_metrics
 from faceforge.evaluation.diagnostics.memorisation import memorisation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from faceforge.evaluation.diagnostics import (
-    classes,
+    class_scores,
     collapse,
     discriminator,
     faces,
@@ -27,7 +27,7 @@ DESCRIPTIONS = {
     " over columns",
     "domain/label_agreement_...": "the same share for one label column",
     "domain/real_label_accuracy": "accuracy of the classifier on real holdout images: the upper limit to expect",
-    **classes.DESCRIPTIONS,
+    **class_scores.DESCRIPTIONS,
     **discriminator.DESCRIPTIONS,
     **two_sample.DESCRIPTIONS,
     **memorisation.DESCRIPTIONS,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from faceforge.evaluation.diagnostics.classes import ClassScores, worst_class
+from faceforge.evaluation.diagnostics.class_scores import ClassScores, worst_class
 from faceforge.evaluation.diagnostics.membership import membership_summary
 from faceforge.evaluation.figures import Table
 from faceforge.evaluation.gate import Decision

@@ -9,16 +9,8 @@ import pytest
 
 from faceforge.config import EvaluateConfig
 from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
-from faceforge.evaluation.diagnostics.classes import (
-    ClassScores,
-    LabelledImages,
-    balanced_rows,
-    class_metrics,
-    class_scores,
-    class_table,
-    requested_labels,
-    worst_class,
-)
+from faceforge.evaluation.diagnostics.class_scores import ClassScores, class_metrics, class_table, worst_class
+from faceforge.evaluation.diagnostics.classes import LabelledImages, balanced_rows, class_scores, requested_labels
 from faceforge.evaluation.diagnostics.copies import CopyDetector
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.metrics.comparison import Interval
