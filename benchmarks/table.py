@@ -2,7 +2,8 @@
 
     python benchmarks/table.py                          # about half an hour on two cores
     python benchmarks/table.py --torch PYTHON           # also beside PyTorch, torch-fidelity and prdc in this Python
-    python benchmarks/table.py --only evaluation --quick
+    python benchmarks/table.py --quick                  # fewer rounds: rough figures in about five minutes
+    python benchmarks/table.py --only evaluation
 
 Runs the other benchmarks of this folder, whose descriptions say what is compared. Within a row both sides were measured
 in interleaved rounds, so other work on the machine slows both. A ratio above 1 means that FaceForge is faster. What is
@@ -58,9 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", default="", metavar="PYTHON", help="a Python that has PyTorch, torch-fidelity, prdc")
     parser.add_argument("--only", default="", choices=["", *PARTS])
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer rounds and images: rough figures in a minute or two"
-    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and images: rough figures")
     options = parser.parse_args()
     machine = f"{len(os.sched_getaffinity(0))} cores, {processor()}"
     print("| what | FaceForge | peer | ratio | machine |\n|---|---|---|---|---|", flush=True)
@@ -86,8 +85,8 @@ def training(torch: str, quick: bool) -> Iterator[Row]:
 
 def evaluation(torch: str, quick: bool) -> Iterator[Row]:
     """Distances of 10,000 samples, and the FID network."""
-    samples = ["--samples", "1000", "--dimensions", "256", "--images", "16", "--rounds", "1"] if quick else []
-    (found,) = script("evaluation.py", *samples, *(["--peer", torch] if torch else []))
+    effort = ["--images", "64", "--rounds", "1"] if quick else []
+    (found,) = script("evaluation.py", *effort, *(["--peer", torch] if torch else []))
     count = f"{found['samples']:,} samples, {found['dimensions']} features"
     peers = {
         "frechet": ("Frechet distance", "pytorch-fid's formula"),
