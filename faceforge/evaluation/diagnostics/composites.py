@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.evaluation.diagnostics.pixel_features import thumbnails
+from faceforge.evaluation.metrics.blocks import map_blocks, slices
 
 EDGE = 16  # pixels: larger images are averaged down
 _COMPONENTS = 32  # principal components of the first stage
@@ -20,7 +21,7 @@ _SAMPLE = 2000  # images that they are computed from
 _SHIFTS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))  # pixels of the small images
 _PARTNERS = 48  # nearest candidates of an image that are tried as one part of a blend
 _WEIGHTS = (0.5, 0.6, 0.7)  # of that candidate, in the first stage
-_ROWS = 256  # images at a time
+_ROWS = 64  # images at a time: their distances from all candidates stay in a core's cache
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -44,7 +45,7 @@ class PartIndex:
         """Prepares candidates uint8 (M, S, S, C), M at least 2."""
         small = _small(images)
         self._parts = _parts(small.shape[1])
-        self._projections = [_Projection(part(small)) for part in self._parts]
+        self._projections = list(map_blocks(lambda part: _Projection(part(small)), self._parts))
 
     def nearest(self, images: Images, *, exclude_self: bool = False) -> Match:
         """The nearest candidate to each part of images uint8 (N, S, S, C).
@@ -80,9 +81,10 @@ class BlendIndex:
         return Match(*(np.choose(nearer, column)[:, None] for column in zip(*sides, strict=True)))
 
     def _of_side(self, points: Floats, exclude_self: bool) -> Match:
-        blocks = [np.arange(at, min(at + _ROWS, len(points))) for at in range(0, len(points), _ROWS)]
-        parts = [self._of_rows(points[block], block if exclude_self else None) for block in blocks]
-        return Match(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        def match(block: slice) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+            return self._of_rows(points[block], np.arange(block.start, block.stop) if exclude_self else None)
+
+        return Match(*map(np.concatenate, zip(*map_blocks(match, slices(len(points), _ROWS)), strict=True)))
 
     def _of_rows(self, points: Floats, own: NDArray[np.intp] | None) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         index, count = self._projection, len(points)
@@ -95,14 +97,16 @@ class BlendIndex:
         firsts = np.argpartition(squared, partners - 1, axis=1)[:, :partners]
         best = np.full(count, np.inf, np.float32)
         pair = np.zeros((2, count), np.intp)
+        rest = squared  # its memory is used again
         for first in firsts.T:
             for weight in _WEIGHTS:
-                rest = index.squared((coordinates - weight * index.coordinates[first]) / (1 - weight))
+                target = (coordinates - weight * index.coordinates[first]) / (1 - weight)
+                index.relative(target, out=rest)
                 rest[everyone, first] = np.inf
                 if own is not None:
                     rest[everyone, own] = np.inf
                 second = rest.argmin(axis=1)
-                distance = rest[everyone, second] * (1 - weight) ** 2
+                distance = (rest[everyone, second] + (target**2).sum(axis=1)) * (1 - weight) ** 2
                 better = distance < best
                 best[better], pair[:, better] = distance[better], np.stack([first, second])[:, better]
         return _distance_from_blend(points, *index.points[pair]), pair[0]
@@ -115,10 +119,9 @@ class _Projection:
         self.points = points
         some = points[:: max(len(points) // _SAMPLE, 1)]
         self._centre = some.mean(axis=0)
-        _, _, directions = np.linalg.svd(some - self._centre, full_matrices=False)
-        self._directions = np.ascontiguousarray(directions[:_COMPONENTS].T)
+        self._directions = _principal_directions(some - self._centre)
         self.coordinates = self.project(points)
-        self._lengths = (self.coordinates**2).sum(axis=1)
+        self._columns = np.vstack([self.coordinates.T, (self.coordinates**2).sum(axis=1)])
 
     def project(self, points: Floats) -> Floats:
         """Coordinates (N, components)."""
@@ -126,25 +129,49 @@ class _Projection:
 
     def squared(self, coordinates: Floats) -> Floats:
         """Squared distances (N, M) of coordinates from those of all points."""
-        products = self._lengths - 2 * coordinates @ self.coordinates.T
-        return np.asarray(products + (coordinates**2).sum(axis=1, keepdims=True), np.float32)
+        return self.relative(coordinates) + (coordinates**2).sum(axis=1, keepdims=True)
+
+    def relative(self, coordinates: Floats, out: Floats | None = None) -> Floats:
+        """Squared distances (N, M) less the squared lengths of the coordinates: the same order, in one product."""
+        rows = np.column_stack([-2 * coordinates, np.ones(len(coordinates), np.float32)])
+        return np.matmul(rows, self._columns, out=out)
 
     def nearest(self, views: list[Floats], exclude_self: bool) -> Match:
         """The nearest point to N others, of each of which there are several views (N, D); distance and row (N,)."""
+
+        def match(block: slice) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+            own = np.arange(block.start, block.stop) if exclude_self else None
+            return self._of_rows([view[block] for view in views], own)
+
+        return Match(*map(np.concatenate, zip(*map_blocks(match, slices(len(views[0]), _ROWS)), strict=True)))
+
+    def _of_rows(
+        self, views: list[Floats], own: NDArray[np.intp] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         count = len(views[0])
+        everyone = np.arange(count)
         best, row, chosen = np.full(count, np.inf, np.float32), np.zeros(count, np.intp), views[0].copy()
+        relative = np.empty((count, len(self.points)), np.float32)
         for view in views:
-            for at in range(0, count, _ROWS):
-                block = slice(at, min(at + _ROWS, count))
-                squared = self.squared(self.project(view[block]))
-                if exclude_self:
-                    squared[np.arange(len(squared)), np.arange(block.start, block.stop)] = np.inf
-                lowest = squared.argmin(axis=1)
-                distance = squared[np.arange(len(squared)), lowest]
-                better = np.flatnonzero(distance < best[block])
-                best[at + better], row[at + better] = distance[better], lowest[better]
-                chosen[at + better] = view[block][better]
-        return Match(np.linalg.norm((chosen - self.points[row]).astype(np.float64), axis=1), row)
+            coordinates = self.project(view)
+            self.relative(coordinates, out=relative)
+            if own is not None:
+                relative[everyone, own] = np.inf
+            lowest = relative.argmin(axis=1)
+            distance = relative[everyone, lowest] + (coordinates**2).sum(axis=1)
+            better = distance < best
+            best[better], row[better], chosen[better] = distance[better], lowest[better], view[better]
+        return np.linalg.norm((chosen - self.points[row]).astype(np.float64), axis=1), row
+
+
+def _principal_directions(centred: Floats) -> Floats:
+    """The first principal directions (D, components) of centred points (N, D)."""
+    count, dimensions = centred.shape
+    if count <= dimensions:
+        directions = np.linalg.svd(centred, full_matrices=False)[2].T
+    else:  # eigenvectors of a small matrix in place of singular vectors of a large one
+        directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, ::-1]
+    return np.ascontiguousarray(directions[:, :_COMPONENTS], np.float32)
 
 
 def _distance_from_blend(points: Floats, first: Floats, second: Floats) -> NDArray[np.float64]:
