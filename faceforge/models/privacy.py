@@ -45,6 +45,8 @@ class PrivacyStatement(BaseModel):
         delta: probability with which the bound may be exceeded.
         accountant: method, library and version that computed epsilon.
         clip: norm to which the gradient of each image was clipped, in the last training.
+        public_start: digest of the image set of the model that the training started from, if that was trained without
+            differential privacy: those images are not protected. Empty: the first weights were random.
         spent: all steps on real images, those of the models that the weights were taken from included.
         unit: what one addition or removal is.
         covered: what the guarantee holds for.
@@ -58,13 +60,15 @@ class PrivacyStatement(BaseModel):
     accountant: str
     clip: float
     spent: list[PrivateSteps]
+    public_start: str = ""
     unit: str = UNIT
     covered: str = COVERED
     not_covered: tuple[str, ...] = NOT_COVERED
 
     def summary(self) -> str:
         """One line for logs, reports and cards."""
+        start = "; it started from a model of other images, which are not protected" if self.public_start else ""
         return (
             f"trained with differential privacy: epsilon {self.epsilon:.3g}, delta {self.delta:.3g}"
-            f" for {self.unit} ({self.accountant})"
+            f" for {self.unit} ({self.accountant}){start}"
         )

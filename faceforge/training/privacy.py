@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from faceforge.config import TrainConfig
 from faceforge.data.imageset.info import DatasetInfo
@@ -24,6 +23,21 @@ from faceforge.models.privacy import PrivacyStatement, PrivateSteps
 from faceforge.training.accountant import accountant_name, epsilon, noise_multiplier
 
 _OVERFLOW = 1e-3  # share of delta that is set aside for batches larger than their arrays
+
+
+class Start(NamedTuple):
+    """What the initial weights of a private training have seen.
+
+    Attributes:
+        spent: steps with differential privacy, on images that may be the same.
+        public: digest of the image set of a training without differential privacy; empty = none.
+    """
+
+    spent: tuple[PrivateSteps, ...] = ()
+    public: str = ""
+
+
+RANDOM = Start()  # random initial weights
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class PrivacyPlan:
         capacity: rows of a batch's arrays; larger samples are cut off.
         key: secret numbers that samples and noise are drawn from. Who knows them can subtract the noise: they are in
             checkpoints, never in a bundle.
-        earlier: steps that the initial weights have already spent on these images.
+        start: what the initial weights have seen.
     """
 
     recipe: TrainConfig
@@ -45,10 +59,10 @@ class PrivacyPlan:
     rate: float
     capacity: int
     key: tuple[int, int]
-    earlier: tuple[PrivateSteps, ...] = ()
+    start: Start = RANDOM
 
     @staticmethod
-    def make(recipe: TrainConfig, images: int, steps: int, earlier: Sequence[PrivateSteps] = ()) -> PrivacyPlan:
+    def make(recipe: TrainConfig, images: int, steps: int, start: Start = RANDOM) -> PrivacyPlan:
         """The plan of a new run of `steps` steps on `images` images, with a new secret key.
 
         Raises:
@@ -56,25 +70,27 @@ class PrivacyPlan:
         """
         rate = recipe.batch_size / images
         delta = recipe.dp_delta * (1 - _OVERFLOW)
-        noise = noise_multiplier(recipe.dp_epsilon, delta, rate, steps, earlier)
+        noise = noise_multiplier(recipe.dp_epsilon, delta, rate, steps, start.spent)
         capacity = _capacity(images, rate, steps, recipe.dp_epsilon, recipe.dp_delta)
-        return PrivacyPlan(recipe, noise, rate, capacity, (secrets.randbits(64), secrets.randbits(64)), tuple(earlier))
+        return PrivacyPlan(recipe, noise, rate, capacity, (secrets.randbits(64), secrets.randbits(64)), start)
 
     def statement(self, steps: int) -> PrivacyStatement:
         """What the model guarantees after `steps` steps."""
         taken = PrivateSteps(noise_multiplier=self.noise, sampling_rate=self.rate, steps=steps)
-        spent = [*self.earlier, taken]
+        spent = [*self.start.spent, taken]
         return PrivacyStatement(
             epsilon=epsilon(spent, self.recipe.dp_delta * (1 - _OVERFLOW)),
             delta=self.recipe.dp_delta,
             accountant=accountant_name(),
             clip=self.recipe.dp_clip,
             spent=spent,
+            public_start=self.start.public,
         )
 
     def summary(self) -> str:
         """One line for logs."""
-        spent = f", after {sum(part.steps for part in self.earlier):,} steps of the start model" if self.earlier else ""
+        earlier = sum(part.steps for part in self.start.spent)
+        spent = f", after {earlier:,} steps of the start model" if earlier else ""
         return (
             f"epsilon {self.recipe.dp_epsilon:g}, delta {self.recipe.dp_delta:g}; noise {self.noise:.3g} times the"
             f" clipping norm {self.recipe.dp_clip:g}, each image in {self.rate:.2%} of the batches{spent}"
@@ -109,26 +125,31 @@ def check_private(dataset: DatasetInfo, recipe: TrainConfig, data: Path) -> None
     accountant_name()
 
 
-def spent_by_start(start: Path | None, dataset: ImageSet) -> tuple[PrivateSteps, ...]:
-    """Steps that the initial weights have already spent on this image set.
+def examine_start(start: Path | None, dataset: ImageSet) -> Start:
+    """What the initial weights, of the bundle `start` or random, have seen.
 
     Raises:
-        FaceForgeError: they come from a training without differential privacy on the same images.
+        FaceForgeError: they come from a training without differential privacy on this image set.
     """
     if start is None:
-        return ()
+        return RANDOM
     from faceforge.evaluation.evaluate import trained_without
 
     info = BundleInfo.read(start)
     if info.privacy is not None:
-        return tuple(info.privacy.spent)  # counted even if its images were others: they may overlap
-    holdout = {record.sha256 for record in dataset.records("holdout", images=False)}
-    if trained_without(info, dataset.info, holdout):  # of the holdout, since it is the same data
+        # Steps count even if their images were others: they may overlap.
+        found = Start(tuple(info.privacy.spent), info.privacy.public_start)
+        same = found.public == dataset.info.digest
+    else:
+        found = Start(public=info.dataset_digest)
+        holdout = {record.sha256 for record in dataset.records("holdout", images=False)}
+        same = trained_without(info, dataset.info, holdout)  # of the holdout, since it is the same data
+    if same:
         raise FaceForgeError(
             f"{start} was trained on the same images without differential privacy, which train.dp_epsilon cannot undo;"
             " start from new weights, or from a model of other images"
         )
-    return ()
+    return found
 
 
 def _capacity(images: int, rate: float, steps: int, target: float, delta: float) -> int:

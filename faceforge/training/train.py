@@ -30,7 +30,7 @@ from faceforge.training.feed import open_feed
 from faceforge.training.grids import Grids
 from faceforge.training.inputs import check_inputs
 from faceforge.training.meter import Meter
-from faceforge.training.privacy import PrivacyPlan, spent_by_start
+from faceforge.training.privacy import PrivacyPlan, examine_start
 from faceforge.training.private_feed import PoissonFeed
 from faceforge.training.run import Run
 from faceforge.training.training_log import Observer, TrainingLog
@@ -71,9 +71,8 @@ def train_bundle(
     replicas = backend.Replicas()
     feed, location = open_feed(dataset, tuple(labels), recipe.batch_size, recipe.seed, backend.memory())
     if recipe.dp_epsilon:
-        plan = PrivacyPlan.make(
-            recipe, count, Budget(recipe, count, replicas.loops).steps, spent_by_start(init_from, dataset)
-        )
+        steps = Budget(recipe, count, replicas.loops).steps
+        plan = PrivacyPlan.make(recipe, count, steps, examine_start(init_from, dataset))
         feed = PoissonFeed(feed, plan, spec.classes)
         print(f"differential privacy: {plan.summary()}", file=sys.stderr, flush=True)
     print(f"training images: {count:,} {location}", file=sys.stderr, flush=True)

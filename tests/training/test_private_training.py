@@ -21,7 +21,7 @@ from faceforge.models.privacy import PrivacyStatement
 from faceforge.models.spec import ModelSpec
 from faceforge.training import accountant, privacy
 from faceforge.training.feed import InMemory
-from faceforge.training.privacy import PrivacyPlan, spent_by_start
+from faceforge.training.privacy import PrivacyPlan, Start, examine_start
 from faceforge.training.private_feed import PoissonFeed
 from faceforge.training.run import Run
 from faceforge.training.train import train_bundle
@@ -87,9 +87,9 @@ def test_weights_that_have_seen_the_images_count(trained: Path, data: Path, tmp_
 
     images, info = ImageSet.open(data), BundleInfo.read(trained)
     assert info.privacy is not None
-    assert spent_by_start(None, images) == ()
-    assert spent_by_start(trained, images) == tuple(info.privacy.spent)
-    plan = PrivacyPlan.make(resolve("toy", PRIVATE).train, 100, 20, spent_by_start(trained, images))
+    assert examine_start(None, images) == Start()
+    assert examine_start(trained, images) == Start(tuple(info.privacy.spent))
+    plan = PrivacyPlan.make(resolve("toy", PRIVATE).train, 100, 20, examine_start(trained, images))
     extended = plan.statement(20)
     assert len(extended.spent) == 2
     assert extended.epsilon > info.privacy.epsilon
@@ -99,10 +99,18 @@ def test_weights_that_have_seen_the_images_count(trained: Path, data: Path, tmp_
     changed = info.model_copy(update={"privacy": None})
     (public / "bundle.json").write_text(changed.model_dump_json())
     with pytest.raises(FaceForgeError, match="trained on the same images without differential privacy"):
-        spent_by_start(public, images)
+        examine_start(public, images)
     foreign = changed.model_copy(update={"holdout_digest": "of others", "holdout_sketch": ["another"]})
     (public / "bundle.json").write_text(foreign.model_dump_json())
-    assert spent_by_start(public, images) == ()
+    start = examine_start(public, images)
+    assert start == Start(public=info.dataset_digest)
+    statement = PrivacyPlan.make(resolve("toy", PRIVATE).train, 100, 20, start).statement(20)
+    assert statement.summary().endswith("it started from a model of other images, which are not protected")
+
+    unprotected = info.privacy.model_copy(update={"public_start": info.dataset_digest})
+    (public / "bundle.json").write_text(info.model_copy(update={"privacy": unprotected}).model_dump_json())
+    with pytest.raises(FaceForgeError, match="trained on the same images without differential privacy"):
+        examine_start(public, images)
 
 
 PLANTED = 3

@@ -50,6 +50,8 @@ def privacy_table(statement: PrivacyStatement) -> Table:
         ["spent", f"{part.steps:,} steps, noise {part.noise_multiplier:.4g}, sampling rate {part.sampling_rate:.4g}"]
         for part in statement.spent
     ]
+    if statement.public_start:
+        more.append(["started from", f"a model of the images {statement.public_start[:12]}, which are not protected"])
     more.append(["covered", statement.covered])
     more += [["not covered", text] for text in statement.not_covered]
     return Table(
