@@ -5,11 +5,11 @@
     python benchmarks/quality.py --data work/data --preset faces64 --out work/ablation --kimg 50 --recipes ablation
     python benchmarks/quality.py --data work/small --preset faces64 --out work/few --minutes 5 --recipes few
 
-`recipes` compares the preset with the classical DCGAN made conditional on the same labels; `ablation` the preset with
-itself, one ingredient changed at a time; `few` the preset without and with changes to what the discriminator sees.
-Every recipe is trained by `faceforge train` in a process of its own, and scored by one domain classifier, on the
-same labels and holdout images (see `faceforge.evaluation`). OUT gets results.jsonl, a table and the last grid of each
-recipe; existing results are not trained again.
+`recipes` compares the preset with the classical DCGAN made conditional on the same labels, as in its paper and tuned by
+`faceforge tune`; `ablation` the preset with itself, one ingredient changed at a time; `few` the preset without and with
+changes to what the discriminator sees. Every recipe is trained by `faceforge train` in a process of its own, and scored
+by one domain classifier, on the same labels and holdout images (see `faceforge.evaluation`). OUT gets results.jsonl, a
+table and the last grid of each recipe; existing results are not trained again.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ from faceforge.evaluation.reference import comparable, prepare
 from faceforge.evaluation.scores import real_against_real, score_model
 from faceforge.models.bundle import Bundle
 
-# The settings of Radford et al. (2016) at any image size, but with the batch size of the tutorials, and conditional on
-# the same labels as the preset.
-CLASSICAL = (
-    "model.family=dcgan, model.latent_size=100, model.width=64, model.max_width=512, train.batch_size=64, "
-    "train.loss=bce, train.learning_rate=0.0002, train.beta1=0.5, train.beta2=0.999, train.lr_decay=false, "
-    "train.gamma=0, train.ema_kimg=0, train.diffaugment="
+# Radford et al. (2016) at any image size, conditional on the same labels as the preset.
+DCGAN = (
+    "model.family=dcgan, model.latent_size=100, model.max_width=512, train.loss=bce, train.beta2=0.999, "
+    "train.lr_decay=false, train.gamma=0, train.ema_kimg=0, train.diffaugment="
 )
+# The settings of the paper, but with the batch size of the tutorials.
+CLASSICAL = f"{DCGAN}, model.width=64, train.batch_size=64, train.learning_rate=0.0002, train.beta1=0.5"
+# What `faceforge tune` found at 32 px, see docs/results.md.
+TUNED = f"{DCGAN}, model.width=32, train.batch_size=32, train.learning_rate=0.000214, train.beta1=0"
 RECIPES = {
-    "recipes": {"default": "", "classical": CLASSICAL},
+    "recipes": {"default": "", "classical": CLASSICAL, "classical, tuned": TUNED},
     "ablation": {
         "default": "",
         "BCE": "train.loss=bce",
@@ -95,7 +97,7 @@ def main() -> None:
     for amount in options.minutes or options.kimg:
         for name, text in chosen.items():
             settings = text.format(gamma=config.train.gamma)
-            folder = options.out / f"{name.replace(' ', '-').lower()}-{amount:g}{unit}"
+            folder = options.out / f"{name.replace(',', '').replace(' ', '-').lower()}-{amount:g}{unit}"
             train(options, folder, ", ".join(filter(None, (options.set, settings, f"train.{unit}={amount}"))))
             row = {"recipe": name, "budget": f"{amount:g} {unit}", **scores(folder / "bundle", reference, config)}
             print(json.dumps(row), flush=True)
