@@ -29,7 +29,14 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-FIRST = ("kfp.dsl.executor_main", "mlflow", "faceforge.data.ingest.build", "faceforge.data.augment")
+FIRST = (
+    "kfp.dsl.executor",
+    "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store",  # of the default tracking URI, a SQLite database
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "faceforge.data.ingest.build",
+    "faceforge.data.augment",
+)
 """Modules that nearly all steps use; imported before the first step starts."""
 
 LATER = (

@@ -122,5 +122,5 @@ if "FACEFORGE_STANDIN" in os.environ:
     }
     artifacts["show_metrics"] = lambda artifact, metrics: Path(artifact.path).write_text("{}")
     _replace("artifacts", **artifacts)
-    fork_server.FIRST, fork_server.LATER = ("kfp.dsl.executor_main",), ()  # the simulated steps need nothing else
+    fork_server.FIRST, fork_server.LATER = ("kfp.dsl.executor",), ()  # the simulated steps need nothing else
     _replace("training_page", write_training_page=lambda work, path, links: path.write_text("<html>"))
