@@ -14,10 +14,10 @@ from faceforge.data.overview.contact_sheet import save_png
 from faceforge.errors import FaceForgeError, first_line
 from faceforge.evaluation.diagnostics import realism
 from faceforge.evaluation.diagnostics.membership import membership_warnings
-from faceforge.evaluation.diagnostics.run import run_diagnostics
+from faceforge.evaluation.diagnostics.run import class_agreement, run_diagnostics
 from faceforge.evaluation.domain_classifier import DomainClassifier
 from faceforge.evaluation.gate import decide
-from faceforge.evaluation.metrics.comparison import Comparison, compare_models
+from faceforge.evaluation.metrics.comparison import Comparison, Interval, compare_models
 from faceforge.evaluation.reference import EvaluationReference, comparable, prepare
 from faceforge.evaluation.report.metric_descriptions import DESCRIPTIONS
 from faceforge.evaluation.report.page import Page, illustrate, render
@@ -38,11 +38,13 @@ class ChampionScores(NamedTuple):
 
     Attributes:
         scores: None if it was not evaluated.
+        classes: agreement per class, see `class_agreement`.
         same_data: whether it is known to have been trained without this holdout.
         error: why it could not be evaluated; empty if it was, or if there is none.
     """
 
     scores: ModelScores | None
+    classes: dict[str, Interval]
     same_data: bool
     error: str
 
@@ -96,7 +98,7 @@ def evaluate_bundle(
     scores = score_model(candidate, reference, config)
     findings = run_diagnostics(candidate, scores, reference, config)
     metrics = {**scores.metrics, **findings.metrics, **floor}
-    rival = ChampionScores(None, same_data=False, error=champion_error)
+    rival = ChampionScores(None, {}, same_data=False, error=champion_error)
     if champion is not None and not champion_error:
         rival = score_champion(champion, images.info, holdout, reference, config)
     rival_metrics = rival.scores.metrics if rival.scores else {}
@@ -106,6 +108,7 @@ def evaluate_bundle(
         rival_metrics or None,
         comparison.differences,
         classes=findings.classes,
+        champion_classes=rival.classes,
         training=_training(info),
         own_data=trained_without(info, images.info, holdout),
         same_data=rival.same_data,
@@ -164,11 +167,13 @@ def score_champion(
     try:
         info = BundleInfo.read(champion)
         if misfit := _misfit(info, data):
-            return ChampionScores(None, same_data=False, error=f"it does not fit this data: {misfit}")
-        scores = score_model(Bundle.load(champion), reference, config)
-        return ChampionScores(scores, trained_without(info, data, holdout), error="")
+            return ChampionScores(None, {}, same_data=False, error=f"it does not fit this data: {misfit}")
+        bundle = Bundle.load(champion)
+        scores = score_model(bundle, reference, config)
+        classes = class_agreement(bundle, scores, reference, config)
+        return ChampionScores(scores, classes, trained_without(info, data, holdout), error="")
     except Exception as error:  # a damaged network can fail in any way, and no failure may lead to a promotion
-        return ChampionScores(None, same_data=False, error=first_line(error))
+        return ChampionScores(None, {}, same_data=False, error=first_line(error))
 
 
 def trained_without(model: BundleInfo, data: DatasetInfo, holdout: set[str]) -> bool:

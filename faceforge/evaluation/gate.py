@@ -45,6 +45,7 @@ def decide(
     differences: Mapping[str, Interval],
     *,
     classes: Sequence[ClassScores] | None,
+    champion_classes: Mapping[str, Interval],
     own_data: bool,
     same_data: bool,
     champion_error: str = "",
@@ -59,6 +60,8 @@ def decide(
             not be evaluated (see `champion_error`).
         differences: candidate against champion with intervals; see `faceforge.evaluation.metrics.comparison`.
         classes: the candidate's metrics per class; empty without labels, None = not measured.
+        champion_classes: by `column=class`, the share of the champion's samples that show the class, with its interval;
+            ignored without a champion.
         own_data: whether the candidate is known to have been trained without this holdout.
         same_data: the same for the champion; ignored without one.
         champion_error: why the existing champion could not be evaluated; empty if it could, or if there is none.
@@ -86,6 +89,8 @@ def decide(
         return _decision("promote", "Passed all checks. First version, so it becomes the champion.")
     if not same_data:
         return _decision("hold", "The champion was trained on other data and may have seen images of this holdout.")
+    if doubts := _worse_classes(classes or (), champion_classes, config):
+        return _decision("hold", *doubts)
     return _against(candidate, champion, differences, config)
 
 
@@ -167,6 +172,30 @@ def _broken_classes(classes: Sequence[ClassScores], config: EvaluateConfig) -> l
                 f"{score.title}: its samples are less varied than its real images: distance {score.diversity:.2f} and"
                 f" nearest distance {score.nearest:.2f} times theirs (evaluate.min_class_diversity ="
                 f" {config.min_class_diversity:g})."
+            )
+    return doubts
+
+
+def _worse_classes(
+    classes: Sequence[ClassScores], champion: Mapping[str, Interval], config: EvaluateConfig
+) -> list[str]:
+    """Classes that surely fewer samples show than the champion's, whatever the overall metrics gained.
+
+    Both have as many samples as needed, so this finds smaller faults of a rare class than its few real images do.
+    The interval of the difference is Newcombe's (1998, "Interval estimation for the difference between independent
+    proportions", method 10), from the intervals of both shares.
+    """
+    doubts = []
+    for score in classes:
+        if (known := champion.get(score.title)) is None:
+            continue
+        difference = score.agreement - known.value
+        highest = difference + math.hypot(score.agreement_high - score.agreement, known.value - known.low)
+        if highest < -config.max_agreement_drop:
+            doubts.append(
+                f"{score.title}: {score.agreement:.0%} of its samples show the class, {known.value:.0%} of the"
+                f" champion's do (at least {-highest:.0%} less; evaluate.max_agreement_drop ="
+                f" {config.max_agreement_drop:g})."
             )
     return doubts
 

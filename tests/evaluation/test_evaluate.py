@@ -150,12 +150,20 @@ def test_better_than_the_champion_is_promoted(bundles: Path, data: Path, out: Pa
 
 
 @pytest.mark.usefixtures("only_copies")
-def test_the_champion_itself_is_held(bundles: Path, data: Path, out: Path, config: EvaluateConfig) -> None:
+def test_the_champion_itself_is_held(
+    bundles: Path, data: Path, out: Path, config: EvaluateConfig, reference: EvaluationReference
+) -> None:
     evaluation = evaluate_bundle(bundles / "fair", data, out, config, champion=bundles / "fair")
     assert evaluation.decision.verdict == "hold"
     again = {name: evaluation.metrics[name] for name in evaluation.champion_metrics}
     assert evaluation.champion_metrics == pytest.approx(again, nan_ok=True, rel=1e-12)
     assert {(span.low, span.value, span.high) for span in evaluation.differences.values()} == {(0.0, 0.0, 0.0)}
+    # Both models' classes are measured by the same labels and latents.
+    agreement = scored_champion(bundles / "fair", data, reference, config).classes
+    assert {title: span.value for title, span in agreement.items()} == {
+        score.title: score.agreement for score in evaluation.classes
+    }
+    assert len(agreement) == 3
 
 
 @pytest.mark.usefixtures("only_copies")

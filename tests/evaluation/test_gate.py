@@ -53,7 +53,8 @@ def differences(new: dict[str, float], old: dict[str, float], half: float = SURE
 
 
 def decided(new: dict[str, float], old: dict[str, float] | None, **options: Any) -> Decision:
-    arguments: dict[str, Any] = {"classes": [], "own_data": True, "same_data": True, "config": CONFIG, "half": SURE}
+    arguments: dict[str, Any] = {"classes": [], "champion_classes": {}, "own_data": True, "same_data": True}
+    arguments |= {"config": CONFIG, "half": SURE}
     arguments |= options
     half = arguments.pop("half")
     return decide(new, old, arguments.pop("differences", differences(new, old or {}, half)), **arguments)
@@ -209,6 +210,22 @@ def test_one_broken_class_is_enough_to_hold(changes: dict[str, Any], verdict: st
     decision = decided(but(SOUND, frechet=5.0), SOUND, classes=classes)
     assert decision.verdict == verdict
     assert re.search(reason, " ".join(decision.reasons))
+
+
+@pytest.mark.parametrize(
+    "champion, verdict",
+    [
+        (Interval(value=0.62, low=0.53, high=0.7), "promote"),
+        (Interval(value=0.72, low=0.63, high=0.79), "promote"),  # lower, but not surely by more than 5 %
+        (Interval(value=0.85, low=0.77, high=0.9), "hold"),
+    ],
+)
+def test_a_class_that_became_worse_holds_a_better_model(champion: Interval, verdict: str) -> None:
+    decision = decided(but(SOUND, frechet=5.0), SOUND, classes=[CLASS], champion_classes={"age=60+": champion})
+    assert decision.verdict == verdict
+    assert ("age=60+: 60% of its samples show the class, 85% of the champion's" in decision.reasons[0]) == (
+        verdict == "hold"
+    )
 
 
 def test_a_labelled_model_without_metrics_per_class_is_held() -> None:

@@ -19,6 +19,7 @@ from faceforge.evaluation.diagnostics.discriminator import membership_by_discrim
 from faceforge.evaluation.diagnostics.membership import UNKNOWN, Attack, attack_by_pixels
 from faceforge.evaluation.diagnostics.pixel_features import coarse_pixels
 from faceforge.evaluation.diagnostics.rates import interval
+from faceforge.evaluation.metrics.comparison import Interval
 from faceforge.evaluation.metrics.frechet import frechet_from_features
 from faceforge.evaluation.metrics.neighbours import k_nearest
 from faceforge.inference.calibration import LabelledLogits
@@ -130,6 +131,26 @@ def class_scores(
             )
         )
     return scores
+
+
+def agreement_by_class(
+    requested: Codes, predicted: Codes, vocabularies: Mapping[str, Sequence[str]]
+) -> dict[str, Interval]:
+    """Share of samples that are predicted as the requested class, by `column=class`, with its 95 % interval.
+
+    Args:
+        requested: codes (N, columns), see `requested_labels`; as in `class_scores`, the first of each class count.
+        predicted: codes (N, columns).
+        vocabularies: label column -> classes, in the order of the columns of the codes.
+    """
+    shares = {}
+    for position, (column, names) in enumerate(vocabularies.items()):
+        for code, name in enumerate(names):
+            rows = _first(requested[:, position] == code, SAMPLES_AT_MOST)
+            if len(rows):
+                value, low, high = _share(predicted[rows, position] == code)
+                shares[f"{column}={name}"] = Interval(value=value, low=low, high=high)
+    return shares
 
 
 def _first(mask: NDArray[np.bool_], count: int) -> NDArray[np.intp]:

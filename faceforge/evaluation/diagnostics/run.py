@@ -13,7 +13,13 @@ from faceforge.config import EvaluateConfig
 from faceforge.data.overview.contact_sheet import image_grid
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.diagnostics.class_scores import ClassScores, class_metrics, class_table
-from faceforge.evaluation.diagnostics.classes import LabelledImages, balanced_rows, class_scores, requested_labels
+from faceforge.evaluation.diagnostics.classes import (
+    LabelledImages,
+    agreement_by_class,
+    balanced_rows,
+    class_scores,
+    requested_labels,
+)
 from faceforge.evaluation.diagnostics.collapse import collapse, latent_sensitivity
 from faceforge.evaluation.diagnostics.faces import face_metrics
 from faceforge.evaluation.diagnostics.memorisation import memorisation
@@ -21,6 +27,7 @@ from faceforge.evaluation.diagnostics.realism import realism
 from faceforge.evaluation.diagnostics.train_on_synthetic import Labelled, train_on_synthetic
 from faceforge.evaluation.diagnostics.two_sample import two_sample_test
 from faceforge.evaluation.figures import Picture, Table, picture
+from faceforge.evaluation.metrics.comparison import Interval
 from faceforge.evaluation.reference import EvaluationReference
 from faceforge.evaluation.scores import ModelScores
 from faceforge.models.bundle import Bundle
@@ -76,6 +83,27 @@ def run_diagnostics(
     return findings
 
 
+def class_agreement(
+    bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
+) -> dict[str, Interval]:
+    """Share of samples that are predicted as the requested class, by `column=class`, as for the candidate's classes.
+
+    Args:
+        bundle: a model, for example the champion.
+        scores: its scores.
+        reference: the real images and the classifier.
+        config: the seed of the samples.
+
+    Returns:
+        The share with its 95 % interval; empty without labels.
+    """
+    if not scores.columns:
+        return {}
+    images, labels = _samples_per_class(bundle, scores, reference, config)
+    predicted = reference.classifier.predict_balanced(images)[:, _places(scores, reference)]
+    return agreement_by_class(labels, predicted, _vocabularies(scores, reference))
+
+
 def _two_sample(
     bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
 ) -> Findings:
@@ -110,12 +138,10 @@ def _memorisation(
 
 def _classes(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
     columns, n = _places(scores, reference), reference.compared
-    vocabularies = {name: reference.vocabularies[name] for name in scores.columns}
+    vocabularies = _vocabularies(scores, reference)
     if not columns:
         return Findings(classes=[])
-    labels = requested_labels(reference.all_train_labels[:, columns], vocabularies, config.seed)
-    latents = draw_latents(config.seed + 1, len(labels), bundle.info.spec.latent_size)
-    images = bundle.generate(latents, labels)
+    images, labels = _samples_per_class(bundle, scores, reference, config)
     chosen = balanced_rows(reference.all_train_labels[:, columns], vocabularies)
 
     def labelled(images: NDArray[np.uint8], codes: NDArray[np.int32]) -> LabelledImages:
@@ -131,6 +157,15 @@ def _classes(bundle: Bundle, scores: ModelScores, reference: EvaluationReference
         (scores.logits["training images"], scores.logits["holdout images"]) if scores.logits else None,
     )
     return Findings(class_metrics(classes), class_tables=[class_table(classes)], classes=classes)
+
+
+def _samples_per_class(
+    bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Equal numbers of samples of every class, with their requested labels; the same labels for every model."""
+    codes = reference.all_train_labels[:, _places(scores, reference)]
+    labels = requested_labels(codes, _vocabularies(scores, reference), config.seed)
+    return bundle.generate(draw_latents(config.seed + 1, len(labels), bundle.info.spec.latent_size), labels), labels
 
 
 def _realism(bundle: Bundle, scores: ModelScores, reference: EvaluationReference, config: EvaluateConfig) -> Findings:
@@ -156,7 +191,7 @@ def _collapse(bundle: Bundle, scores: ModelScores, reference: EvaluationReferenc
         reference.train,
         (reference.holdout, requested),
         (scores.samples[:n], requested),
-        {name: reference.vocabularies[name] for name in scores.columns},
+        _vocabularies(scores, reference),
         {"domain": (reference.train_features, reference.holdout_features, scores.evidence.features)},
         seed=config.seed,
     )
@@ -191,7 +226,7 @@ def _train_on_synthetic(
             (scores.samples, scores.labels),
         )
     )
-    result = train_on_synthetic(real, holdout, fake, {name: reference.vocabularies[name] for name in scores.columns})
+    result = train_on_synthetic(real, holdout, fake, _vocabularies(scores, reference))
     table = Table(
         title="Train on synthetic, test on real",
         caption=(
@@ -214,6 +249,11 @@ def _train_on_synthetic(
 def _places(scores: ModelScores, reference: EvaluationReference) -> list[int]:
     """Positions of the model's label columns among those of the image set."""
     return [list(reference.vocabularies).index(name) for name in scores.columns]
+
+
+def _vocabularies(scores: ModelScores, reference: EvaluationReference) -> dict[str, list[str]]:
+    """The model's label columns and their classes."""
+    return {name: reference.vocabularies[name] for name in scores.columns}
 
 
 def _finite(value: float) -> float | None:

@@ -82,6 +82,48 @@ def halved_resolution(images: Images) -> Images:
     return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR) for image in small])
 
 
+def warped(images: Images, pixels: float) -> Images:
+    """Moved by a smooth random field (an elastic deformation) of at most so many pixels."""
+    rng, edge = np.random.default_rng(0), images.shape[1]
+    rows, columns = np.mgrid[:edge, :edge].astype(np.float32)
+    result = []
+    for image in images:
+        fields = [cv2.GaussianBlur(rng.uniform(-1, 1, (edge, edge)).astype(np.float32), (0, 0), 4) for _ in range(2)]
+        down, right = (field * (pixels / np.abs(field).max()) for field in fields)
+        moved_to = columns + right, rows + down
+        result.append(cv2.remap(image, *moved_to, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
+    return np.stack(result)
+
+
+def narrowed(images: Images, pixels: int) -> Images:
+    """In perspective: the upper edge is shorter by so many pixels on each side."""
+    edge = images.shape[1]
+    corners = np.array([[0, 0], [edge, 0], [edge, edge], [0, edge]], np.float32)
+    seen = corners + np.array([[pixels, 0], [-pixels, 0], [0, 0], [0, 0]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, seen)
+    return np.stack([cv2.warpPerspective(i, matrix, (edge, edge), borderMode=cv2.BORDER_REFLECT) for i in images])
+
+
+def palette(images: Images, colours: int) -> Images:
+    """In the few colours that represent each image best (k-means)."""
+    cv2.setRNGSeed(0)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 1.0)
+    result = []
+    for image in images:
+        pixels = image.reshape(-1, 3).astype(np.float32)
+        _, nearest, centres = cv2.kmeans(pixels, colours, np.empty(0), stop, 1, cv2.KMEANS_PP_CENTERS)
+        result.append(centres[nearest[:, 0]].reshape(image.shape).astype(np.uint8))
+    return np.stack(result)
+
+
+def cut_out(images: Images, others: Images) -> Images:
+    """A disc of 80 % of the edge, before the background of other images."""
+    edge = images.shape[1]
+    rows, columns = np.mgrid[:edge, :edge] - edge / 2
+    inside = rows**2 + columns**2 < (0.4 * edge) ** 2
+    return np.where(inside[:, :, None], images, others)
+
+
 def clipped(values: NDArray[np.floating]) -> Images:
     return np.clip(values, 0, 255).astype(np.uint8)
 
@@ -121,6 +163,12 @@ ATTACKS: dict[str, tuple[float, Callable[[Images], Images]]] = {
     "shift of 2 and 2 pixels": (0.04, lambda images: moved(images, shift=(2, 2))),
     "zoom of 1.15, colour balance of 10 %": (0.1, lambda images: tinted(moved(images, zoom=1.15), 0.1)),
     "crop of 4 pixels all around": (0.15, lambda images: cropped(images, 4)),
+    "warped by up to 1 pixel": (0.04, lambda images: warped(images, 1)),
+    "warped by up to 2 pixels": (0.15, lambda images: warped(images, 2)),
+    "perspective of 3 pixels": (0.04, lambda images: narrowed(images, 3)),
+    "8 colours": (0.005, lambda images: palette(images, 8)),
+    "4 colours": (0.06, lambda images: palette(images, 4)),
+    "mirrored, crop of 3 pixels all around": (0.06, lambda images: cropped(images[:, :, ::-1].copy(), 3)),
     "shift of 2 and 2 pixels, JPEG of quality 75": (0.25, lambda images: jpeg(moved(images, shift=(2, 2)), 75)),
 }
 
@@ -143,6 +191,7 @@ PARTIAL: dict[str, tuple[float, Callable[[Images, Images, Images], Images]]] = {
     "left half, JPEG of quality 75": (0.06, lambda first, second, unseen: jpeg(halved(first, unseen, 2), 75)),
     "upper half, colour balance of 15 %": (0.06, lambda a, b, unseen: tinted(halved(a, unseen, 1), 0.15)),
     "upper half, noise of 8 grey levels": (0.06, lambda a, b, unseen: noisy(halved(a, unseen, 1), 8)),
+    "another background": (0.005, lambda first, second, unseen: cut_out(first, unseen)),
     "a quarter": (0.005, lambda first, second, unseen: pasted(first, unseen, QUARTER, QUARTER)),
     "the middle 16 x 16 pixels": (0.005, lambda first, second, unseen: pasted(first, unseen, CENTRE, CENTRE)),
     "the middle rows": (0.005, lambda first, second, unseen: pasted(first, unseen, CENTRE, ALL)),

@@ -10,11 +10,17 @@ import pytest
 from faceforge.config import EvaluateConfig
 from faceforge.data.sources.toyfaces import COLUMN, EXPRESSIONS, draw_toyfaces
 from faceforge.evaluation.diagnostics.class_scores import ClassScores, class_metrics, class_table, worst_class
-from faceforge.evaluation.diagnostics.classes import LabelledImages, balanced_rows, class_scores, requested_labels
+from faceforge.evaluation.diagnostics.classes import (
+    LabelledImages,
+    agreement_by_class,
+    balanced_rows,
+    class_scores,
+    requested_labels,
+)
 from faceforge.evaluation.diagnostics.copies import CopyDetector
 from faceforge.evaluation.gate import decide
 from faceforge.evaluation.metrics.comparison import Interval
-from tests.evaluation.diagnostics.attacks import halved
+from tests.evaluation.diagnostics.attacks import halved, noisy
 
 LABELS = {COLUMN: list(EXPRESSIONS)}
 RARE = 2
@@ -57,8 +63,10 @@ def world() -> dict[str, Any]:
     }
 
 
-def measured(world: dict[str, Any], samples_of_rare: np.ndarray, true_class: int = RARE) -> list[ClassScores]:
-    """Scores of a model that is honest about all classes but the rare one."""
+def measured(
+    world: dict[str, Any], samples_of_rare: np.ndarray, true_class: int | np.ndarray = RARE
+) -> list[ClassScores]:
+    """Scores of a model that is honest about all classes but the rare one, whose samples show `true_class`."""
     features = Features()
     train, holdout = (features.labelled(*world[name]) for name in ("train", "holdout"))
     requested = requested_labels(train.codes, LABELS, seed=0)
@@ -68,12 +76,12 @@ def measured(world: dict[str, Any], samples_of_rare: np.ndarray, true_class: int
         rows = np.flatnonzero(requested[:, 0] == code)
         source = samples_of_rare if code == RARE else world["fresh"][code]
         images[rows] = source[np.arange(len(rows)) % len(source)]
-        truth[rows, 0] = true_class if code == RARE else code
+        truth[rows, 0] = np.resize(true_class, len(rows)) if code == RARE else code
     fake = features.labelled(images, requested, truth)
     return class_scores(train, holdout, fake, LABELS, world["detector"])
 
 
-def verdict(classes: list[ClassScores]) -> tuple[str, str]:
+def verdict(classes: list[ClassScores], champion_classes: dict[str, Interval] | None = None) -> tuple[str, str]:
     better = Interval(value=0.2, low=0.1, high=0.3)
     same = Interval(value=0.0, low=-0.01, high=0.01)
     decision = decide(
@@ -81,6 +89,7 @@ def verdict(classes: list[ClassScores]) -> tuple[str, str]:
         SOUND | {"domain/frechet": 1.25},
         {"domain/frechet": better, "domain/recall": same, "domain/label_agreement": same},
         classes=classes,
+        champion_classes=champion_classes or {},
         own_data=True,
         same_data=True,
         config=EvaluateConfig.model_validate({}),
@@ -102,6 +111,7 @@ def test_an_honest_model_passes_with_equal_numbers_of_samples(world: dict[str, A
         ("another class", "of its samples show the class"),
         ("one fixed face", "less varied"),
         ("four fixed faces", "less varied"),
+        ("two noisy faces in turn", "less varied"),
         ("verbatim copies", "copies of training images"),
         ("one in ten verbatim copies", "copies of training images"),
         ("one in ten mirrored copies", "copies of training images"),
@@ -115,6 +125,7 @@ def test_a_broken_rare_class_is_not_promoted(world: dict[str, Any], attack: str,
         "another class": fresh[1],
         "one fixed face": fresh[RARE][:1],
         "four fixed faces": fresh[RARE][:4],
+        "two noisy faces in turn": noisy(np.resize(fresh[RARE][:2], (128, 32, 32, 3)), 4),
         "verbatim copies": own,
         "one in ten verbatim copies": np.concatenate([fresh[RARE][:108], own]),
         "one in ten mirrored copies": np.concatenate([fresh[RARE][:108], own[:, :, ::-1]]),
@@ -125,6 +136,25 @@ def test_a_broken_rare_class_is_not_promoted(world: dict[str, Any], attack: str,
     assert decision != "promote"
     assert EXPRESSIONS[RARE] in reasons
     assert reason in reasons
+
+
+def test_a_class_of_which_the_champion_shows_more_is_not_promoted(world: dict[str, Any]) -> None:
+    """One in three samples shows the class: too many for the six real images of it to tell, but the champion does."""
+    shown = np.repeat([RARE, 1], [43, 85])
+    images = np.concatenate([world["fresh"][RARE][:43], world["fresh"][1][:85]])
+    classes = measured(world, images, shown)
+    assert verdict(classes)[0] == "promote"
+    requested = requested_labels(world["train"][1], LABELS, seed=0)
+    predicted = Features().labelled(np.zeros((len(requested), 32, 32, 3), np.uint8), requested).predicted
+    champion = agreement_by_class(requested, predicted, LABELS)
+    of_champion = champion[f"{COLUMN}={EXPRESSIONS[RARE]}"].value
+    of_candidate = classes[RARE].agreement
+    assert of_champion == pytest.approx(0.9, abs=0.02)
+    assert of_candidate == pytest.approx(0.9 * 43 / 128 + 0.1 * 85 / 128, abs=0.02)  # one prediction in ten is wrong
+    decision, reasons = verdict(classes, champion)
+    assert decision == "hold"
+    assert f"{EXPRESSIONS[RARE]}: {of_candidate:.0%} of its samples show the class, {of_champion:.0%} of" in reasons
+    assert EXPRESSIONS[1] not in reasons
 
 
 def test_a_common_class_of_copies_is_not_promoted(world: dict[str, Any]) -> None:

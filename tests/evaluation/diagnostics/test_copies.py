@@ -55,7 +55,14 @@ def test_known_limits(detector: CopyDetector, honest: dict[str, Distances]) -> N
     """Not caught, as docs/evaluation.md says; when one of these fails, the check has improved."""
     first, second, third, unseen = TRAIN[:COPIES], TRAIN[100 : 100 + COPIES], TRAIN[200 : 200 + COPIES], FRESH[:COPIES]
     band = pasted(first, unseen, slice(8, 20), slice(None))
-    for hidden in (255 - first, blended(blended(first, second), third, 2 / 3), blended(first, unseen), band):
+    upside_down = first[:, ::-1].copy()
+    for hidden in (
+        255 - first,
+        upside_down,
+        blended(blended(first, second), third, 2 / 3),
+        blended(first, unseen),
+        band,
+    ):
         assert not caught(detector, honest, hidden, 0.06)
 
 
