@@ -91,7 +91,7 @@ class Statistics(_Part):
         mean: mean of all pixel values of each channel, 0..1.
         std: standard deviation, likewise.
         distributions: histograms of width and height (of the source images, pixels), brightness, contrast and
-            sharpness (`prepare.Measures`); empty for augmented sets and sets made from arrays.
+            sharpness (`measures.Measures`); empty for augmented sets and sets made from arrays.
         thumbnails: moments that `data.drift` compares; None for augmented sets and sets made from arrays.
     """
 

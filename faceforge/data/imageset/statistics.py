@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceforge.data.imageset.info import Distribution, Statistics, ThumbnailMoments
 from faceforge.data.pixels import Encoded
-from faceforge.data.preprocess.prepare import Measures
+from faceforge.data.preprocess.measures import Measures
 
 _BATCH = 512
 

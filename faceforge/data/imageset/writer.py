@@ -32,7 +32,7 @@ from faceforge.data.imageset.info import (
 from faceforge.data.imageset.reader import ImageSet
 from faceforge.data.imageset.statistics import EDGES, StatisticsBuilder
 from faceforge.data.pixels import Encoded, Pixels, encode
-from faceforge.data.preprocess.prepare import Measures
+from faceforge.data.preprocess.measures import Measures
 from faceforge.errors import FaceForgeError
 from faceforge.files import atomic_folder
 

@@ -28,13 +28,11 @@ class RejectLimit:
         self._examples: dict[str, list[str]] = {}  # reason -> paths
 
     def add(self, path: str, reason: str, absent: bool) -> None:
-        """Counts a sample if it has a reject reason.
+        """Counts a rejected sample.
 
         Raises:
             FaceForgeError: the limit is exceeded.
         """
-        if not reason:
-            return
         self.count += 1
         self._absent += absent
         if not absent and sum(map(len, self._examples.values())) < _REJECTS_SHOWN:

@@ -6,27 +6,20 @@ for all images), and divisible (parts may be made on different machines).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceforge.data.ingest.processing import ProcessedSample
-from faceforge.data.preprocess.prepare import Measures
+from faceforge.data.ingest.rows import label_fields, schema
 from faceforge.errors import FaceForgeError, first_line
 from faceforge.files import atomic_file
 
 MIN_SAMPLES, MAX_SAMPLES = 256, 2000  # per part; the minimum gives even a small source several parts
 PARTS = 128  # aimed at
 ROWS_AT_ONCE = 256
-
-_TYPES = {int: pa.uint64(), float: pa.float64(), bytes: pa.binary()}
-_SUMS = pa.list_(pa.int64())
-_IMAGE = {"png": pa.binary(), "sha256": pa.binary(), "sums": _SUMS, "squares": _SUMS}
-_MEASURES = {name: _TYPES[kind] for name, kind in get_type_hints(Measures).items()}
 
 
 class Parts:
@@ -44,40 +37,31 @@ class Parts:
         self._folders = (folder, *others)
         size = min(max(count // PARTS, MIN_SAMPLES), MAX_SAMPLES)
         self.ranges = [(start, min(start + size, count)) for start in range(0, count, size)]
-        self._schema = pa.schema(
-            [
-                *((name, pa.string()) for name in ("path", "group", "split", "reason")),
-                ("absent", pa.bool_()),
-                *((name, pa.string()) for name in self.label_fields()),
-                *_IMAGE.items(),
-                *_MEASURES.items(),
-            ]
-        )
+        self._schema = schema(columns)
 
     def missing(self, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         """Those of the ranges (start, stop) whose part does not exist."""
         return [part for part in ranges if self._find(part) is None]
 
-    def write(self, part: tuple[int, int], samples: Iterable[ProcessedSample]) -> None:
-        """Writes one part atomically, taking from `samples` as many as the part (start, stop) holds.
+    def write(self, part: tuple[int, int], rows: Iterator[pa.RecordBatch]) -> None:
+        """Writes one part atomically, taking `rows` until the part (start, stop) is complete.
 
         Raises:
             FaceForgeError: there are fewer.
         """
-        start, stop = part
-        rows, written = islice(samples, stop - start), start
+        written, stop = part
         with (
             atomic_file(self.folder / _file_name(part)) as partial,
             pq.ParquetWriter(
                 partial, self._schema, compression="none", use_dictionary=False, write_statistics=False
             ) as file,
         ):
-            while batch := [self._row(sample) for sample in islice(rows, ROWS_AT_ONCE)]:
-                columns = map(pa.array, zip(*batch, strict=True), self._schema.types)
-                file.write_batch(pa.RecordBatch.from_arrays(list(columns), schema=self._schema))
-                written += len(batch)
-            if written != stop:
-                raise FaceForgeError(f"the source ended after {written:,} of {self.count:,} images; did it change?")
+            while written < stop:
+                group = _at_least(min(ROWS_AT_ONCE, stop - written), rows)
+                if not group:
+                    raise FaceForgeError(f"the source ended after {written:,} of {self.count:,} images; did it change?")
+                file.write_table(pa.Table.from_batches(group, self._schema))
+                written += sum(map(len, group))
 
     def batches(self, columns: Sequence[str], ranges: Sequence[tuple[int, int]] | None = None) -> Iterator[Any]:
         """Columns of all samples (or of the parts in `ranges`) as record batches, in the order of the source."""
@@ -97,19 +81,18 @@ class Parts:
 
     def label_fields(self) -> list[str]:
         """The names of the label columns inside the parts."""
-        return [f"label_{position}" for position in range(len(self.columns))]
+        return label_fields(self.columns)
 
     def _find(self, part: tuple[int, int]) -> Path | None:
         return next((path for folder in self._folders if (path := folder / _file_name(part)).is_file()), None)
 
-    def _row(self, sample: ProcessedSample) -> tuple[Any, ...]:
-        """The values of a sample in the order of the schema."""
-        common = sample.path, sample.group, sample.split, sample.reason, sample.absent
-        labels = map(sample.labels.get, self.columns)
-        image, measures = sample.image, sample.measures
-        if image is None or measures is None:
-            return (*common, *labels, *[None] * (len(_IMAGE) + len(_MEASURES)))
-        return (*common, *labels, image.png, bytes.fromhex(image.sha256), image.sums, image.squares, *measures)
+
+def _at_least(count: int, batches: Iterator[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The next batches that have `count` rows in total, or all if there are fewer."""
+    taken: list[pa.RecordBatch] = []
+    while sum(map(len, taken)) < count and (batch := next(batches, None)) is not None:
+        taken.append(batch)
+    return taken
 
 
 def _file_name(part: tuple[int, int]) -> str:

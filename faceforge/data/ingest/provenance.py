@@ -17,7 +17,7 @@ from faceforge.files import atomic_file
 PROVENANCE_FILE = "source.json.gz"
 # Settings that select among prepared images but do not affect how one image is prepared.
 SELECTION_SETTINGS = frozenset({"holdout", "max_rejects", "min_class", "near_duplicates"})
-_PREPARATION = "2"  # increase this when the same file with the same settings gives other pixels or measures
+_PREPARATION = "3"  # increase this when the same file with the same settings gives other pixels or measures
 _NAMES_SHOWN = 3
 
 

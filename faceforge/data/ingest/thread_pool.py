@@ -20,12 +20,12 @@ _Out = TypeVar("_Out")
 
 
 def map_in_threads(
-    function: Callable[[list[_In]], list[_Out]],
+    function: Callable[[list[_In]], _Out],
     on_crash: Callable[[_In], _Out],
     batches: Iterable[list[_In]],
     timeout: float = TIMEOUT_SECONDS,
 ) -> Iterator[_Out]:
-    """Applies a function to batches of items in threads; the results come in order.
+    """Applies a function to batches of items in threads; the results, one for each batch, come in order.
 
     A thread cannot be stopped. When a batch does not end within `timeout` seconds, it and all batches after it are
     processed by a `WorkerPool`, which can be; the thread is left behind and does not keep the program from ending.
@@ -36,16 +36,16 @@ def map_in_threads(
         timeout: seconds for one batch.
     """
     remaining = iter(batches)
-    pending: deque[tuple[list[_In], AsyncResult[list[_Out]]]] = deque()
+    pending: deque[tuple[list[_In], AsyncResult[_Out]]] = deque()
     pool = ThreadPool(workers())  # of daemon threads
     try:
         for batch in remaining:
             pending.append((batch, pool.apply_async(function, (batch,))))
             if len(pending) > workers() * _AHEAD:
-                yield from pending[0][1].get(timeout)
+                yield pending[0][1].get(timeout)
                 pending.popleft()
         while pending:
-            yield from pending[0][1].get(timeout)
+            yield pending[0][1].get(timeout)
             pending.popleft()
         return
     except ThreadTimeoutError:

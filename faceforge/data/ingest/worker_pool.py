@@ -17,7 +17,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from socket import socketpair
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from faceforge.data.pixels import map_ordered
 
@@ -33,20 +33,21 @@ class WorkerPool(Generic[_In, _Out]):
     """Applies a function to batches of items in other processes, several at a time; a context manager.
 
     Args:
-        function: returns one result for each item of a batch; picklable, as are items and results.
+        function: returns the result of a batch; picklable, as are items and results.
         on_crash: gives the result for an item that ended its process (decoder crash, out of memory) or timed out.
         count: number of processes.
     """
 
-    def __init__(
-        self, function: Callable[[list[_In]], list[_Out]], on_crash: Callable[[_In], _Out], count: int
-    ) -> None:
+    def __init__(self, function: Callable[[list[_In]], _Out], on_crash: Callable[[_In], _Out], count: int) -> None:
         self._function, self._on_crash, self._count = function, on_crash, count
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._running: list[Generator[list[_Out]]] = []
 
     def map(self, batches: Iterable[list[_In]]) -> Iterator[_Out]:
-        """The results in the order of the items; only a few batches are taken ahead."""
+        """The results in the order of the batches: one for each, or, after a crash, one for each of its items.
+
+        Only a few batches are taken ahead.
+        """
         results = map_ordered(self._run, batches, ahead=2, count=self._count)
         self._running.append(results)
         for batch_results in results:
@@ -68,8 +69,7 @@ class WorkerPool(Generic[_In, _Out]):
     def _run(self, items: list[_In]) -> list[_Out]:
         worker = self._idle.get()
         try:
-            results: list[_Out] = worker.request(items)
-            return results
+            return [worker.request(items)]
         except (EOFError, OSError):  # the process died or timed out: replace it
             worker.close()
             worker = _Worker(self._function)
@@ -105,7 +105,7 @@ class _Worker:
         with suppress(OSError):  # the process may have died already; `request` reports that
             self._connection.send(function)
 
-    def request(self, items: list[_In]) -> list[_Out]:
+    def request(self, items: list[_In]) -> Any:
         """Processes a batch; raises EOFError or OSError if the process has died or does not answer in time."""
         if not self._started:
             try:
@@ -118,8 +118,7 @@ class _Worker:
         response = self._connection.recv()
         if isinstance(response, str):
             raise RuntimeError(f"a worker process failed:\n{response}")
-        results: list[_Out] = response
-        return results
+        return response
 
     def close(self) -> None:
         self._connection.close()

@@ -14,7 +14,9 @@ import numpy as np
 from PIL import Image
 
 from faceforge.config import IngestConfig
+from faceforge.data.pixels import Pixels
 from faceforge.data.preprocess.decode import RejectedError
+from faceforge.data.preprocess.resample import reduce_image
 
 Box = tuple[float, float, float, float]
 Landmarks = tuple[tuple[float, float], ...]
@@ -126,22 +128,35 @@ def align_to_landmarks(landmarks: Sequence[tuple[float, float]], size: tuple[int
     return Region(centre.real, centre.imag, edge, math.atan2(rotation.imag, rotation.real))
 
 
-def crop_and_resize(image: Image.Image, region: Region, size: int) -> Image.Image:
+def crop_and_resize(image: Image.Image | Pixels, region: Region, size: int) -> Pixels:
     """Crops a region of an image and resizes it to `size` x `size` pixels.
 
     Downscaling filters with a Hamming kernel as wide as the reduction, so that nothing aliases; it is as sharp as a
     bicubic kernel and takes two thirds of its time. Upscaling uses a Lanczos kernel. Where a rotated region reaches
     beyond the image, the image is reflected.
+
+    Args:
+        image: in mode L or RGB, or its pixels, uint8 (H, W) or (H, W, 3).
+        region: what to keep.
+        size: edge of the result.
+
+    Returns:
+        uint8 (size, size) or (size, size, 3).
     """
+    width, height = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
     half = region.edge / 2
     box = (region.x - half, region.y - half, region.x + half, region.y + half)
-    clipped = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], image.width), min(box[3], image.height))
+    clipped = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height))
     beyond = max(abs(a - b) for a, b in zip(box, clipped, strict=True))
-    if region.angle != 0 or beyond > 1:  # up to one pixel beyond the border is rounding
-        return _rotate_and_resize(image, region, size)
+    upright = region.angle == 0 and beyond <= 1  # up to one pixel beyond the border is rounding
+    if upright and region.edge > size and not isinstance(image, Image.Image):
+        return reduce_image(image, clipped, size)
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    if not upright:
+        return np.asarray(_rotate_and_resize(image, region, size))
     if clipped == (0, 0, *image.size) and image.size == (size, size):
-        return image
-    return image.resize((size, size), _kernel(region.edge / size), box=clipped)
+        return np.asarray(image)
+    return np.asarray(image.resize((size, size), _kernel(region.edge / size), box=clipped))
 
 
 def _rotate_and_resize(image: Image.Image, region: Region, size: int) -> Image.Image:

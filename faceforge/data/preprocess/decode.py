@@ -150,7 +150,7 @@ def _decode(image: ImageFile, data: bytes, needed: tuple[float, float]) -> Image
     size = image.size
     image.draft(None, (2 * math.ceil(needed[0]), 2 * math.ceil(needed[1])))  # lets JPEG decode at a fraction
     full_size_jpeg = image.format in _JPEG and image.mode == "RGB" and image.size == size
-    if full_size_jpeg and (decoded := decode_jpeg(data)) is not None:
-        return decoded
+    if full_size_jpeg and (pixels := decode_jpeg(data)) is not None:
+        return Image.fromarray(pixels)
     image.load()
     return image

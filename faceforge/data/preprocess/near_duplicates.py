@@ -47,7 +47,7 @@ def near_duplicates(
         train: (N,).
         holdout: (M,).
         radius: greatest number of differing bits; 0 = equal hashes only.
-        thumbnails: `prepare.Measures.thumbnail` of both, uint8 (N, K) and (M, K); None = compare hashes only.
+        thumbnails: `measures.Measures.thumbnail` of both, uint8 (N, K) and (M, K); None = compare hashes only.
 
     Returns:
         rows of `train`, ascending, and for each the nearest row of `holdout` (the first of equally near ones).

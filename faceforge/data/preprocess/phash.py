@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 _EDGE, _FREQUENCIES = 32, 8
 
 
-def perceptual_hash(grey: NDArray[np.float64]) -> int:
-    """The 64-bit hash, 0 <= hash < 2**64, of integer grey levels 0..255 (S, S), S a multiple of 32.
+def perceptual_hashes(grey: NDArray[np.float64]) -> list[int]:
+    """The 64-bit hash, 0 <= hash < 2**64, of each of N images of integer grey levels 0..255 (N, S, S), S = 32 k.
 
     All sums are integers below 2**53, so the hash is the same on every machine.
     """
-    cosines = _cosines(len(grey))
-    coefficients = cosines @ grey @ cosines.T
-    ordered = np.sort(coefficients, axis=None)
-    bits = 2 * coefficients > ordered[31] + ordered[32]
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    count, edge = grey.shape[:2]
+    cosines = _cosines(edge)
+    rows = (grey.reshape(count * edge, edge) @ cosines.T).reshape(count, edge, _FREQUENCIES)
+    coefficients = (cosines @ rows).reshape(count, -1)
+    ordered = np.sort(coefficients, axis=1)
+    bits = 2 * coefficients > ordered[:, 31:32] + ordered[:, 32:33]
+    hashes: list[int] = np.packbits(bits, axis=1).view(">u8")[:, 0].tolist()
+    return hashes
 
 
 @cache

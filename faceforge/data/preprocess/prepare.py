@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from faceforge.config import IngestConfig
@@ -24,46 +24,22 @@ from faceforge.data.preprocess.decode import RejectedError, decode_upright, open
 from faceforge.data.preprocess.face_model import detect_landmarks
 from faceforge.data.preprocess.faces import MIN_FACE_SHARE, detect_face
 from faceforge.data.preprocess.jpeg import decode_jpeg, plain_jpeg_size
-from faceforge.data.preprocess.phash import perceptual_hash
+from faceforge.data.preprocess.measures import Measures, measure
 
-__all__ = ["CroppedImage", "Measures", "PreparedImage", "RejectedError", "crop_image", "measure_image", "prepare_image"]
+__all__ = ["CroppedImage", "PreparedImage", "RejectedError", "crop_image", "measure_images", "prepare_image"]
 
 _MODES = {1: "L", 3: "RGB"}
-THUMBNAIL_EDGE = 4
-
-
-class Measures(NamedTuple):
-    """What is measured on one image; plain values, so that they can be stored as columns.
-
-    Attributes:
-        width: of the upright source image, pixels.
-        height: likewise.
-        brightness: mean grey level of the prepared image, 0..1.
-        contrast: standard deviation of its grey levels, 0..0.5.
-        sharpness: variance of the Laplacian (four neighbours) of its grey levels 0..255; low when blurred.
-        phash: perceptual hash of 64 bits, 0 <= phash < 2**64 (`faceforge.data.preprocess.phash`).
-        thumbnail: the prepared image averaged to 4 x 4 pixels, row by row, `channels` bytes each; used to measure
-            drift and to confirm near duplicates.
-    """
-
-    width: int
-    height: int
-    brightness: float
-    contrast: float
-    sharpness: float
-    phash: int
-    thumbnail: bytes
 
 
 class CroppedImage(NamedTuple):
     """An image as it will be stored, before the quality filters that look at its pixels.
 
     Attributes:
-        image: image_size x image_size, in mode L or RGB for 1 or 3 channels.
+        pixels: uint8 (image_size, image_size) for 1 channel, (image_size, image_size, 3) for 3.
         source_size: width and height of the upright source, pixels.
     """
 
-    image: Image.Image
+    pixels: Pixels
     source_size: tuple[int, int]
 
 
@@ -77,8 +53,15 @@ class PreparedImage(NamedTuple):
 def prepare_image(
     data: bytes | Pixels, config: IngestConfig, box: Box | None = None, landmarks: Landmarks | None = None
 ) -> PreparedImage:
-    """Decodes, crops, resizes, measures and filters one image: `crop_image`, then `measure_image`."""
-    return measure_image(crop_image(data, config, box, landmarks), config)
+    """Decodes, crops, resizes, measures and filters one image: `crop_image`, then `measure_images`.
+
+    Raises:
+        RejectedError: see both.
+    """
+    (image,) = measure_images([crop_image(data, config, box, landmarks)], config)
+    if isinstance(image, RejectedError):
+        raise image
+    return image
 
 
 def crop_image(
@@ -96,8 +79,8 @@ def crop_image(
         RejectedError: not an image, damaged, too large, too small or too elongated, or without what the crop needs.
     """
     if not isinstance(data, bytes):
-        image = Image.fromarray(data)
-        return _crop(image, image.size, _checked_region(image.size, config, box, landmarks), config)
+        given = data.shape[1], data.shape[0]
+        return _crop(data, given, _checked_region(given, config, box, landmarks), config)
     if size := plain_jpeg_size(data):
         region = _checked_region(size, config, box, landmarks)
         # A JPEG four times as large as needed goes to Pillow, which decodes it at a fraction of its size.
@@ -111,15 +94,26 @@ def crop_image(
         return _crop(decode_upright(file, data, _scale(size, region, config)), size, region, config)
 
 
-def measure_image(cropped: CroppedImage, config: IngestConfig) -> PreparedImage:
-    """Measures a cropped image and applies the quality filters that look at its pixels.
+def measure_images(images: Sequence[CroppedImage], config: IngestConfig) -> list[PreparedImage | RejectedError]:
+    """Measures cropped images and applies the quality filters that look at pixels.
 
-    Raises:
-        RejectedError: uniform or blurred beyond the limits.
+    Returns:
+        for each image, the prepared image, or the error that rejects it because it is uniform or blurred.
     """
-    measures = _measure(*cropped)
-    quality.check_contrast_and_sharpness(measures.contrast, measures.sharpness, config)
-    return PreparedImage(np.atleast_3d(np.asarray(cropped.image)), measures)
+    if not images:
+        return []
+    pixels = np.stack([cropped.pixels for cropped in images])
+    pixels = pixels.reshape(*pixels.shape[:3], config.channels)
+    measures = measure(pixels, [cropped.source_size for cropped in images])
+    return [_filtered(PreparedImage(*prepared), config) for prepared in zip(pixels, measures, strict=True)]
+
+
+def _filtered(image: PreparedImage, config: IngestConfig) -> PreparedImage | RejectedError:
+    try:
+        quality.check_contrast_and_sharpness(image.measures.contrast, image.measures.sharpness, config)
+    except RejectedError as error:
+        return error
+    return image
 
 
 def _scale(size: tuple[int, int], region: Region | None, config: IngestConfig) -> float:
@@ -139,17 +133,22 @@ def _checked_region(
 
 
 def _crop(
-    image: Image.Image, source_size: tuple[int, int], region: Region | None, config: IngestConfig
+    image: Image.Image | Pixels, source_size: tuple[int, int], region: Region | None, config: IngestConfig
 ) -> CroppedImage:
     """Crops `image`, which is upright, L or RGB, and possibly smaller than the source; `region` is in source pixels."""
-    scale = image.width / source_size[0]
+    if config.channels == 1 or region is None:
+        image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    width = image.width if isinstance(image, Image.Image) else image.shape[1]
+    scale = width / source_size[0]
     if region is None:
+        assert isinstance(image, Image.Image)  # noqa: S101 - see above
         region = _detected_region(image, config)
         quality.check_edge(region.edge / scale, config)
     else:
         region = region.scaled(scale)
     mode = _MODES[config.channels]
-    image = image if image.mode == mode else image.convert(mode)
+    if isinstance(image, Image.Image) and image.mode != mode:
+        image = image.convert(mode)
     return CroppedImage(crop_and_resize(image, region, config.image_size), source_size)
 
 
@@ -161,29 +160,3 @@ def _detected_region(image: Image.Image, config: IngestConfig) -> Region:
     if config.crop == "landmarks":
         return align_to_landmarks(landmarks, image.size, config.crop_margin)
     return square_around_box(box, image.size, config.crop_margin)
-
-
-def _measure(image: Image.Image, source_size: tuple[int, int]) -> Measures:
-    """All sums are integers below 2**53, so they are exact in float64 whatever their order."""
-    import cv2
-
-    luma = np.asarray(image.convert("L"))  # ITU-R 601-2, rounded
-    laplacian = cv2.Laplacian(luma, cv2.CV_16S, ksize=1)[1:-1, 1:-1]
-    grey = luma.astype(np.float64)
-    mean, variance = _mean_and_variance(grey)
-    return Measures(
-        width=source_size[0],
-        height=source_size[1],
-        brightness=mean / 255,
-        contrast=variance**0.5 / 255,
-        sharpness=_mean_and_variance(laplacian.astype(np.float64))[1],
-        phash=perceptual_hash(grey),
-        thumbnail=image.reduce(image.width // THUMBNAIL_EDGE).tobytes(),
-    )
-
-
-def _mean_and_variance(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Of integers in float64."""
-    flat = values.ravel()
-    count, total, squares = flat.size, int(flat.sum()), int(flat @ flat)
-    return total / count, (squares * count - total * total) / count**2

@@ -25,7 +25,7 @@ def check_contrast_and_sharpness(contrast: float, sharpness: float, config: Inge
     """Rejects an image that is nearly one colour (`min_contrast`) or blurred (`min_sharpness`).
 
     Args:
-        contrast, sharpness: as in `prepare.Measures`.
+        contrast, sharpness: as in `measures.Measures`.
         config: the limits.
     """
     if contrast < config.min_contrast:

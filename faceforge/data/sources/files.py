@@ -84,8 +84,11 @@ class FileBytes:
     def __call__(self) -> bytes:
         """The bytes."""
         with open(self.file, "rb") as stream:
-            stream.seek(self.start)
-            data = stream.read(MAX_FILE_BYTES + 1 if self.size is None else self.size)
+            if self.size is None:  # a buffer of the file's size, not of the limit; one byte more shows the end of file
+                data = stream.read(min(os.fstat(stream.fileno()).st_size, MAX_FILE_BYTES) + 1)
+            else:
+                stream.seek(self.start)
+                data = stream.read(self.size)
         if len(data) > MAX_FILE_BYTES:
             raise OSError(f"more than {MAX_FILE_BYTES // 2**20} MB")
         if self.size is not None and len(data) < self.size:

@@ -15,8 +15,13 @@ def test_batches_are_bounded_by_number_and_by_bytes() -> None:
     half = InMemory(bytes(BATCH_BYTES // 2))
     large = InMemory(np.zeros((BATCH_BYTES, 2, 3), np.uint8))
     samples = [*[Sample("file")] * (BATCH_SAMPLES + 1), *[Sample("half", half)] * 3, Sample("large", large)]
-    paths = [[sample.path for sample in batch] for batch in batches([*samples, Sample("file")])]
+    paths = [[sample.path for sample in batch] for batch in batches([*samples, Sample("file")], 64)]
     assert paths == [["file"] * BATCH_SAMPLES, ["file", "half", "half"], ["half"], ["large"], ["file"]]
+
+
+def test_batches_of_large_images_are_smaller() -> None:
+    sizes = [len(batch) for batch in batches([Sample("file")] * 40, 256)]
+    assert sizes == [16, 16, 8]
 
 
 def test_few_samples_are_taken_ahead() -> None:
@@ -27,7 +32,7 @@ def test_few_samples_are_taken_ahead() -> None:
             taken.append(number)
             yield Sample(str(number), problem="none")
 
-    with parallel_processing(IngestConfig.model_validate({}), 2000) as process:
-        processed = process(samples())
-        assert next(processed).path == "0"
+    with parallel_processing(IngestConfig.model_validate({}), (), 2000) as process:
+        rows = process(batches(samples(), 64))
+        assert next(rows).column("path")[0].as_py() == "0"
         assert len(taken) <= BATCH_SAMPLES * (2 * workers() + 1) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ def work(items: list[str]) -> list[str]:
     return [f"{item} done" for item in items]
 
 
-def lost(item: str) -> str:
-    return f"{item} lost"
+def lost(item: str) -> list[str]:
+    return [f"{item} lost"]
 
 
 def numbered(count: int, taken: list[int]) -> Iterator[list[str]]:
@@ -41,16 +42,16 @@ def numbered(count: int, taken: list[int]) -> Iterator[list[str]]:
 def test_results_come_in_order_and_few_batches_are_taken_ahead() -> None:
     taken: list[int] = []
     results = map_in_threads(work, lost, numbered(100, taken))
-    assert next(results) == "0 done"
+    assert next(results) == ["0 done"]
     assert len(taken) <= 2 * workers() + 2
-    assert list(results) == [f"{number} done" for number in range(1, 100)]
+    assert list(results) == [[f"{number} done"] for number in range(1, 100)]
 
 
 def test_a_hang_costs_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "TIMEOUT_SECONDS", 1.0)
     batches = [["0", "1"], ["2", "hang", "3"], *([str(number)] for number in range(4, 30))]
     began = time.monotonic()
-    results = list(map_in_threads(work, lost, batches, timeout=0.5))
+    results = list(chain.from_iterable(map_in_threads(work, lost, batches, timeout=0.5)))
     assert results == ["0 done", "1 done", "2 done", "hang lost", *(f"{number} done" for number in range(3, 30))]
     assert time.monotonic() - began < 50
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -48,22 +48,22 @@ def note(items: list[str]) -> list[str]:
     return [str(os.getpid())] * len(items)
 
 
-def lost(item: int | str) -> str:
-    return f"{item} lost"
+def lost(item: int | str) -> list[str]:
+    return [f"{item} lost"]
 
 
 def test_results_come_in_order_and_a_death_costs_one_item() -> None:
     items: list[int | str] = [*range(40), "die", *range(40, 60)]
     with WorkerPool(work, lost, 2) as pool:
-        results = list(pool.map(in_batches(items)))
+        results = list(chain.from_iterable(pool.map(in_batches(items))))
     assert results == [*(f"{n} done" for n in range(40)), "die lost", *(f"{n} done" for n in range(40, 60))]
 
 
 def test_an_item_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with WorkerPool(work, lost, 1) as pool:
-        assert list(pool.map([["warm"]])) == ["warm done"]
+        assert list(pool.map([["warm"]])) == [["warm done"]]
         monkeypatch.setattr(worker_pool, "TIMEOUT_SECONDS", 0.3)
-        assert list(pool.map([["hang"]])) == ["hang lost"]
+        assert list(pool.map([["hang"]])) == [["hang lost"]]
 
 
 def test_an_exception_in_a_worker_is_raised() -> None:
@@ -79,7 +79,7 @@ def test_a_worker_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch)
 
 def test_no_process_is_left_running(tmp_path: Path) -> None:
     with WorkerPool(note, lost, 2) as pool:
-        processes = {int(process) for process in pool.map([str(tmp_path / str(n))] for n in range(64))}
+        processes = {int(process) for [process] in pool.map([str(tmp_path / str(n))] for n in range(64))}
     assert processes
     for process in processes:
         with pytest.raises(ProcessLookupError):
@@ -89,7 +89,7 @@ def test_no_process_is_left_running(tmp_path: Path) -> None:
 def test_leaving_in_the_middle_waits_for_nobody() -> None:
     with pytest.raises(ZeroDivisionError), WorkerPool(work, lost, 2) as pool:
         for number, _ in enumerate(pool.map(in_batches(range(2000)))):
-            if number == 20:
+            if number == 2:
                 raise ZeroDivisionError
 
 
@@ -111,5 +111,5 @@ def test_modules_beside_the_images_are_not_imported(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*first, *sys.path])  # '' is what interactive sessions have there
     with WorkerPool(work, lost, 1) as pool:
-        assert list(pool.map([["x"]])) == ["x done"]
+        assert list(pool.map([["x"]])) == [["x done"]]
     assert not (tmp_path / "owned").exists()

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from faceforge.config import IngestConfig
-from faceforge.data.preprocess.prepare import Measures, prepare_image
+from faceforge.data.preprocess.measures import Measures
+from faceforge.data.preprocess.prepare import prepare_image
 
 
 def measures(image: Image.Image) -> Measures:

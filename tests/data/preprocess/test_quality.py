@@ -8,7 +8,8 @@ from PIL import Image, ImageFilter
 
 from faceforge.config import IngestConfig
 from faceforge.data.preprocess.decode import RejectedError
-from faceforge.data.preprocess.prepare import Measures, prepare_image
+from faceforge.data.preprocess.measures import Measures
+from faceforge.data.preprocess.prepare import prepare_image
 
 
 def measures(image: Image.Image, **fields: object) -> Measures:
