@@ -187,6 +187,8 @@ def train_classifier(
         loss=[keras.losses.SparseCategoricalCrossentropy(from_logits=True) for _ in heads],
         jit_compile=False,
     )
+    # A step that creates the optimizer's variables would be traced a second time, without them.
+    trainer.optimizer.build(trainer.trainable_variables)
     with Progress("classifier", total=steps * batch * epochs) as progress:
         for epoch in range(epochs):
             rows = np.random.default_rng([seed, epoch]).permutation(len(images))[: steps * batch]

@@ -76,3 +76,15 @@ def test_a_rare_class_is_recognised_once_frequencies_are_corrected() -> None:
     assert balanced.mean() > plain.mean() + 0.3
     assert skewed.class_counts == {COLUMN: np.bincount(train[1][:, 0]).tolist()}
     assert skewed.holdout_recall[COLUMN]["glasses"] == (pytest.approx(balanced.mean()), rare.sum())
+
+
+def test_the_training_step_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    traces = []
+    train_step = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda *args: (traces.append(1), train_step(*args))[1])
+    images, codes = draw_toyfaces(80, 8, seed=2)[:2]
+    columns = {COLUMN: EXPRESSIONS}
+    train_classifier((images[:64], codes[:64]), (images[64:], codes[64:]), columns, epochs=2, seed=3, dimensions=8)
+    assert len(traces) == 1
