@@ -127,10 +127,11 @@ def test_a_step_finds_tensorflow_imported_and_not_started(
     (tmp_path / "task.py").write_text(TASK.replace(", shared", ""))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     code = (
-        "import threading; from tensorflow.python.eager import context; print('found', "
-        "'faceforge.training.train' in sys.modules, context.context()._initialized, len(os.listdir('/proc/self/task')))"
+        "from tensorflow.python.eager import context; tensorflow = context.context(); "
+        "print('found', 'faceforge.training.train' in sys.modules, tensorflow._initialized, "
+        "tensorflow._physical_devices, len(os.listdir('/proc/self/task')))"
     )
     with ForkServer() as server:
         server.run("task", ["pass"], {})
         assert server.run("task", [code], {}) == 0
-    assert "found True False 1\n" in capfd.readouterr().out
+    assert "found True False None 1\n" in capfd.readouterr().out
