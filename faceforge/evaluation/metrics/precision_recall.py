@@ -17,7 +17,7 @@ from faceforge.evaluation.metrics.blocks import map_blocks
 from faceforge.evaluation.metrics.distances import SquaredDistances
 from faceforge.evaluation.metrics.neighbours import k_nearest
 
-_NEIGHBOURS = 48  # kept per sample by `RecallSubsampler`: a quarter of the samples nearly always includes 3 of them
+_NEIGHBOURS = 48  # kept per sample by `RecallSubsampler`: a fifth of the samples nearly always includes 3 of them
 Floats = NDArray[np.floating]
 
 
