@@ -29,7 +29,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-FIRST = (
+FIRST: tuple[str, ...] = (
     "kfp.dsl.executor",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",  # of the default tracking URI, a SQLite database
@@ -39,7 +39,7 @@ FIRST = (
 )
 """Modules that nearly all steps use; imported before the first step starts."""
 
-LATER = (
+LATER: tuple[str, ...] = (
     "faceforge.training.train",
     "faceforge.evaluation.evaluate",
     "faceforge.export.export",
