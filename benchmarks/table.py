@@ -115,7 +115,7 @@ def ingest(torch: str, quick: bool) -> Iterator[Row]:
 
 def serving(torch: str, quick: bool) -> Iterator[Row]:
     """DCGAN-64 by onnxruntime, 64 clients."""
-    (found,) = script("serving.py", "--clients", "64", "--batches", "256", *(["--seconds", "2"] if quick else []))
+    (found,) = script("serving.py", "--clients", "64", "--batches", "256")
     rates = found["images_per_second"], found["network_images_per_second"]
     yield Row("HTTP service, DCGAN-64, 64 clients", "images/s", rates[0], "its network alone", rates[1])
 
