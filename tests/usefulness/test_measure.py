@@ -19,6 +19,7 @@ from faceforge.usefulness.measure import measure_usefulness
 from faceforge.usefulness.page import PAGE
 from faceforge.usefulness.plan import UsefulnessPlan, open_task
 from faceforge.usefulness.result import UsefulnessResult
+from tests.tracking.servers import mlflow_server
 
 LABELS = {COLUMN: list(EXPRESSIONS), "coin": ["heads", "tails"]}
 FEW = {"neutral": 0.5, "smiling": 0.4, "glasses": 0.1}
@@ -138,3 +139,31 @@ def test_the_command_prints_the_table_and_the_verdict(plan: UsefulnessPlan, resu
     refused = CliRunner().invoke(main, [str(argument) for argument in (*arguments, "--class", "angry")])
     assert refused.exit_code == 2
     assert "no class 'angry'" in refused.output
+
+
+def test_the_command_logs_to_a_server(plan: UsefulnessPlan, result: UsefulnessResult, tracking_uri: str) -> None:
+    from mlflow import MlflowClient
+
+    arguments = ["usefulness", "--data", plan.data, "--synthetic", plan.synthetic, "--out", plan.out]
+    arguments += ["--steps", plan.steps, "--seeds", plan.seeds, "--run", "rare", "--experiment", "useful"]
+    store = ["--backend-store-uri", tracking_uri, "--artifacts-destination", str(plan.out.parent / "artifacts")]
+    with mlflow_server(*store, env={}) as url:
+        ran = CliRunner().invoke(main, [str(argument) for argument in (*arguments, "--tracking-uri", url)])
+        assert ran.exit_code == 0, ran.output
+        client = MlflowClient(url)
+        experiment = client.get_experiment_by_name("useful")
+        assert experiment is not None
+        parent = next(
+            run for run in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in run.data.tags
+        )
+        page = Path(client.download_artifacts(parent.info.run_id, PAGE))
+        assert page.read_text() == (plan.out / PAGE).read_text()
+        assert "usefulness.json" in {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert (parent.info.run_name, parent.info.status) == ("rare", "FINISHED")
+    assert parent.data.tags["faceforge.usefulness"] == result.verdict
+    assert parent.data.metrics["usefulness/jitter/auc"] == pytest.approx(result.method("jitter").metrics["auc"].value)
+    assert parent.data.params["class"] == "glasses"
+    assert (
+        json.loads((plan.data / "dataset.json").read_text())["digest"][:8]
+        in parent.inputs.dataset_inputs[0].dataset.digest
+    )
