@@ -2,7 +2,7 @@
 
     faceforge ingest digits --out work/digits --preset digits
     faceforge ingest toydigits --out work/toydigits --preset digits
-    python benchmarks/private_digits.py --public work/toydigits --data work/digits --out work/private --seeds 3
+    python benchmarks/private_digits.py --public work/toydigits --data work/digits --out work/measured --seeds 3
 
 Trains a model on public images, then models on the private images for every epsilon (0 = without differential privacy,
 the same settings), each starting from the public one; without `--public`, from random weights. A support vector machine
