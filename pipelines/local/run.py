@@ -26,6 +26,7 @@ from faceforge.errors import FaceForgeError
 from faceforge.terminal import relative
 from pipelines.definition.definitions import DEFINITIONS
 from pipelines.definition.parameters import PipelineParameters, check_locally, run_identity
+from pipelines.local import fork_server
 from pipelines.local.console import Console
 from pipelines.local.containers import StepContainers, check_containers
 from pipelines.local.run_folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
@@ -221,10 +222,9 @@ class _Stop:
         self._timer.start()
 
     def _interrupt_step(self) -> bool:
-        """Sends SIGINT to the processes below the worker; returns False if there is none.
+        """Sends SIGINT to the step's processes; returns False if there is none.
 
-        They are those of the step, and the fork server, which ignores the signal. The worker gets no signal: it must
-        continue to read their output.
+        The worker gets no signal: it must continue to read their output. Shells and the fork server are no steps.
         """
         import psutil
 
@@ -237,7 +237,9 @@ class _Stop:
             return False
         for process in children:
             try:
-                if process.name() not in ("sh", "dash", "bash"):
+                # The server's forks have its command line, but another parent.
+                server = process.ppid() == self._worker.pid and fork_server.__name__ in process.cmdline()
+                if not server and process.name() not in ("sh", "dash", "bash"):
                     process.send_signal(signal.SIGINT)
                     interrupted = True
             except psutil.Error:
