@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -112,8 +112,12 @@ def marked(image: NDArray[np.uint8], number: int) -> bytes:
     return buffer.getvalue()
 
 
-def watch(arguments: list[str]) -> tuple[float, int]:
-    """Runs a command; returns its seconds and the peak memory of it and its children in bytes."""
+def watch(arguments: list[str], stop: Callable[[], bool] = lambda: False) -> tuple[float, int]:
+    """Runs a command, and kills it as soon as `stop` says so.
+
+    Returns:
+        its seconds, and the peak memory of it and its children in bytes.
+    """
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
     main = psutil.Process(process.pid)
@@ -125,9 +129,13 @@ def watch(arguments: list[str]) -> tuple[float, int]:
         except psutil.Error:
             continue
         peak = max(peak, resident)
+        if stop():
+            process.kill()
+            process.wait()
+            return time.perf_counter() - began, peak
         time.sleep(0.1)
     if process.returncode:
-        raise SystemExit(f"ingest failed with exit code {process.returncode}")
+        raise SystemExit(f"{' '.join(arguments)}: failed with exit code {process.returncode}")
     return time.perf_counter() - began, peak
 
 
