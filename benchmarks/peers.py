@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--kimg", type=float, default=20)
     parser.add_argument("--width", type=int, default=128, help="channels of the peers")
     parser.add_argument("--torch", default="", metavar="PYTHON", help="a Python that has PyTorch")
-    for peer in PEERS:
-        parser.add_argument(f"--{peer}", default="", metavar="CHECKOUT", help="of that program")
+    for option in ("--r3gan", "--stylegan2"):
+        parser.add_argument(option, default="", metavar="CHECKOUT", help="of that program")
     options = parser.parse_args()
 
     from faceforge.data.imageset.reader import ImageSet

@@ -87,7 +87,7 @@ def test_commands_that_are_not_run_exist_with_their_options(page: str, venv: Pat
             parse(["train", *(option for option in shlex.split(found[1]) if option != "--dry-run")])
         elif found := re.match(r"python (\S+\.py)(.*)", command.text):
             script = (ROOT / found[1]).read_text()
-            for option in re.findall(r"(?<!\S)--[a-z-]+", found[2].partition("#")[0]):
+            for option in re.findall(r"(?<!\S)--[a-z0-9-]+", found[2].partition("#")[0]):
                 assert f'"{option}"' in script, f"{command}: {found[1]} has no option {option}"
 
 
