@@ -1,6 +1,6 @@
 """Prints the tables of docs/scaling.md, computed from rates that the other benchmarks measure.
 
-    python benchmarks/scaling.py --prepare 950 --write 55000 --stored 7500 --train 120
+    python benchmarks/scaling.py --prepare 1170 --write 55000 --stored 7500 --train 120
 
 It measures nothing, so other rates or prices give new tables at once.
 """
@@ -19,7 +19,7 @@ HOLDOUT, RADIUS = 0.1, 4  # ingest.holdout, ingest.near_duplicates
 def main() -> None:
     """Prints two Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prepare", type=float, default=950, help="images/s prepared by one core")
+    parser.add_argument("--prepare", type=float, default=1170, help="images/s prepared by one core")
     parser.add_argument("--write", type=float, default=55_000, help="images/s written by one process")
     parser.add_argument(
         "--search", type=float, default=1.2e7, help="images/s that one core enters into a near-duplicate hash table"
