@@ -29,7 +29,7 @@ from benchmarks.ingest_scale import command, originals, repeat, watch
 Point = dict[str, float | str]
 SIZE, IMAGES, SIZES = 32, 6000, (32, 64, 128, 256)
 TINY = "model.width=4, model.max_width=4, model.latent_size=8, train.kimg=0.128, train.batch_size=16"
-QUICK = "evaluate.classifier_epochs=1, evaluate.resamples=10"
+QUICK = "evaluate.classifier_epochs=1, evaluate.resamples=100"
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from faceforge.config import resolve
+
 
 @pytest.fixture
 def growth(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -24,6 +26,10 @@ def test_ingest_is_measured(growth: Any, tmp_path: Path) -> None:
     assert point["cpu_seconds"] > 0.1
     assert point["peak_mib"] > 20
     assert (tmp_path / "300" / "dataset.json").is_file()
+
+
+def test_settings_are_valid(growth: Any) -> None:
+    assert resolve("toy", f"{growth.TINY}, {growth.QUICK}").model.width == 4
 
 
 def test_a_command_is_killed_when_it_has_done_enough(growth: Any) -> None:
