@@ -151,6 +151,10 @@ def draw(points: list[Point], out: Path) -> None:
             line = [(point["count"], point[value]) for point in chosen if point["part"] == part]
             axes.plot(*zip(*sorted(line), strict=True), marker="o", label=part)
         axes.set_xscale("log")
+        if chosen is trained:
+            sizes = sorted({point["count"] for point in trained})
+            axes.set_xticks(sizes, labels=[str(size) for size in sizes], minor=False)
+            axes.minorticks_off()
         if value == "peak_mib":
             axes.set_ylim(bottom=0)
         else:
