@@ -22,6 +22,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.ingest_scale import command, originals, repeat, watch
@@ -56,7 +57,7 @@ def ingest(options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
     for count in options.counts:
         file, out = scratch / f"{count}.parquet", scratch / f"{count}"
         repeat(images, count, file)
-        yield measure("ingest", count, (command(file, out, SIZE), to_the_end))
+        yield measure("ingest", count, partial(watch, command(file, out, SIZE)))
         file.unlink()
 
 
@@ -71,7 +72,7 @@ def generate(options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
         def half_done(work: Path = work, half: int = half) -> bool:
             return len(list(work.glob("part-*"))) > half
 
-        yield measure("generate", count, (arguments, half_done), (arguments, to_the_end))
+        yield measure("generate", count, partial(watch, arguments, half_done), partial(watch, arguments))
 
 
 def evaluate(options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
@@ -84,7 +85,7 @@ def evaluate(options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
         arguments = ("--bundle", str(bundle), "--data", str(data), "--out", str(scratch / f"report-{count}"))
         settings = f"evaluate.samples={count}, {QUICK}"
         name = "evaluate, holdout grows" if options.holdout else "evaluate, holdout of 600"
-        yield measure(name, count, (faceforge("evaluate", *arguments, "--set", settings), to_the_end))
+        yield measure(name, count, partial(watch, faceforge("evaluate", *arguments, "--set", settings)))
 
 
 def train(options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
@@ -93,12 +94,7 @@ def train(options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
         data = toyfaces(scratch / f"{size}", 512, size)
         arguments = ("--data", str(data), "--out", str(scratch / f"model-{size}"))
         settings = f"ingest.image_size={size}, train.kimg=0.128, train.batch_size=16"
-        yield measure("train", size, (faceforge("train", *arguments, "--set", settings), to_the_end))
-
-
-def to_the_end() -> bool:
-    """Never stops a command."""
-    return False
+        yield measure("train", size, partial(watch, faceforge("train", *arguments, "--set", settings)))
 
 
 def toyfaces(out: Path, count: int, size: int = SIZE) -> Path:
@@ -119,10 +115,10 @@ def faceforge(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "faceforge.cli.main", *arguments]
 
 
-def measure(part: str, count: int, *runs: tuple[list[str], Callable[[], bool]]) -> Point:
-    """One point: commands run one after the other, each until it ends or its function says so."""
+def measure(part: str, count: int, *runs: Callable[[], tuple[float, int]]) -> Point:
+    """One point, of runs one after the other; each returns its seconds and its peak memory in bytes (see `watch`)."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    measured = [watch(*run) for run in runs]
+    measured = [run() for run in runs]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "part": part,

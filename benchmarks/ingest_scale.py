@@ -113,7 +113,7 @@ def marked(image: NDArray[np.uint8], number: int) -> bytes:
 
 
 def watch(arguments: list[str], stop: Callable[[], bool] = lambda: False) -> tuple[float, int]:
-    """Runs a command, and kills it as soon as `stop` says so.
+    """Runs a command to its end, or kills it once `stop` returns true.
 
     Returns:
         its seconds, and the peak memory of it and its children in bytes.

@@ -96,6 +96,7 @@ def class_scores(
         for code, name in enumerate(names)
         if (fake.codes[:, position] == code).any()
     ]
+    agreements = agreement_by_class(fake.codes, fake.predicted, vocabularies)
     distances = detector.distances(fake.images)
     near_exact = detector.near_exact(distances)
     # With many classes, some exceed a limit by chance: the false alarm rate holds for all of them together.
@@ -106,7 +107,7 @@ def class_scores(
         of_class = [kind.codes[:, position] == code for kind in (train, holdout)]
         copies = [detector.copies(found.select(rows), space, false_alarm) for space, found in distances.items()]
         most = max(copies, key=lambda result: result.count - result.limit)
-        agreement = _share(fake.predicted[rows, position] == code)
+        agreement = agreements[f"{column}={name}"]
         real_agreement = _share(holdout.predicted[of_class[1], position] == code)
         real = _pool(train, holdout, of_class, len(rows))
         others = _pool(train, holdout, [~part for part in of_class], len(real[0]))
@@ -117,10 +118,12 @@ def class_scores(
                 train_images=int(of_class[0].sum()),
                 holdout_images=int(of_class[1].sum()),
                 samples=len(rows),
-                **dict(zip(("agreement", "agreement_low", "agreement_high"), agreement, strict=True)),
-                **dict(
-                    zip(("real_agreement", "real_agreement_low", "real_agreement_high"), real_agreement, strict=True)
-                ),
+                agreement=agreement.value,
+                agreement_low=agreement.low,
+                agreement_high=agreement.high,
+                real_agreement=real_agreement.value,
+                real_agreement_low=real_agreement.low,
+                real_agreement_high=real_agreement.high,
                 copies=most.count,
                 copies_limit=most.limit,
                 near_exact_copies=int(near_exact[rows].sum()),
@@ -148,8 +151,7 @@ def agreement_by_class(
         for code, name in enumerate(names):
             rows = _first(requested[:, position] == code, SAMPLES_AT_MOST)
             if len(rows):
-                value, low, high = _share(predicted[rows, position] == code)
-                shares[f"{column}={name}"] = Interval(value=value, low=low, high=high)
+                shares[f"{column}={name}"] = _share(predicted[rows, position] == code)
     return shares
 
 
@@ -157,12 +159,13 @@ def _first(mask: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
     return np.flatnonzero(mask)[:count]
 
 
-def _share(correct: NDArray[np.bool_]) -> tuple[float, float, float]:
+def _share(correct: NDArray[np.bool_]) -> Interval:
     """A share and its 95 % interval."""
     if not len(correct):
-        return math.nan, math.nan, math.nan
+        return Interval(value=math.nan, low=math.nan, high=math.nan)
     share = float(correct.mean())
-    return share, *interval(share, len(correct))
+    low, high = interval(share, len(correct))
+    return Interval(value=share, low=low, high=high)
 
 
 def _pool(
