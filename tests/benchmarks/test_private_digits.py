@@ -1,4 +1,4 @@
-"""The benchmark of private digits: the page has its settings, and its classifier tells classes apart."""
+"""The benchmark of private digits: the page has its settings, and its classifier distinguishes classes."""
 
 from __future__ import annotations
 

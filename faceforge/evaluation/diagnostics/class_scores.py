@@ -147,7 +147,7 @@ DESCRIPTIONS = {
     "classes/frechet_highest": "highest value over all classes of: Frechet distance of the samples of a class to its"
     " real images, divided by the distance of the real images of all other classes; 1 = as far as other classes",
     "classes/membership_highest": "highest lower end, over all classes, of the 95 % interval of the AUC of membership"
-    " inference by the samples of a class; above 0.5 = the training images of a class can be told from others",
+    " inference by the samples of a class; above 0.5 = training images of a class can be distinguished from others",
 }
 
 
