@@ -7,15 +7,18 @@ often or too rarely.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
 from faceforge.evaluation.diagnostics.pixel_features import coarse_pixels
-from faceforge.evaluation.metrics.neighbours import Points, nearest
+from faceforge.evaluation.metrics.blocks import map_blocks, slices
+from faceforge.evaluation.metrics.distances import Points
 from faceforge.models.sampling import draw_latents
 
 MIN_IMAGES = 50  # of each kind
@@ -98,11 +101,10 @@ def collapse(
     metrics = {"collapse/bins": float(bins)}
     pixels = coarse_pixels(train), coarse_pixels(holdout[0]), coarse_pixels(fake[0])
     for name, (known, unseen, generated) in {"pixels": pixels, **(spaces or {})}.items():
-        metrics |= {
-            f"collapse/{measure}_{name}{suffix}": value
-            for suffix, features in (("", generated), ("_floor", unseen))
-            for measure, value in _modes(known, features[:count], bins, seed).items()
-        }
+        modes = _Modes.of(known, bins, seed) if np.isfinite(known).all() else None
+        for suffix, features in (("", generated), ("_floor", unseen)):
+            covered, uneven = modes.compare(features[:count]) if modes else (math.nan, math.nan)
+            metrics |= {f"collapse/modes_{name}{suffix}": covered, f"collapse/uneven_{name}{suffix}": uneven}
     classes = [
         ClassDiversity(
             column=column,
@@ -144,9 +146,11 @@ def latent_sensitivity(
     probed = np.sort(rng.permutation(latent_size)[:_MOST_PROBED])
     changed = np.repeat(bases[None], len(probed), axis=0)
     changed[np.arange(len(probed)), :, probed] = drawn[:, probed].T
-    before = generate(bases, requested).astype(np.float32)
-    after = generate(changed.reshape(-1, latent_size), np.tile(requested, (len(probed), 1)))
-    differences = after.reshape(len(probed), *before.shape).astype(np.float32) - before
+    # One call, because a network is compiled again for another number of images.
+    latents = np.concatenate([bases, changed.reshape(-1, latent_size)])
+    images = generate(latents, np.tile(requested, (len(probed) + 1, 1))).astype(np.float32)
+    before, *after = np.split(images, len(probed) + 1)
+    differences = np.stack(after) - before
     squares = (differences**2).mean(axis=(1, 2, 3, 4), dtype=np.float64)  # per probed dimension
     dimensions = squares.sum() ** 2 / (squares**2).sum() if squares.any() else 0.0
     return {
@@ -159,7 +163,7 @@ def clusters(points: Points, count: int, seed: int) -> Points:
     """Centres (count, D) of `points` (N, D), N at least `count`, by Lloyd's k-means from distinct random points."""
     centres = points[np.random.default_rng([seed, 7]).permutation(len(points))[:count]]
     for _ in range(_ROUNDS):
-        rows = nearest(points, centres)[0].row
+        rows = _nearest_centre(points, centres)
         sizes = np.bincount(rows, minlength=count)
         order = np.argsort(rows, kind="stable")
         filled = np.flatnonzero(sizes)
@@ -172,13 +176,35 @@ def clusters(points: Points, count: int, seed: int) -> Points:
     return centres
 
 
-def _modes(known: Points, features: Points, bins: int, seed: int) -> dict[str, float]:
-    """Share of the clusters of `known` that `features` cover, and share they fill unevenly; NaN if not finite."""
-    if not (np.isfinite(known).all() and np.isfinite(features).all()):
-        return {"modes": float("nan"), "uneven": float("nan")}
-    centres = clusters(known, bins, seed)
-    expected, counts = (np.bincount(nearest(part, centres)[0].row, minlength=bins) for part in (known, features))
-    return {"modes": float((counts > 0).mean()), "uneven": float(_differs(counts, expected).mean())}
+def _nearest_centre(points: Points, centres: Points) -> NDArray[np.intp]:
+    """The row of the nearest of `centres` (M, D) for each of `points` (N, D)."""
+    lengths = (centres**2).sum(axis=1) / 2
+
+    def search(part: slice) -> NDArray[np.intp]:
+        return np.asarray((lengths - points[part] @ centres.T).argmin(axis=1))
+
+    return np.concatenate(list(map_blocks(search, slices(len(points)))))
+
+
+class _Modes(NamedTuple):
+    """Clusters of real images and the number of real images in each."""
+
+    middle: Points  # of all real images: around it rounding errors are smallest
+    centres: Points
+    sizes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, known: Points, bins: int, seed: int) -> _Modes:
+        middle = known.mean(axis=0)
+        centres = clusters(known - middle, bins, seed)
+        return cls(middle, centres, np.bincount(_nearest_centre(known - middle, centres), minlength=bins))
+
+    def compare(self, features: Points) -> tuple[float, float]:
+        """Share of the clusters that `features` cover, and share they fill unevenly; NaN if they are not finite."""
+        if not np.isfinite(features).all():
+            return math.nan, math.nan
+        counts = np.bincount(_nearest_centre(features - self.middle, self.centres), minlength=len(self.centres))
+        return float((counts > 0).mean()), float(_differs(counts, self.sizes).mean())
 
 
 def _differs(first: NDArray[np.integer], second: NDArray[np.integer]) -> NDArray[np.bool_]:

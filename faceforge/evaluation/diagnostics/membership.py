@@ -46,7 +46,7 @@ UNKNOWN = Attack(math.nan, math.nan, math.nan)
 
 def scores_by_samples(real: Points, generated: Sequence[Points]) -> NDArray[np.float64]:
     """Score of each real image: minus the distance to its nearest sample, in any of the views of the samples."""
-    return np.asarray(-np.min([nearest(view, real)[1].distance for view in generated], axis=0))
+    return -nearest(real, np.concatenate(generated))[0].distance
 
 
 def pixel_views(images: NDArray[np.uint8]) -> list[Points]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from faceforge.data.pixels import map_ordered
 from faceforge.data.preprocess.decode import RejectedError
 from faceforge.data.preprocess.face_model import check_face_model, detect_landmarks
 from faceforge.evaluation.diagnostics.rates import interval
@@ -22,6 +23,7 @@ MIN_REAL = 0.7  # detection rate on real images below which the detector is not 
 _EDGE = 96  # pixels to which images are resized: the cascade needs faces of at least 24, better more
 _SMALLEST = 38  # pixels of that edge: smaller detections, of either detector, are not the face of the picture
 _BORDER = 32  # pixels of padding: tight crops leave no room for the detector's window
+_CHUNK = 32  # images of which a thread reads the cascade once
 
 
 def descriptions(model: str = "") -> dict[str, str]:
@@ -97,7 +99,8 @@ def has_face(images: NDArray[np.uint8], model: str = "") -> NDArray[np.bool_]:
     """
     if model:
         return np.array([_largest_face(image, model) >= _SMALLEST / _EDGE for image in images], bool)
-    return _found_by_cascade(images)
+    parts = [images[at : at + _CHUNK] for at in range(0, len(images), _CHUNK)]
+    return np.concatenate([np.empty(0, bool), *map_ordered(_found_by_cascade, parts)])
 
 
 def _detector(model: str) -> str:

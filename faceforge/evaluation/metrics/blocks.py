@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from functools import cache
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from faceforge.data.pixels import map_ordered
 
@@ -28,5 +29,17 @@ def map_blocks(function: Callable[[_Block], _Result], blocks: Iterable[_Block]) 
     A matrix product inside `function` runs in the thread that calls it. BLAS would start threads for each product, and
     all of them together would share the cores: this takes 1.5 times as long.
     """
-    with threadpool_limits(1, user_api="blas"):
+    with _loaded_libraries().limit(limits=1, user_api="blas"):
         yield from map_ordered(function, blocks)
+
+
+def for_each_block(function: Callable[[_Block], None], blocks: Iterable[_Block]) -> None:
+    """Calls `function`, which writes its results into arrays, with every block, in a thread per core."""
+    for _ in map_blocks(function, blocks):
+        pass
+
+
+@cache
+def _loaded_libraries() -> ThreadpoolController:
+    """The libraries with threads, NumPy's BLAS among them; finding them takes longer than a small product."""
+    return ThreadpoolController()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceforge.evaluation.metrics.blocks import STRIP, map_blocks, slices
+from faceforge.evaluation.metrics.blocks import STRIP, for_each_block, map_blocks, slices
 
 _ROUNDING = 1e-5  # relative to the largest squared norms; at 2,048 features the error is below 2e-6
 
@@ -70,6 +70,5 @@ def _extended(points: Points, centre: NDArray[np.float64]) -> tuple[NDArray[np.f
         exact = extended[rows, :-2].astype(np.float64)
         extended[rows, -2] = norms[rows] = np.einsum("ij,ij->i", exact, exact)
 
-    for _ in map_blocks(fill, slices(len(points), STRIP)):
-        pass
+    for_each_block(fill, slices(len(points), STRIP))
     return extended, norms

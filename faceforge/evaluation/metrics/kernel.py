@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceforge.errors import FaceForgeError
-from faceforge.evaluation.metrics.blocks import STRIP, map_blocks, slices
+from faceforge.evaluation.metrics.blocks import STRIP, for_each_block, map_blocks, slices
 
 SUBSETS, SUBSET_SIZE = 100, 1000
 
@@ -89,8 +89,7 @@ class _Rows:
             self.own[rows] = (np.einsum("ij,ij->i", exact, exact) / dimensions + 1) ** 3
             self.scaled[rows] = (exact - centre) / np.sqrt(dimensions)
 
-        for _ in map_blocks(prepare, slices(self.count, STRIP)):
-            pass
+        for_each_block(prepare, slices(self.count, STRIP))
 
     def take(self, rows: NDArray[np.integer]) -> _Rows:
         part = object.__new__(_Rows)
