@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from faceforge.errors import FaceForgeError
 from faceforge.evaluation.diagnostics.copies import CopyDetector
 from faceforge.evaluation.domain_classifier import DomainClassifier, train_classifier
 from faceforge.evaluation.inception.reference_features import InceptionReference, open_inception_reference
+
+LabelledPixels = tuple[NDArray[np.uint8], NDArray[np.int32]]  # images (N, H, W, C) and codes (N, columns)
 
 COMPARED_AT_MOST = 10_000  # the cost of pairwise distances grows with the square
 
@@ -46,34 +49,17 @@ class EvaluationReference(NamedTuple):
 def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: int) -> EvaluationReference:
     """Loads the real images and trains the classifier, or reuses the one in `folder` if it fits data and settings."""
     train, holdout = images.load("train"), images.load("holdout")
-    dimensions = 64 if compared >= 128 else 32  # a covariance of 64 features from fewer images would be noise
-    facts: dict[str, Any] = {
-        "digest": images.info.digest,
-        "epochs": config.classifier_epochs,
-        "seed": config.seed,
-        "dimensions": dimensions,
-    }
-    vocabularies = images.info.labels
-    classifier = DomainClassifier.load(folder, facts)
-    outdated = classifier is not None and (
-        classifier.training_features is None or (vocabularies and not classifier.class_counts)
-    )
-    if classifier is None or outdated:  # outdated: saved by an older version
-        classifier = train_classifier(
-            train,
-            holdout,
-            vocabularies,
-            epochs=config.classifier_epochs,
-            seed=config.seed,
-            dimensions=dimensions,
-            facts=facts,
-        )
-        classifier.save(folder)
     # Image sets may be ordered by class, so subsets are drawn in a random order.
     order = np.random.default_rng([config.seed, 1]).permutation(len(holdout[0]))
     chosen = np.random.default_rng([config.seed, 2]).permutation(len(train[0]))[:compared]
-    inception, notes = open_inception_reference(config.inception_weights, *train, vocabularies, config.seed)
     compared_holdout, compared_train = holdout[0][order[:compared]], train[0][chosen]
+    with ThreadPoolExecutor(1) as thread:
+        # Neither training nor this preparation keeps all cores busy, and training calls no `map_blocks`, whose limit of
+        # BLAS threads holds for the whole process.
+        copies = thread.submit(CopyDetector, train[0], compared_holdout)
+        classifier = _classifier(train, holdout, images.info, folder, config, compared)
+    vocabularies = images.info.labels
+    inception, notes = open_inception_reference(config.inception_weights, *train, vocabularies, config.seed)
     return EvaluationReference(
         classifier=classifier,
         vocabularies=vocabularies,
@@ -85,10 +71,44 @@ def prepare(images: ImageSet, folder: Path, config: EvaluateConfig, compared: in
         train_labels=train[1][chosen],
         all_train=train[0],
         all_train_labels=train[1],
-        copies=CopyDetector(train[0], compared_holdout),
+        copies=copies.result(),
         inception=inception,
         notes=tuple(notes),
     )
+
+
+def _classifier(
+    train: LabelledPixels,
+    holdout: LabelledPixels,
+    info: DatasetInfo,
+    folder: Path,
+    config: EvaluateConfig,
+    compared: int,
+) -> DomainClassifier:
+    """The classifier in `folder` if it fits data and settings, else a new one, which is saved there."""
+    dimensions = 64 if compared >= 128 else 32  # a covariance of 64 features from fewer images would be noise
+    facts: dict[str, Any] = {
+        "digest": info.digest,
+        "epochs": config.classifier_epochs,
+        "seed": config.seed,
+        "dimensions": dimensions,
+    }
+    classifier = DomainClassifier.load(folder, facts)
+    outdated = classifier is not None and (
+        classifier.training_features is None or (info.labels and not classifier.class_counts)
+    )
+    if classifier is None or outdated:  # outdated: saved by an older version
+        classifier = train_classifier(
+            train,
+            holdout,
+            info.labels,
+            epochs=config.classifier_epochs,
+            seed=config.seed,
+            dimensions=dimensions,
+            facts=facts,
+        )
+        classifier.save(folder)
+    return classifier
 
 
 def comparable(info: DatasetInfo, config: EvaluateConfig) -> int:
