@@ -146,11 +146,9 @@ def latent_sensitivity(
     probed = np.sort(rng.permutation(latent_size)[:_MOST_PROBED])
     changed = np.repeat(bases[None], len(probed), axis=0)
     changed[np.arange(len(probed)), :, probed] = drawn[:, probed].T
-    # One call, because a network is compiled again for another number of images.
-    latents = np.concatenate([bases, changed.reshape(-1, latent_size)])
-    images = generate(latents, np.tile(requested, (len(probed) + 1, 1))).astype(np.float32)
-    before, *after = np.split(images, len(probed) + 1)
-    differences = np.stack(after) - before
+    before = generate(bases, requested).astype(np.float32)
+    after = generate(changed.reshape(-1, latent_size), np.tile(requested, (len(probed), 1)))
+    differences = after.reshape(len(probed), *before.shape).astype(np.float32) - before
     squares = (differences**2).mean(axis=(1, 2, 3, 4), dtype=np.float64)  # per probed dimension
     dimensions = squares.sum() ** 2 / (squares**2).sum() if squares.any() else 0.0
     return {
