@@ -31,6 +31,7 @@ class Console:
         failed: the step that has failed.
         reason: the last `error: ...` line of the current step, or the last line of its traceback.
         seconds: duration of each finished step.
+        step_at_work: a step is running and has printed something.
     """
 
     def __init__(self, steps: tuple[str, ...], log: TextIO, show: Callable[[str], None] = print) -> None:
@@ -38,6 +39,7 @@ class Console:
         self.failed = ""
         self.reason = ""
         self.seconds: dict[str, float] = {}
+        self.step_at_work = False
         self._steps, self._log, self._show = steps, log, show
         self._started = time.monotonic()
         self._running = False  # lines are a step's only while it runs: kfp also indents the outputs that it lists later
@@ -49,6 +51,7 @@ class Console:
         self._log.flush()
         text = _ANSI.sub("", line.rstrip("\n"))
         if self._running and text.startswith(_INDENT):
+            self.step_at_work = True
             self._step_line(text.removeprefix(_INDENT).rstrip())
         else:
             self._runner_line(text)
@@ -65,7 +68,7 @@ class Console:
         elif match := _ENDED.search(text):
             step, seconds = match["step"], time.monotonic() - self._started
             self.seconds[step] = seconds
-            self._running = self._in_json = self._in_traceback = self._in_warning = False
+            self._running = self.step_at_work = self._in_json = self._in_traceback = self._in_warning = False
             if step == CLOSE:
                 return
             if match["status"] == "SUCCESS":

@@ -1,10 +1,13 @@
-"""Runs Python modules as forks of one warm process: `python -m pipelines.local.fork_server CHANNEL FIRST LATER`.
+"""Runs Python modules as forks of warm processes: `python -m pipelines.local.fork_server LIGHT HEAVY FIRST LATER`.
 
 An interpreter needs seconds to import kfp, MLflow and TensorFlow, and seconds to tear them down when it ends. So one
 process, the fork server, imports them once, and each step of a local run is a fork of it: still a process of its own,
 with its own memory, environment and exit code.
 
     worker ── request ──> fork server ── fork ──> waits for the step and reports its exit code ── fork ──> step
+
+The first steps do not need TensorFlow and should not wait for it. So the server forks once between its imports: the
+fork answers requests for light steps at once, while the server imports TensorFlow and then answers the others.
 
 The server only imports. It never initialises TensorFlow's runtime, JAX or CUDA, none of which survives a fork; each
 step does so itself, as a fresh interpreter would.
@@ -22,6 +25,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -34,10 +38,14 @@ FIRST: tuple[str, ...] = (
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",  # of the default tracking URI, a SQLite database
     "mlflow.store.model_registry.sqlalchemy_store",
+    "git",  # MLflow finds the commit by it
     "faceforge.data.ingest.build",
     "faceforge.data.augment",
+    "cv2",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
 )
-"""Modules that nearly all steps use; imported before the first step starts."""
+"""Modules that light steps use; imported before the first step starts."""
 
 LATER: tuple[str, ...] = (
     "faceforge.training.train",
@@ -45,7 +53,7 @@ LATER: tuple[str, ...] = (
     "faceforge.export.export",
     "faceforge.inference.registration",
 )
-"""Modules that import TensorFlow or JAX; imported while the first step runs."""
+"""Modules that import TensorFlow or JAX; imported while the first step may be running."""
 
 _FAILED = 1
 
@@ -54,12 +62,14 @@ class ForkServer:
     """A fork server as its client sees it; the end of the `with` block ends the server."""
 
     def __init__(self) -> None:
-        self._channel, theirs = socket.socketpair()
-        with theirs:
+        self._light, light = socket.socketpair()
+        self._heavy, heavy = socket.socketpair()
+        with light, heavy:
+            channels = (light.fileno(), heavy.fileno())
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), ",".join(FIRST), ",".join(LATER)],
+                [sys.executable, "-P", "-m", __name__, *map(str, channels), ",".join(FIRST), ",".join(LATER)],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=channels,
                 env={**os.environ, "_KFP_RUNTIME": "true"},  # kfp then imports only what a step needs
             )
 
@@ -67,7 +77,8 @@ class ForkServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._channel.close()
+        self._light.close()  # ends the fork for light steps
+        self._heavy.close()
         self._process.kill()
         self._process.wait()
 
@@ -76,13 +87,14 @@ class ForkServer:
         """Whether the server can start processes."""
         return self._process.poll() is None
 
-    def run(self, module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    def run(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], *, light: bool = False) -> int:
         """Runs `python -m MODULE ARGUMENTS` and prints its output line by line.
 
         Args:
             module: name of the module.
             arguments: its command line.
             environment: variables to add to those that the server was started with.
+            light: it does not need what `LATER` imports, and so does not wait for it.
 
         Returns:
             the exit code; minus the number of the signal that ended the process.
@@ -92,7 +104,7 @@ class ForkServer:
         with status, os.fdopen(reader, encoding="utf-8", errors="replace") as output:
             try:
                 with theirs, os.fdopen(writer, "wb"):
-                    socket.send_fds(self._channel, [b"\0"], [theirs.fileno(), writer])
+                    socket.send_fds(self._light if light else self._heavy, [b"\0"], [theirs.fileno(), writer])
                 status.send_bytes(json.dumps([module, list(arguments), dict(environment)]).encode())
                 for line in output:
                     print(line, end="")
@@ -101,10 +113,20 @@ class ForkServer:
                 return -signal.SIGKILL
 
 
-def serve(channel: socket.socket, first: Sequence[str], later: Sequence[str]) -> None:
-    """Imports modules and answers requests of `ForkServer.run` until the client closes the channel."""
+def serve(light: socket.socket, heavy: socket.socket, first: Sequence[str], later: Sequence[str]) -> None:
+    """Imports modules and answers requests of `ForkServer.run` until the client closes the channels."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is meant for the steps
     _load(first)
+    if not os.fork():
+        heavy.close()
+        _answer(light)
+        os._exit(0)
+    light.close()
+    _load(later)
+    _answer(heavy)
+
+
+def _answer(channel: socket.socket) -> None:
     while descriptors := socket.recv_fds(channel, 1, 2)[1]:
         waiting = os.fork()
         if not waiting:
@@ -115,8 +137,6 @@ def serve(channel: socket.socket, first: Sequence[str], later: Sequence[str]) ->
                 os._exit(_FAILED)
         for descriptor in descriptors:
             os.close(descriptor)
-        _load(later)
-        later = ()
         os.waitpid(waiting, 0)
 
 
@@ -151,6 +171,7 @@ def _become_step(output: int, environment: Mapping[str, str]) -> None:
         os.dup2(output, stream)
     os.close(output)
     os.environ.update(environment)
+    tempfile.tempdir = None  # TMPDIR may be another than when a module asked for it
 
 
 def _run(module: str, arguments: Sequence[str]) -> NoReturn:
@@ -182,4 +203,5 @@ def _exit_code(module: str, arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), *(names.split(",") if names else () for names in sys.argv[2:4]))
+    _light, _heavy = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    serve(_light, _heavy, *(names.split(",") if names else () for names in sys.argv[3:5]))

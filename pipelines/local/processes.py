@@ -1,7 +1,8 @@
-"""Runs steps as processes with kfp's SubprocessRunner: on Linux as forks of one warm process."""
+"""Runs steps as processes with kfp's SubprocessRunner: on Linux as forks of a warm process."""
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -20,6 +21,7 @@ _SCRIPT = re.compile(
     r'program_path=\$\(mktemp -d\) printf "%s" "\$0" > FILE _KFP_RUNTIME=true \S+ -m (?P<call>[\w. -]+) FILE "\$@"'
     .replace("FILE", re.escape('"$program_path/ephemeral_component.py"'))
 )  # fmt: skip
+_LIGHT = ("ingest", "augment", "close")  # components that need neither TensorFlow nor JAX, and start at once
 _ARGUMENTS = 4  # index in the command: after sh, -ec, the script and the source
 
 
@@ -66,7 +68,12 @@ def component_call(full_command: list[str]) -> tuple[list[str], str, list[str]] 
 def _run(server: ForkServer, call: list[str], source: str, arguments: list[str], variables: dict[str, str]) -> int:
     program = Path(tempfile.mkdtemp()) / "ephemeral_component.py"
     program.write_text(source, encoding="utf-8")
-    code = server.run(call[0], [*call[1:], str(program), *arguments], {**variables, "_KFP_RUNTIME": "true"})
+    code = server.run(
+        call[0],
+        [*call[1:], str(program), *arguments],
+        {**os.environ, **variables, "_KFP_RUNTIME": "true"},
+        light=arguments[arguments.index("--function_to_execute") + 1] in _LIGHT,
+    )
     if code < 0:
         hint = "; the kernel sends it when memory runs out" if -code == signal.SIGKILL else ""
         print(f"error: the step was killed by signal {-code} ({signal.Signals(-code).name}{hint})")

@@ -1,7 +1,7 @@
 """Runs the compiled pipeline on this machine; a stopped or failed run can be continued.
 
-`run_local` keeps the state, `pipelines.local.worker` runs kfp in a process group of its own, and
-`pipelines.local.console` selects the output lines to show.
+`run_local` checks the parameters and keeps the state, `pipelines.local.worker` runs kfp in a process group of its own,
+and `pipelines.local.console` selects the output lines to show.
 """
 
 from __future__ import annotations
@@ -9,16 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faceforge.config import Config
 from faceforge.data.preprocess.face_model import check_face_model
@@ -26,19 +21,16 @@ from faceforge.errors import FaceForgeError
 from faceforge.terminal import relative
 from pipelines.definition.definitions import DEFINITIONS
 from pipelines.definition.parameters import PipelineParameters, check_locally, run_identity
-from pipelines.local import fork_server
 from pipelines.local.console import Console
 from pipelines.local.containers import StepContainers, check_containers
 from pipelines.local.run_folder import FINISHED, RunFolder, create, find_unfinished, fingerprint
 from pipelines.local.summary import copy_report, summary
+from pipelines.local.worker_process import NO_MLFLOW_LINKS, WorkerProcess
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from faceforge.tracking.runs import Status
-
-GRACE_SECONDS = 30.0
-"""Time that a step has to save its state after SIGINT or SIGTERM."""
-
-_NO_MLFLOW_LINKS = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"  # two lines per run; the summary has its own
 
 
 class PipelineFailedError(FaceForgeError):
@@ -81,40 +73,31 @@ def run_local(
         FaceForgeError: a parameter is invalid, or the same run is already in progress.
     """
     started = time.monotonic()
+    with WorkerProcess(in_containers=bool(network)) as worker:  # first, because it imports while this process checks
+        checked, config = _checked(parameters, network)
+        runs = runs.absolute()
+        digest = fingerprint(run_identity(checked, config))
+        unfinished = None if fresh else find_unfinished(runs, digest)
+        folder = unfinished or create(runs, digest)
+        with folder.lock() as lock:
+            _prepare(folder, checked, package, network)
+            show(f"run {folder.key} · {'continued · ' if unfinished else ''}log {relative(folder.log)}")
+            _execute(folder, checked, worker, lock, show)
+            copy_report(folder)
+            folder.update(status=FINISHED)
+            _finish_parent(folder, checked, "FINISHED")
+    for line in summary(folder, checked, time.monotonic() - started):
+        show(line)
+    return folder
+
+
+def _checked(parameters: PipelineParameters, network: str) -> tuple[PipelineParameters, BaseModel]:
     checked, config = check_locally(parameters)
     if network:
         check_containers(checked.tracking_uri)
     elif isinstance(config, Config) and config.evaluate.face_model:  # a container has files of its own
         check_face_model(config.evaluate.face_model, "evaluate.face_model")
-    runs = runs.absolute()
-    digest = fingerprint(run_identity(checked, config))
-    unfinished = None if fresh else find_unfinished(runs, digest)
-    folder = unfinished or create(runs, digest)
-    with folder.lock() as lock:
-        _prepare(folder, checked, package, network)
-        show(f"run {folder.key} · {'continued · ' if unfinished else ''}log {relative(folder.log)}")
-        with folder.log.open("a", encoding="utf-8") as log, _scratch(folder):
-            log.write(f"=== attempt {folder.read()['attempts']} of run {folder.key}\n")
-            console = Console(DEFINITIONS[checked.pipeline].steps, log, show)
-            try:
-                code, stopped_by = _execute(folder, lock, console, StepContainers(folder.key) if network else None)
-            except BaseException:
-                folder.update(status="interrupted")
-                raise
-        if stopped_by:
-            folder.update(status="interrupted")
-            _finish_parent(folder, checked, "KILLED", "stopped by a signal")
-            raise InterruptedRunError("stopped; the same command continues this run", stopped_by)
-        if code:
-            folder.update(status="failed")
-            _finish_parent(folder, checked, "FAILED", console.reason)
-            raise PipelineFailedError(_failure(folder, console, code))
-        copy_report(folder)
-        folder.update(status=FINISHED)
-        _finish_parent(folder, checked, "FINISHED")
-    for line in summary(folder, checked, time.monotonic() - started):
-        show(line)
-    return folder
+    return checked, config
 
 
 def _prepare(folder: RunFolder, parameters: PipelineParameters, package: Path | None, network: str) -> None:
@@ -136,115 +119,28 @@ def _prepare(folder: RunFolder, parameters: PipelineParameters, package: Path | 
     )
 
 
-def _execute(folder: RunFolder, lock: int, console: Console, containers: StepContainers | None) -> tuple[int, int]:
-    """Runs the worker to its end; returns its exit code and the signal that stopped it (0 = none)."""
-    environment = {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "GIT_PYTHON_REFRESH": "quiet",
-        _NO_MLFLOW_LINKS: "true",
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-        "TMPDIR": str(folder.scratch),
-    }
-    worker = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-P", "-m", "pipelines.local.worker", str(folder.root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        bufsize=1,
-        env=environment,
-        start_new_session=True,
-        pass_fds=(lock,),
-    )
-    stop = _Stop(worker, console, containers)
-    try:
-        with stop.on_signals():
-            assert worker.stdout is not None  # noqa: S101
-            for line in worker.stdout:
-                console.feed(line)
-                stop.check()
-            code = worker.wait()
-    finally:
-        stop.kill()
-        worker.wait()
-    return code, stop.signum
-
-
-class _Stop:
-    """Stops a worker: SIGINT to the running step, so that it can save its state, and later SIGKILL to everything."""
-
-    def __init__(self, worker: subprocess.Popen[str], console: Console, containers: StepContainers | None) -> None:
-        self.signum = 0
-        self._worker, self._console, self._containers = worker, console, containers
-        self._step = ""
-        self._timer = threading.Timer(GRACE_SECONDS, self.kill)
-        self._timer.daemon = True
-
-    @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Handles SIGINT and SIGTERM inside the block."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before: dict[int, Any] = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+def _execute(
+    folder: RunFolder, parameters: PipelineParameters, worker: WorkerProcess, lock: int, show: Callable[[str], None]
+) -> None:
+    """Runs the steps to their end; raises an error if one has failed or a signal has stopped them."""
+    with folder.log.open("a", encoding="utf-8") as log, _scratch(folder):
+        state = folder.read()
+        log.write(f"=== attempt {state['attempts']} of run {folder.key}\n")
+        console = Console(DEFINITIONS[parameters.pipeline].steps, log, show)
+        containers = StepContainers(folder.key) if state["network"] else None
         try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def check(self) -> None:
-        """Kills the worker if another step has started after the signal: the first one ignored it."""
-        if self.signum and self._console.current != self._step:
-            self.kill()
-
-    def kill(self) -> None:
-        """Kills the worker's process group and its containers."""
-        self._timer.cancel()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._worker.pid, signal.SIGKILL)
-        if self._containers:
-            with suppress(FaceForgeError):  # the engine is gone, and the containers with it
-                self._containers.remove()
-
-    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum:
-            self.kill()  # the second signal does not wait
-            return
-        self.signum, self._step = signum, self._console.current
-        if not self._interrupt_step():
-            self.kill()
-            return
-        self._timer.start()
-
-    def _interrupt_step(self) -> bool:
-        """Sends SIGINT to the step's processes; returns False if there is none.
-
-        The worker gets no signal: it must continue to read their output. Shells and the fork server are no steps.
-        """
-        import psutil
-
-        if self._containers:
-            return self._containers.interrupt()
-        interrupted = False
-        try:
-            children = psutil.Process(self._worker.pid).children(recursive=True)
-        except psutil.Error:
-            return False
-        for process in children:
-            try:
-                # The server's forks have its command line, but another parent.
-                server = process.ppid() == self._worker.pid and fork_server.__name__ in process.cmdline()
-                if not server and process.name() not in ("sh", "dash", "bash"):
-                    process.send_signal(signal.SIGINT)
-                    interrupted = True
-            except psutil.Error:
-                continue
-        return interrupted
+            code, stopped_by = worker.execute(folder, lock, console, containers)
+        except BaseException:
+            folder.update(status="interrupted")
+            raise
+    if stopped_by:
+        folder.update(status="interrupted")
+        _finish_parent(folder, parameters, "KILLED", "stopped by a signal")
+        raise InterruptedRunError("stopped; the same command continues this run", stopped_by)
+    if code:
+        folder.update(status="failed")
+        _finish_parent(folder, parameters, "FAILED", console.reason)
+        raise PipelineFailedError(_failure(folder, console, code))
 
 
 @contextmanager
@@ -268,7 +164,7 @@ def _finish_parent(folder: RunFolder, parameters: PipelineParameters, status: St
     """Ends the parent MLflow run (steps end their own). An unreachable MLflow must not hide the outcome of the run."""
     from faceforge.tracking.runs import finish_parent
 
-    os.environ.setdefault(_NO_MLFLOW_LINKS, "true")
+    os.environ.setdefault(NO_MLFLOW_LINKS, "true")
     try:
         finish_parent(folder.key, status, parameters.experiment, reason)
     except Exception as error:

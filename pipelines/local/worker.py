@@ -1,17 +1,22 @@
-"""The process that executes a local run with kfp: `python -m pipelines.local.worker RUN_FOLDER`.
+"""The process that executes a local run with kfp: `python -m pipelines.local.worker processes|containers`.
 
 kfp keeps its settings in globals, prints freely, and leaves child processes and temporary folders when it is stopped.
-A separate process group confines all of this; `pipelines.local.run` starts it, reads its output and ends it. When
-standard input closes, the parent process has died and the worker kills the steps.
+A separate process group confines all of this; `pipelines.local.worker_process` starts it, reads its output and ends it.
+The imports take seconds, so the worker is started before the checks of a run, and then receives the run's folder and
+environment by standard input. When standard input closes, the parent process has died or refused the run, and the
+worker kills its process group.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 import signal
+import socket
 import sys
+import tempfile
 import threading
 import warnings
 from contextlib import nullcontext
@@ -25,14 +30,27 @@ from pipelines.local.processes import process_runner
 from pipelines.local.run_folder import RunFolder
 
 
-def main(folder: RunFolder) -> int:
-    """Runs the pipeline of a run folder; returns 0 if all steps have succeeded."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+def main(in_containers: bool) -> int:
+    """Runs the pipeline of the run folder that the parent process names; returns 0 if all steps have succeeded."""
     warnings.simplefilter("ignore")
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
-    state = folder.read()
-    with nullcontext(docker_runner(folder)) if state.get("network") else process_runner() as runner:
-        return _run_pipeline(folder, state, runner)
+    with nullcontext() if in_containers else process_runner() as runner:
+        folder, _lock = _receive()
+        threading.Thread(target=_die_with_parent, daemon=True).start()
+        return _run_pipeline(folder, folder.read(), runner or docker_runner(folder))
+
+
+def _receive() -> tuple[RunFolder, int]:
+    """Waits for what to run, and takes over the environment; also returns the descriptor that keeps the run locked."""
+    with socket.socket(fileno=os.dup(0)) as channel:
+        descriptors = socket.recv_fds(channel, 1, 1)[1]
+    line = sys.stdin.readline()
+    if not descriptors or not line:
+        _kill_group()
+    order = json.loads(line)
+    os.environ.update(order["environment"])
+    tempfile.tempdir = None  # TMPDIR is another
+    return RunFolder(Path(order["folder"])), descriptors[0]
 
 
 def _run_pipeline(folder: RunFolder, state: dict[str, Any], runner: Any) -> int:
@@ -94,8 +112,12 @@ def _as_text(value: Any) -> str:
 def _die_with_parent() -> None:
     while os.read(0, 1024):
         pass
+    _kill_group()
+
+
+def _kill_group() -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(RunFolder(Path(sys.argv[1]))))
+    raise SystemExit(main(in_containers=sys.argv[1] == "containers"))

@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +109,7 @@ def run(call: Call) -> Result:
 
 
 class StepsHere:
-    """In place of `pipelines.local.run._execute`: the steps of a run, one after the other, in this process.
+    """In place of `pipelines.local.run.WorkerProcess`: the steps of a run, one after the other, in this process.
 
     Networks are trained and evaluated once, for the first run; for later ones (other images) the image sets are made,
     and of the same model another version is registered. tests/pipelines/local runs whole pipelines as kfp does.
@@ -116,7 +118,12 @@ class StepsHere:
     def __init__(self) -> None:
         self._first: dict[str, Any] = {}
 
-    def __call__(self, folder: RunFolder, lock: int, console: object, containers: object) -> tuple[int, int]:
+    @contextmanager
+    def __call__(self, *, in_containers: bool) -> Iterator[StepsHere]:
+        """Takes the place of the constructor."""
+        yield self
+
+    def execute(self, folder: RunFolder, lock: int, console: object, containers: object) -> tuple[int, int]:
         """Runs the pipeline of a run folder; returns the exit code and the signal."""
         from faceforge.steps.tracked import Tracking
 

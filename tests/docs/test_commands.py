@@ -56,7 +56,7 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def _steps_in_this_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.local.run._execute", StepsHere())
+        patch.setattr("pipelines.local.run.WorkerProcess", StepsHere())
         patch.setattr("pipelines.local.run._finish_parent", lambda *_: None)
         yield
 

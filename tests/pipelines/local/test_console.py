@@ -25,6 +25,12 @@ def test_a_step_has_a_title_and_a_time() -> None:
     assert not console.failed
 
 
+def test_a_step_is_at_work_from_its_first_line_to_its_end() -> None:
+    assert not shown(START)[1].step_at_work
+    assert shown(START, "    loss 0.7\n")[1].step_at_work
+    assert not shown(START, "    loss 0.7\n", FAILURE)[1].step_at_work
+
+
 def test_the_error_line_is_the_reason() -> None:
     found, console = shown(START, "    error: width = 3: must be at least 4\n", FAILURE)
     assert (console.failed, console.reason) == ("train", "width = 3: must be at least 4")

@@ -28,9 +28,9 @@ Run = Callable[..., int]
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    """A server that has imported `shared`, and imports `slow` for half a second while the first process runs."""
+    """A server that imports `shared`, and then `slow` for half a second."""
     (tmp_path / "task.py").write_text(TASK)
-    (tmp_path / "shared.py").write_text("import os\nvalue = 0\npid = os.getpid()\n")
+    (tmp_path / "shared.py").write_text("import os, tempfile\ntempfile.gettempdir()\nvalue = 0\npid = os.getpid()\n")
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.5)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
@@ -46,6 +46,13 @@ def run(server: ForkServer) -> Run:
         return server.run("task", [code], environment)
 
     return call
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_output_and_exit_code_are_those_of_a_program(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
@@ -76,12 +83,31 @@ def test_processes_share_imported_modules_and_nothing_else(
     assert one[0] == two[0] != one[1] != two[1]
 
 
-def test_the_first_process_does_not_wait_for_modules_that_later_ones_need(
-    run: Run, capfd: pytest.CaptureFixture[str]
+def test_a_light_process_does_not_wait_for_modules_that_others_need(
+    server: ForkServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for _ in range(2):
-        run("print('slow' in sys.modules)")
-    assert [line for line in capfd.readouterr().out.split() if line in ("True", "False")] == ["False", "True"]
+    for light in (True, False, True):
+        assert server.run("task", ["print('slow' in sys.modules, shared.value)"], {}, light=light) == 0
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.endswith("0")]
+    assert lines == ["False 0", "True 0", "False 0"]
+
+
+def test_the_end_of_the_server_is_the_end_of_all_its_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fork_server, "FIRST", ("json",))
+    monkeypatch.setattr(fork_server, "LATER", ("json",))
+    with ForkServer():
+        (server,) = psutil.Process().children()
+        _wait_until(lambda: bool(server.children()))
+        (fork,) = server.children()
+    assert not server.is_running()
+    _wait_until(lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_temporary_files_go_where_the_environment_of_the_process_says(
+    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("import tempfile; print(tempfile.gettempdir())", TMPDIR=str(tmp_path)) == 0
+    assert str(tmp_path) in capfd.readouterr().out.split()
 
 
 def test_a_killed_process_does_not_end_the_server(run: Run) -> None:
@@ -132,6 +158,5 @@ def test_a_step_finds_tensorflow_imported_and_not_started(
         "tensorflow._physical_devices, len(os.listdir('/proc/self/task')))"
     )
     with ForkServer() as server:
-        server.run("task", ["pass"], {})
         assert server.run("task", [code], {}) == 0
     assert "found True False None 1\n" in capfd.readouterr().out

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -140,10 +141,11 @@ PROGRAM = """
 import sys
 sys.path.insert(0, {tests!r})
 import pipelines.local.run
+import pipelines.local.worker_process
 from conftest import unchecked
 pipelines.local.run.check_locally = unchecked
 pipelines.local.run._finish_parent = lambda *_: None
-pipelines.local.run.GRACE_SECONDS = {grace}
+pipelines.local.worker_process.GRACE_SECONDS = {grace}
 from pipelines.cli.pipeline import pipeline
 pipeline(["run", "--runs", {runs!r}])
 """
@@ -219,6 +221,42 @@ def test_nothing_survives_a_killed_runner(simulated_steps: Path, tmp_path: Path)
     started.process.wait(timeout=10)
     assert_gone(started.step)
     assert_gone(started.worker)
+
+
+@pytest.mark.parametrize("problem", ["refused", "killed"])
+def test_nothing_survives_a_run_that_does_not_start(simulated_steps: Path, tmp_path: Path, problem: str) -> None:
+    code = (
+        "import os, psutil, time, pipelines.local.run as local\n"
+        "from faceforge.errors import FaceForgeError\n"
+        "from pipelines.definition.parameters import RunParameters\n"
+        "def check(parameters):\n"
+        "    started = psutil.Process().children()\n"
+        "    while len(started) < 2: time.sleep(0.05); started = psutil.Process().children(recursive=True)\n"
+        "    print(*(process.pid for process in started), flush=True)\n"
+        f"    if {problem == 'killed'}: os.kill(os.getpid(), 9)\n"
+        "    raise FaceForgeError('no such folder')\n"
+        "local.check_locally = check\n"
+        f"try: local.run_local(RunParameters(), runs={str(tmp_path / 'runs')!r})\n"
+        "except FaceForgeError as error: print(error)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, timeout=60)
+    started, *message = found.stdout.splitlines()
+    assert message == ([] if problem == "killed" else ["no such folder"])
+    for number in started.split():
+        with suppress(psutil.NoSuchProcess):
+            assert_gone(psutil.Process(int(number)))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_signal_before_a_step_has_begun_ends_the_run_at_once(simulated_steps: Path, tmp_path: Path) -> None:
+    program = PROGRAM.format(tests=str(Path(__file__).parents[1]), runs=str(tmp_path / "runs"), grace=60)
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, bufsize=1)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("run ")  # the worker has yet to compile the pipeline
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert not (simulated_steps / "calls.txt").exists()
 
 
 def test_a_killed_step_fails_the_run_and_is_run_again(simulated_steps: Path, tmp_path: Path) -> None:
