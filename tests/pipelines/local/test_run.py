@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from faceforge.config import resolve
+from faceforge.config import Config, resolve
 from faceforge.errors import FaceForgeError
 from pipelines.definition.parameters import RunParameters
 from pipelines.local.run import PipelineFailedError, run_local
@@ -127,6 +127,22 @@ def test_the_same_run_is_refused_while_it_goes_on(simulated_steps: Path, tmp_pat
     (root,) = (tmp_path / "runs").iterdir()
     with RunFolder(root).lock(), pytest.raises(FaceForgeError, match="going on already"):
         run_local(RunParameters(), runs=tmp_path / "runs")
+
+
+def test_steps_see_the_environment_as_the_checks_have_left_it(
+    simulated_steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+
+    def check(parameters: RunParameters) -> tuple[RunParameters, Config]:
+        monkeypatch.setenv("FACEFORGE_STANDIN", str(other))  # the worker was started before
+        return parameters, resolve(parameters.preset, parameters.settings)
+
+    monkeypatch.setattr("pipelines.local.run.check_locally", check)
+    run_local(RunParameters(), runs=tmp_path / "runs")
+    assert set(steps_called(other)) >= {"ingest", "train"}
+    assert not (simulated_steps / "calls.txt").exists()
 
 
 def test_temporary_folders_are_removed(simulated_steps: Path, tmp_path: Path) -> None:
