@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluate": {"classifier_epochs": 3},
     },
     "faces64": {
-        "summary": "64 px conditional faces from real photographs; 300 kimg are 30 to 60 minutes on two CPU cores",
+        "summary": "64 px conditional faces from real photographs; 300 kimg are 20 to 60 minutes on two CPU cores",
         "ingest": {"image_size": 64},
         "augment": {"flip": True},
         "model": {"family": "style", "latent_size": 64, "width": 16, "max_width": 256},
