@@ -109,7 +109,7 @@ class WorkerProcess:
                         process.send_signal(signal.SIGINT)
 
     def _send(self, folder: RunFolder, lock: int) -> None:
-        """Tells the worker what to run; the checks may have changed the environment since it was started."""
+        """Sends run folder, lock and environment, which the checks may have changed since the worker was started."""
         order = {"folder": str(folder.root), "environment": {**os.environ, "TMPDIR": str(folder.scratch)}}
         with suppress(ConnectionError):  # the worker has ended; its output says why
             socket.send_fds(self._channel, [b"\0"], [lock])

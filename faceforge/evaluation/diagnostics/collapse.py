@@ -175,7 +175,10 @@ def clusters(points: Points, count: int, seed: int) -> Points:
 
 
 def _nearest_centre(points: Points, centres: Points) -> NDArray[np.intp]:
-    """The row of the nearest of `centres` (M, D) for each of `points` (N, D)."""
+    """The row of the nearest of `centres` (M, D) for each of `points` (N, D).
+
+    `neighbours.nearest` also computes distances exactly and in both directions; k-means needs neither.
+    """
     lengths = (centres**2).sum(axis=1) / 2
 
     def search(part: slice) -> NDArray[np.intp]:
@@ -194,8 +197,9 @@ class _Modes(NamedTuple):
     @classmethod
     def of(cls, known: Points, bins: int, seed: int) -> _Modes:
         middle = known.mean(axis=0)
-        centres = clusters(known - middle, bins, seed)
-        return cls(middle, centres, np.bincount(_nearest_centre(known - middle, centres), minlength=bins))
+        centred = known - middle
+        centres = clusters(centred, bins, seed)
+        return cls(middle, centres, np.bincount(_nearest_centre(centred, centres), minlength=bins))
 
     def compare(self, features: Points) -> tuple[float, float]:
         """Share of the clusters that `features` cover, and share they fill unevenly; NaN if they are not finite."""

@@ -18,6 +18,7 @@ from faceforge.data.pixels import map_ordered
 from faceforge.data.preprocess.decode import RejectedError
 from faceforge.data.preprocess.face_model import check_face_model, detect_landmarks
 from faceforge.evaluation.diagnostics.rates import interval
+from faceforge.evaluation.metrics.blocks import slices
 
 MIN_REAL = 0.7  # detection rate on real images below which the detector is not used for this data
 _EDGE = 96  # pixels to which images are resized: the cascade needs faces of at least 24, better more
@@ -99,8 +100,8 @@ def has_face(images: NDArray[np.uint8], model: str = "") -> NDArray[np.bool_]:
     """
     if model:
         return np.array([_largest_face(image, model) >= _SMALLEST / _EDGE for image in images], bool)
-    parts = [images[at : at + _CHUNK] for at in range(0, len(images), _CHUNK)]
-    return np.concatenate([np.empty(0, bool), *map_ordered(_found_by_cascade, parts)])
+    parts = map_ordered(lambda rows: _found_by_cascade(images[rows]), slices(len(images), _CHUNK))
+    return np.concatenate([np.empty(0, bool), *parts])
 
 
 def _detector(model: str) -> str:

@@ -16,7 +16,7 @@ from faceforge.evaluation.metrics.blocks import map_blocks, slices
 
 PATCH, PATCHES = 7, 32  # edge in pixels; patches of each image and level
 DIRECTIONS = 256
-STRIP = 32  # directions that a thread takes at a time
+AT_A_TIME = 32  # directions of which a thread sorts the projections
 SMALLEST = 16  # resolution of the coarsest level
 CHUNK = 64  # images held as floats at a time
 
@@ -71,7 +71,7 @@ def _distance(real: Floats, fake: Floats, rng: np.random.Generator) -> float:
         sorted_projections = [np.sort(turn[strip] @ points) for points in (first, second)]
         return float(np.abs(np.subtract(*sorted_projections)).sum(dtype=np.float64))
 
-    return sum(map_blocks(differences, slices(DIRECTIONS, STRIP))) / (DIRECTIONS * len(real))
+    return sum(map_blocks(differences, slices(DIRECTIONS, AT_A_TIME))) / (DIRECTIONS * len(real))
 
 
 def _patches(images: NDArray[np.uint8], places: NDArray[np.float64]) -> list[Floats]:
